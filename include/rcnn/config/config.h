@@ -1,0 +1,56 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <rcnn/config/node.h>
+
+namespace rcnn::config {
+
+/// A resolved configuration: what a JSON file says after its bases are merged in and overrides are applied.
+///
+/// A file may name others it starts from, `"_base_": "a.json"` or a list, relative to itself. They merge left to
+/// right (RFC 7396: objects merge, everything else replaces, null deletes), then the file itself, then the
+/// overrides. `"_replace_": true` inside an object makes it replace the inherited one whole. Comments are allowed;
+/// duplicate keys, nesting deeper than 64 and a chain of bases that returns to itself are errors.
+///
+/// A value is immutable; copies share the document.
+class Config {
+ public:
+  /// `overrides` are "dotted.key=value", the value in JSON or, when it is no JSON, a plain string. An object on the
+  /// way that does not exist is made; an override of a key below a scalar is an error. Throws ConfigError.
+  static Config load(const std::filesystem::path& file, std::span<const std::string> overrides = {});
+
+  /// The same for a text at hand, which may have no bases; `origin` stands for the file's name in messages.
+  static Config parse(std::string_view text, const std::string& origin,
+                      std::span<const std::string> overrides = {});
+
+  /// The outermost object.
+  Node root() const;
+
+  /// The whole document as indented JSON, keys in the order first met; parse(dump()) gives it back.
+  std::string dump() const;
+
+  struct Entry {
+    std::string key;     ///< "model.rpn.nms_threshold"
+    std::string value;   ///< as JSON
+    std::string origin;  ///< the file, or "command line"
+  };
+
+  /// Every leaf (scalar, list or empty object) in document order with the place it came from.
+  std::vector<Entry> entries() const;
+
+ private:
+  explicit Config(std::shared_ptr<const Document> document) : document_(std::move(document)) {}
+  std::shared_ptr<const Document> document_;
+};
+
+/// Where a file named in a config lies: absolute paths as they are, relative ones under the folder that the
+/// environment variable RCNN_DATA names, `data` when it is unset.
+std::filesystem::path data_path(const std::filesystem::path& path);
+
+}  // namespace rcnn::config

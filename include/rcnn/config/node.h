@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <rcnn/error.h>
+
+namespace rcnn::config {
+
+class Document;  // the parsed JSON, its origins and the keys that were asked for; private to the room
+
+/// Bounds of a number, both inclusive.
+struct Range {
+  double min = std::numeric_limits<double>::lowest();
+  double max = std::numeric_limits<double>::max();
+};
+
+/// A strict view of one object of a config.
+///
+/// Each read() leaves `value` as it is when the key is absent, so defaults live in the options struct; it throws
+/// ConfigError, naming the file and the dotted key, when the key holds another type (3.7 and true are no integers)
+/// or a value out of range, for a list in any of its elements. finish() then refuses every key nobody asked for.
+/// A view of an absent object is empty: all its keys are absent.
+class Node {
+ public:
+  bool has(std::string_view key) const;
+
+  void read(std::string_view key, bool& value) const;
+  void read(std::string_view key, int64_t& value, Range range = {}) const;
+  void read(std::string_view key, double& value, Range range = {}) const;
+  void read(std::string_view key, std::string& value) const;
+  void read(std::string_view key, std::vector<int64_t>& value, Range range = {}) const;
+  void read(std::string_view key, std::vector<double>& value, Range range = {}) const;
+  void read(std::string_view key, std::vector<std::string>& value) const;
+
+  /// One of a few words, given as {word, value} pairs; any other word throws with the list.
+  template <class Enum>
+    requires std::is_enum_v<Enum>
+  void read(std::string_view key, Enum& value,
+            std::initializer_list<std::pair<std::string_view, Enum>> words) const {
+    if (!has(key)) return;
+    std::vector<std::string_view> known;
+    for (const auto& [word, meaning] : words) known.push_back(word);
+    value = std::data(words)[one_of(key, known)].second;
+  }
+
+  /// The string under `key`; throws when it is absent or no string.
+  std::string require(std::string_view key) const;
+
+  /// The object under `key`, an empty view when it is absent; throws when it is something else.
+  Node child(std::string_view key) const;
+
+  /// Throws ConfigError for the first key that was never asked for, with the nearest name that was.
+  void finish() const;
+
+  /// An error about `key` of this object: "file: dotted.key: what".
+  ConfigError error(std::string_view key, std::string_view what) const;
+
+ private:
+  friend class Config;
+  Node(std::shared_ptr<const Document> document, std::string path);
+  size_t one_of(std::string_view key, const std::vector<std::string_view>& words) const;
+
+  std::shared_ptr<const Document> document_;
+  std::string path_;  // JSON pointer, "/model/rpn"
+};
+
+}  // namespace rcnn::config

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <rcnn/types.h>
+
+namespace rcnn::data {
+
+/// One annotated object, in the pixels of the image as it is stored.
+struct Object {
+  Box box;
+  int64_t label = 0;    ///< 1..C
+  bool ignore = false;  ///< difficult or crowd: neither an object to find nor background
+};
+
+/// One image of a data set and what is on it.
+struct Record {
+  std::string id;                ///< unique in the data set: VOC's file stem
+  std::filesystem::path image;   ///< the file
+  std::vector<Object> objects;   ///< may be empty
+};
+
+/// Images with boxes. Implementations hold the records in memory and are safe to read from several threads.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual int64_t size() const = 0;
+  virtual const Record& record(int64_t index) const = 0;
+
+  /// Label l is categories()[l - 1].
+  virtual const std::vector<Category>& categories() const = 0;
+
+  /// The image's pixels, uint8 [H, W, 3] RGB; by default read_image(record(index).image).
+  virtual at::Tensor image(int64_t index) const;
+};
+
+}  // namespace rcnn::data

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <rcnn/types.h>
+
+namespace rcnn::eval {
+
+/// An annotated object; a difficult one is neither to be found nor a false alarm when it is.
+struct GroundTruth {
+  Box box;
+  int64_t label = 0;  ///< 1..C
+  bool difficult = false;
+};
+
+/// One image: what is on it, and what was detected.
+struct ImageResult {
+  std::vector<GroundTruth> truths;
+  std::vector<Detection> detections;
+};
+
+/// How precision over recall becomes one number (Everingham et al. 2010, section 4.2, and the 2010 devkit).
+enum class VocRule {
+  points11,  ///< VOC 2007: mean of the interpolated precision at recall 0, 0.1 .. 1
+  area,      ///< VOC 2010 and later: area under the interpolated curve
+};
+
+struct VocMapOptions {
+  VocRule rule = VocRule::area;
+  double iou_threshold = 0.5;
+  /// The devkit measures boxes in whole pixels, corners included: 1 is added to every width and height.
+  bool inclusive_pixels = true;
+};
+
+struct VocClassResult {
+  std::optional<double> average_precision;  ///< none when the class has no ground truth that counts
+  int64_t truths = 0;                       ///< without the difficult ones
+  int64_t detections = 0;
+  std::vector<double> precision, recall;    ///< after each detection in the order of falling score
+};
+
+struct VocMap {
+  double mean_average_precision = 0;     ///< over the classes that have ground truth; 0 when none has
+  std::vector<VocClassResult> classes;   ///< [C], label l at l - 1
+};
+
+/// The devkit's score of detections. Detections of a class go by falling score, ties by image and position; each
+/// takes the ground truth of its image and class with the highest IoU, if that is at least the threshold: a first
+/// take is a true positive, a later one a false positive, and a take of a difficult object counts as neither.
+VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes, const VocMapOptions& options = {});
+
+/// A table for people: a line a class with ground truths, detections and AP, then the mean.
+std::string to_table(const VocMap& result, const std::vector<Category>& categories);
+
+}  // namespace rcnn::eval

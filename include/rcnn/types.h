@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+/// Conventions that every room keeps.
+///
+/// Boxes    (x1, y1, x2, y2) in pixels, x right and y down, measured along continuous edges: x2 and y2 are
+///          exclusive and a box is x2 - x1 wide. A set of boxes is a float32 tensor [N, 4].
+/// RoIs     float32 [K, 5] = (index of the image in its batch, x1, y1, x2, y2).
+/// Labels   int64; 0 is background and 1..C are the classes in the data set's order. Outside the network (results,
+///          files) a class is its name and the data set's own category id.
+/// Images   uint8 [H, W, 3] RGB until they reach the device; normalising and padding happen there.
+namespace rcnn {
+
+struct ImageSize {
+  int64_t height = 0;
+  int64_t width = 0;
+  bool operator==(const ImageSize&) const = default;
+};
+
+struct Box {
+  float x1 = 0, y1 = 0, x2 = 0, y2 = 0;
+  float width() const { return x2 - x1; }
+  float height() const { return y2 - y1; }
+  bool operator==(const Box&) const = default;
+};
+
+/// One class of a data set: its own id (COCO's are not contiguous) and its name.
+struct Category {
+  int64_t id = 0;
+  std::string name;
+  bool operator==(const Category&) const = default;
+};
+
+/// One detected object, in the pixels of the image as it was given.
+struct Detection {
+  Box box;
+  float score = 0;
+  int64_t label = 0;  ///< 1..C
+};
+
+/// A batch of images at network scale, before normalising.
+struct ImageBatch {
+  at::Tensor pixels;             ///< uint8 [N, H, W, 3] RGB; each image at the top left, the rest arbitrary
+  std::vector<ImageSize> sizes;  ///< N sizes of the images inside the padding
+};
+
+/// Ground truth of one image, at network scale.
+struct Target {
+  at::Tensor boxes;   ///< float32 [M, 4]; M may be 0
+  at::Tensor labels;  ///< int64 [M], 1..C
+  at::Tensor ignore;  ///< float32 [I, 4], regions in which nothing counts as background (difficult, crowd)
+};
+
+/// Detections of one image as tensors, best score first.
+struct Detections {
+  at::Tensor boxes;   ///< float32 [D, 4]
+  at::Tensor scores;  ///< float32 [D]
+  at::Tensor labels;  ///< int64 [D], 1..C
+};
+
+}  // namespace rcnn

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+namespace rcnn {
+
+/// "0.1.0"
+std::string version();
+
+/// LibTorch's own version, "2.11.0".
+std::string torch_version();
+
+/// The GPU architectures that this build carries kernels for, "sm_80 sm_90 compute_90"; empty in a CPU build.
+std::string cuda_architectures();
+
+/// Whether this build has CUDA kernels, LibTorch has CUDA, and a device answers now.
+bool has_cuda();
+
+}  // namespace rcnn

@@ -1,0 +1,1 @@
+#include <rcnn/config/node.h>

@@ -1,0 +1,1 @@
+#include <rcnn/data/transforms.h>

@@ -1,0 +1,1 @@
+#include <rcnn/eval/voc_map.h>

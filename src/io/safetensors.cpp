@@ -1,0 +1,1 @@
+#include <rcnn/io/safetensors.h>

@@ -1,0 +1,1 @@
+int rcnn_kernels_placeholder;

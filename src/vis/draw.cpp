@@ -1,0 +1,1 @@
+#include <rcnn/vis/draw.h>
