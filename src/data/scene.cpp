@@ -6,6 +6,7 @@
 
 #include <opencv2/imgproc.hpp>
 
+#include "data/mat.h"
 #include "data/random.h"
 
 namespace rcnn::data {
@@ -298,9 +299,9 @@ Scene draw_scene(ImageSize size, uint64_t seed) {
   const double unit = std::min(extent.width, extent.height) / 192.0;
 
   Scene scene;
-  scene.image = background(random, extent, unit);
+  cv::Mat image = background(random, extent, unit);
   scene.owners = cv::Mat::zeros(extent, CV_8U);
-  for (auto count = random.below(9); count > 0; --count) draw_clutter(scene.image, random, unit);
+  for (auto count = random.below(9); count > 0; --count) draw_clutter(image, random, unit);
 
   const auto wanted = static_cast<size_t>(1 + random.below(6));
   std::vector<int> areas;  // in pixels of the image, hidden ones included
@@ -318,7 +319,7 @@ Scene draw_scene(ImageSize size, uint64_t seed) {
     std::vector<cv::Point2f> edge(points.begin(), points.end());
     if (area < 0.75 * cv::contourArea(edge) || !leaves_others_visible(scene.owners, mask, areas)) continue;
 
-    paint_object(scene.image, random, points, silhouette, length);
+    paint_object(image, random, points, silhouette, length);
     areas.push_back(area);
     scene.owners.setTo(static_cast<int>(areas.size()), mask);
     const bool truncated = area < 0.97 * cv::contourArea(edge);
@@ -330,9 +331,11 @@ Scene draw_scene(ImageSize size, uint64_t seed) {
     scene.objects[i].difficult = cv::countNonZero(seen) < 0.6 * areas[i];
   }
 
-  if (random.chance(0.3)) draw_clutter(scene.image, random, unit);  // a thing in front
-  if (random.chance(0.5)) cv::GaussianBlur(scene.image, scene.image, {}, unit * random.uniform(0.3, 0.8));
-  add_noise(scene.image, random, random.uniform(1, 6));
+  if (random.chance(0.3)) draw_clutter(image, random, unit);  // a thing in front
+  if (random.chance(0.5)) cv::GaussianBlur(image, image, {}, unit * random.uniform(0.3, 0.8));
+  add_noise(image, random, random.uniform(1, 6));
+  scene.image = empty_image(size);
+  image.copyTo(as_mat(scene.image));
   return scene;
 }
 

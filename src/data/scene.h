@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include <ATen/core/Tensor.h>
 #include <opencv2/core.hpp>
 
 #include <rcnn/types.h>
@@ -23,7 +24,7 @@ struct SceneObject {
 };
 
 struct Scene {
-  cv::Mat image;                     ///< uint8 BGR
+  at::Tensor image;                  ///< uint8 [H, W, 3] RGB
   cv::Mat owners;                    ///< uint8: which object is seen at a pixel, counted from 1; 0 for none
   std::vector<SceneObject> objects;  ///< 1 to 6, from the hindmost to the foremost
 };

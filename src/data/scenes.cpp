@@ -2,9 +2,9 @@
 #include <string>
 
 #include <c10/util/Exception.h>
-#include <opencv2/imgcodecs.hpp>
 #include <spdlog/fmt/fmt.h>
 
+#include <rcnn/data/image.h>
 #include <rcnn/data/scenes.h>
 #include <rcnn/error.h>
 
@@ -16,9 +16,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void write(const fs::path& file, std::string_view bytes) {
+void write(const fs::path& file, std::string_view text) {
   std::ofstream out(file, std::ios::binary);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size())).close();
+  out.write(text.data(), static_cast<std::streamsize>(text.size()));
+  out.close();
   if (!out) throw DataError(fmt::format("{}: cannot be written; is the disk full?", file.string()));
 }
 
@@ -30,7 +31,7 @@ std::string annotation(const std::string& id, const Scene& scene) {
       "  <source><database>drawn by rcnn</database></source>\n"
       "  <size><width>{}</width><height>{}</height><depth>3</depth></size>\n"
       "  <segmented>0</segmented>\n",
-      id, scene.image.cols, scene.image.rows);
+      id, scene.owners.cols, scene.owners.rows);
   for (const SceneObject& object : scene.objects) {
     const cv::Rect& box = object.box;
     xml += fmt::format(  // corners counted from 1, the last one inside the box
@@ -66,9 +67,7 @@ void draw_scenes(const fs::path& root, const SceneOptions& options) {
   for (int64_t i = 0; i < options.train + options.test; ++i) {
     const Scene scene = draw_scene(options.size, hash(options.seed, i));
     const std::string id = fmt::format("scene_{:05}", i + 1);
-    std::vector<uint8_t> jpeg;
-    cv::imencode(".jpg", scene.image, jpeg, {cv::IMWRITE_JPEG_QUALITY, 95});
-    write(root / "JPEGImages" / (id + ".jpg"), {reinterpret_cast<const char*>(jpeg.data()), jpeg.size()});
+    write_image(root / "JPEGImages" / (id + ".jpg"), scene.image);
     write(root / "Annotations" / (id + ".xml"), annotation(id, scene));
     (i < options.train ? train : test) += id + "\n";
   }
