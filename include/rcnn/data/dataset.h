@@ -18,9 +18,9 @@ struct Object {
 
 /// One image of a data set and what is on it.
 struct Record {
-  std::string id;                ///< unique in the data set: VOC's file stem
-  std::filesystem::path image;   ///< the file
-  std::vector<Object> objects;   ///< may be empty
+  std::string id;               ///< unique in the data set: VOC's file stem
+  std::filesystem::path image;  ///< the file
+  std::vector<Object> objects;  ///< may be empty
 };
 
 /// Images with boxes. Implementations hold the records in memory and are safe to read from several threads.
