@@ -26,11 +26,9 @@ at::Tensor as_tensor(const std::vector<Box>& boxes) {
 
 ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size) {
   TORCH_CHECK(size.height > 0 && size.width > 0, "resized: an image of ", size.height, " x ", size.width);
-  const auto [shorter, longer] = std::minmax(static_cast<float>(size.height), static_cast<float>(size.width));
-  // torchvision divides in float32 and multiplies in float64; a side can come out one pixel shorter than
-  // min_size.
-  const double scale =
-      std::min(static_cast<float>(min_size) / shorter, static_cast<float>(max_size) / longer);
+  const auto [shorter, longer] = std::minmax(size.height, size.width);
+  const double scale = std::min(static_cast<double>(min_size) / static_cast<double>(shorter),
+                                static_cast<double>(max_size) / static_cast<double>(longer));
   const auto side = [&](int64_t length) {
     return std::max<int64_t>(1, static_cast<int64_t>(std::floor(static_cast<double>(length) * scale)));
   };

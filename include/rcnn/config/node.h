@@ -24,10 +24,10 @@ struct Range {
 
 /// A strict view of one object of a config.
 ///
-/// Each read() leaves `value` as it is when the key is absent, so defaults live in the options struct; it throws
-/// ConfigError, naming the file and the dotted key, when the key holds another type (3.7 and true are no integers)
-/// or a value out of range, for a list in any of its elements. finish() then refuses every key nobody asked for.
-/// A view of an absent object is empty: all its keys are absent.
+/// Each read() leaves `value` as it is when the key is absent, so defaults live in the options struct; it
+/// throws ConfigError, naming the file and the dotted key, when the key holds another type (3.7 and true are
+/// no integers) or a value out of range, for a list in any of its elements. finish() then refuses every key
+/// nobody asked for. A view of an absent object is empty: all its keys are absent.
 class Node {
  public:
   bool has(std::string_view key) const;
@@ -42,7 +42,7 @@ class Node {
 
   /// One of a few words, given as {word, value} pairs; any other word throws with the list.
   template <class Enum>
-    requires std::is_enum_v<Enum>
+  requires std::is_enum_v<Enum>
   void read(std::string_view key, Enum& value,
             std::initializer_list<std::pair<std::string_view, Enum>> words) const {
     if (!has(key)) return;
