@@ -188,7 +188,7 @@ void Trainer::fit(const TrainHooks& hooks) {
       }
       if (hooks.on_checkpoint && (last || iteration % checkpoint_period == 0)) {
         model_->eval();
-        hooks.on_checkpoint(epoch, iteration);
+        hooks.on_checkpoint({.epoch = epoch, .iteration = iteration, .last = last});
         model_->train();
       }
     }
