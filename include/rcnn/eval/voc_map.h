@@ -38,18 +38,20 @@ struct VocClassResult {
   std::optional<double> average_precision;  ///< none when the class has no ground truth that counts
   int64_t truths = 0;                       ///< without the difficult ones
   int64_t detections = 0;
-  std::vector<double> precision, recall;    ///< after each detection in the order of falling score
+  std::vector<double> precision, recall;  ///< after each detection in the order of falling score
 };
 
 struct VocMap {
-  double mean_average_precision = 0;     ///< over the classes that have ground truth; 0 when none has
-  std::vector<VocClassResult> classes;   ///< [C], label l at l - 1
+  double mean_average_precision = 0;    ///< over the classes that have ground truth; 0 when none has
+  std::vector<VocClassResult> classes;  ///< [C], label l at l - 1
 };
 
-/// The devkit's score of detections. Detections of a class go by falling score, ties by image and position; each
-/// takes the ground truth of its image and class with the highest IoU, if that is at least the threshold: a first
-/// take is a true positive, a later one a false positive, and a take of a difficult object counts as neither.
-VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes, const VocMapOptions& options = {});
+/// The devkit's score of detections. Detections of a class go by falling score, ties by image and position;
+/// each takes the ground truth of its image and class with the highest IoU, if that is at least the
+/// threshold: a first take is a true positive, a later one a false positive, and a take of a difficult object
+/// counts as neither.
+VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes,
+               const VocMapOptions& options = {});
 
 /// A table for people: a line a class with ground truths, detections and AP, then the mean.
 std::string to_table(const VocMap& result, const std::vector<Category>& categories);
