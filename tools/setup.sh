@@ -101,7 +101,7 @@ if [[ -f $config/../../../lib/libtorch_cuda.so ]]; then
       g++ -shared -Wl,-soname,libcuda.so.1 -x c /dev/null -o "$toolkit/lib/stubs/libcuda.so"
     PATH="$toolkit/bin:$PATH"
   fi
-  command -v nvcc >/dev/null || fail "${config%/share/cmake/Torch} has CUDA and needs nvcc; install its CUDA toolkit"
+  command -v nvcc >/dev/null || fail "${config%/share/cmake/Torch} has CUDA and needs nvcc; install that CUDA toolkit and put its bin on PATH"
 fi
 exec {lock}>&-
 
