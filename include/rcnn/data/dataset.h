@@ -37,4 +37,8 @@ class Dataset {
   virtual at::Tensor image(int64_t index) const;
 };
 
+/// A table for people: a line for each class with the number of images that show it, of its boxes and of its
+/// ignored boxes, and a last line for all of them.
+std::string class_table(const Dataset& dataset);
+
 }  // namespace rcnn::data

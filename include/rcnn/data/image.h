@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <rcnn/error.h>
+#include <rcnn/types.h>
 
 namespace rcnn::data {
 
@@ -13,6 +14,10 @@ namespace rcnn::data {
 /// DataError naming the file when it is missing, no image, a kind OpenCV cannot read, larger than 100
 /// megapixels, or cut off (a JPEG whose data ends early, which OpenCV would fill with grey).
 at::Tensor read_image(const std::filesystem::path& file);
+
+/// The size that read_image would give, for JPEG and PNG from the header alone. Throws DataError for what can
+/// be seen without decoding: all that read_image refuses but damage inside of the data.
+ImageSize image_size(const std::filesystem::path& file);
 
 /// Writes uint8 [H, W, 3] RGB as PNG or JPEG by the file's ending. Throws DataError when the disk refuses.
 void write_image(const std::filesystem::path& file, const at::Tensor& image);

@@ -21,7 +21,7 @@ struct Sample {
 };
 
 /// The size that an image of `size` is resized to: scaled by min(min_size / shorter, max_size / longer), each
-/// side rounded down, as torchvision does.
+/// side rounded down, as torchvision does, but never to 0.
 ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size);
 
 /// Bilinear resize without antialiasing (pixel centres at half integers).

@@ -23,13 +23,15 @@ struct VocOptions {
 };
 
 /// Reads a Pascal VOC split (devkit layout). 1-based inclusive corners become x1 - 1, y1 - 1, x2, y2;
-/// coordinates may be fractions; boxes that reach over the border are clipped to it. "difficult" objects are
-/// kept with `ignore`. The image is JPEGImages/<id> with .jpg, .JPG, .jpeg, .JPEG or .png. With `classes`
-/// given, objects of other classes are an error that lists the names found.
+/// coordinates may be fractions; boxes that reach over the border are clipped to it. A box has zero size when
+/// its corners are equal as written. "difficult" objects are kept with `ignore`, images without objects as
+/// background. The image is JPEGImages/<id> with .jpg, .JPG, .jpeg, .JPEG or .png; its header is read, and a
+/// <size> that says otherwise makes the record a bad one. With `classes` given, objects of other classes are
+/// an error that lists the names found. Lists may have the second column of VOC's lists of one class.
 ///
-/// Every problem is collected first: dropped boxes and records are logged once, grouped, with counts and the
-/// first file names. Throws DataError for a missing folder or list, an empty split, no object at all,
-/// malformed XML, and whatever the policies say.
+/// Every problem is collected first: dropped records, dropped and clipped boxes are logged once, grouped,
+/// with counts and the first file names. Throws DataError for a missing folder or list, an empty split, no
+/// object at all, malformed XML, and whatever the policies say; ConfigError when `classes` names one twice.
 std::shared_ptr<Dataset> read_voc(const VocOptions& options);
 
 }  // namespace rcnn::data
