@@ -5,8 +5,8 @@
 
 namespace rcnn {
 
-/// An error that the user can act on. what() is complete sentences without a backtrace: what is wrong, where, and
-/// what to do. exit_code() is what the program returns when the error reaches main.
+/// An error that the user can act on. what() is complete sentences without a backtrace: what is wrong, where,
+/// and what to do. exit_code() is what the program returns when the error reaches main.
 class Error : public std::runtime_error {
  public:
   Error(const std::string& message, int exit_code) : std::runtime_error(message), exit_code_(exit_code) {}

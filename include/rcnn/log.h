@@ -11,8 +11,8 @@ void info(std::string_view message);
 /// Prefixed with "warning: ".
 void warn(std::string_view message);
 
-/// Also appends everything logged from now on to `file`, each line with its time. Throws DataError when it cannot
-/// be opened.
+/// Also appends everything logged from now on to `file`, each line with its time. Throws DataError when it
+/// cannot be opened.
 void also_to(const std::filesystem::path& file);
 
 }  // namespace rcnn::log

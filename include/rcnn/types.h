@@ -11,7 +11,8 @@
 /// Boxes    (x1, y1, x2, y2) in pixels, x right and y down, measured along continuous edges: x2 and y2 are
 ///          exclusive and a box is x2 - x1 wide. A set of boxes is a float32 tensor [N, 4].
 /// RoIs     float32 [K, 5] = (index of the image in its batch, x1, y1, x2, y2).
-/// Labels   int64; 0 is background and 1..C are the classes in the data set's order. Outside the network (results,
+/// Labels   int64; 0 is background and 1..C are the classes in the data set's order. Outside the network
+/// (results,
 ///          files) a class is its name and the data set's own category id.
 /// Images   uint8 [H, W, 3] RGB until they reach the device; normalising and padding happen there.
 namespace rcnn {

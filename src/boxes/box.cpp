@@ -1,0 +1,45 @@
+#include <torch/torch.h>
+
+#include <rcnn/boxes/box.h>
+
+namespace rcnn::boxes {
+
+at::Tensor clip(const at::Tensor& boxes, ImageSize size) {
+  const auto corners = boxes.unbind(-1);
+  const auto width = static_cast<double>(size.width), height = static_cast<double>(size.height);
+  return at::stack({corners[0].clamp(0, width), corners[1].clamp(0, height), corners[2].clamp(0, width),
+                    corners[3].clamp(0, height)},
+                   -1);
+}
+
+at::Tensor large_enough(const at::Tensor& boxes, double min_size) {
+  const auto corners = boxes.unbind(-1);
+  return (corners[2] - corners[0] >= min_size).logical_and(corners[3] - corners[1] >= min_size);
+}
+
+at::Tensor inside(const at::Tensor& boxes, ImageSize size) {
+  const auto corners = boxes.unbind(-1);
+  return (corners[0] >= 0)
+      .logical_and(corners[1] >= 0)
+      .logical_and(corners[2] <= size.width)
+      .logical_and(corners[3] <= size.height);
+}
+
+at::Tensor rescale(const at::Tensor& boxes, ImageSize from, ImageSize to) {
+  const float x = static_cast<float>(to.width) / static_cast<float>(from.width);
+  const float y = static_cast<float>(to.height) / static_cast<float>(from.height);
+  return boxes * at::tensor({x, y, x, y}, boxes.options());
+}
+
+at::Tensor to_rois(const std::vector<at::Tensor>& boxes) {
+  std::vector<at::Tensor> rois;
+  rois.reserve(boxes.size());
+  for (size_t image = 0; image < boxes.size(); ++image) {
+    const auto index =
+        at::full({boxes[image].size(0), 1}, static_cast<double>(image), boxes[image].options());
+    rois.push_back(at::cat({index, boxes[image]}, 1));
+  }
+  return at::cat(rois);
+}
+
+}  // namespace rcnn::boxes

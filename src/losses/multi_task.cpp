@@ -1,0 +1,32 @@
+#include <algorithm>
+
+#include <torch/torch.h>
+
+#include <rcnn/losses/multi_task.h>
+#include <rcnn/losses/smooth_l1.h>
+
+namespace rcnn::losses {
+namespace {
+
+/// Sums divided by the number of samples; the divisor 1 keeps the empty batch at 0.
+double count(const at::Tensor& labels) {
+  return static_cast<double>(std::max<int64_t>(labels.size(0), 1));
+}
+
+}  // namespace
+
+MultiTaskLoss rpn_loss(const at::Tensor& objectness, const at::Tensor& labels, const at::Tensor& deltas,
+                       const at::Tensor& targets, double beta) {
+  const auto is_object = (labels > 0).to(at::kFloat);
+  const auto classification =
+      at::binary_cross_entropy_with_logits(objectness.to(at::kFloat), is_object, {}, {}, at::Reduction::Sum);
+  return {classification / count(labels), smooth_l1(deltas.to(at::kFloat), targets, beta) / count(labels)};
+}
+
+MultiTaskLoss fast_rcnn_loss(const at::Tensor& scores, const at::Tensor& labels, const at::Tensor& deltas,
+                             const at::Tensor& targets, double beta) {
+  const auto classification = at::cross_entropy_loss(scores.to(at::kFloat), labels, {}, at::Reduction::Sum);
+  return {classification / count(labels), smooth_l1(deltas.to(at::kFloat), targets, beta) / count(labels)};
+}
+
+}  // namespace rcnn::losses

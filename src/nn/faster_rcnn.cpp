@@ -1,0 +1,68 @@
+#include <algorithm>
+
+#include <torch/torch.h>
+
+#include <rcnn/nn/faster_rcnn.h>
+#include <rcnn/nn/registry.h>
+
+namespace rcnn::nn {
+
+FasterRcnnImpl::FasterRcnnImpl(const config::Node& model, int64_t num_classes)
+    : pixels_(PixelOptions::from(model.child("pixels"))) {
+  // torchvision nests both under one module, and weights are found by these names.
+  const auto backbone = register_module("backbone", std::make_shared<torch::nn::Module>());
+  body_ = backbone->register_module("body", backbones().make(model.child("backbone")));
+  auto features = body_->features();
+  auto roi_features = features;
+  if (model.has("neck")) {
+    const auto node = model.child("neck");
+    neck_ = backbone->register_module(node.require("type"), necks().make(node, features));
+    features = neck_->features();
+    roi_features.assign(features.begin(), features.begin() + static_cast<int64_t>(neck_->roi_levels()));
+  } else if (features.size() > 1) {
+    throw model.error("backbone", "gives several levels, which need a neck");
+  }
+  roi_levels_ = roi_features.size();
+  size_divisor_ = std::max(size_divisor_, roi_features.back().stride);
+
+  const auto rpn = RpnOptions::from(model.child("rpn"));
+  if (features.size() > 1 && rpn.anchors.sizes.size() != features.size()) {
+    throw model.error("rpn", "anchors.sizes needs one size for each of the " +
+                                 std::to_string(features.size()) + " levels of the pyramid");
+  }
+  rpn_ = register_module("rpn", Rpn(features, rpn));
+  const auto roi = model.child("roi");
+  roi_heads_ = register_module(
+      "roi_heads", RoiHeads(roi_features, num_classes, RoiHeadsOptions::from(roi), roi.child("head")));
+}
+
+std::vector<at::Tensor> FasterRcnnImpl::feature_maps(const ImageBatch& images) {
+  auto maps = body_->forward(normalize(images, pixels_));
+  return neck_ ? neck_->forward(maps) : maps;
+}
+
+std::vector<at::Tensor> FasterRcnnImpl::roi_maps(const std::vector<at::Tensor>& maps) const {
+  return {maps.begin(), maps.begin() + static_cast<int64_t>(roi_levels_)};
+}
+
+std::vector<Loss> FasterRcnnImpl::losses(const ImageBatch& images, const std::vector<Target>& targets) {
+  const auto maps = feature_maps(images);
+  const auto [proposals, rpn_loss] = rpn_->forward(maps, images.sizes, &targets);
+  const auto roi_loss = roi_heads_->loss(roi_maps(maps), proposals, targets);
+  return {{"loss_objectness", rpn_loss.classification},
+          {"loss_rpn_box_reg", rpn_loss.box},
+          {"loss_classifier", roi_loss.classification},
+          {"loss_box_reg", roi_loss.box}};
+}
+
+std::vector<Detections> FasterRcnnImpl::detect(const ImageBatch& images) {
+  const auto maps = feature_maps(images);
+  const auto proposals = rpn_->forward(maps, images.sizes, nullptr).proposals;
+  return roi_heads_->detect(roi_maps(maps), proposals, images.sizes);
+}
+
+std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model, int64_t num_classes) {
+  return std::make_shared<FasterRcnnImpl>(model, num_classes);
+}
+
+}  // namespace rcnn::nn

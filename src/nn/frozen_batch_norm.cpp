@@ -1,0 +1,33 @@
+#include <torch/torch.h>
+
+#include <rcnn/nn/frozen_batch_norm.h>
+
+namespace rcnn::nn {
+
+FrozenBatchNormImpl::FrozenBatchNormImpl(int64_t channels, double eps) : eps_(eps) {
+  weight = register_buffer("weight", torch::ones(channels));
+  bias = register_buffer("bias", torch::zeros(channels));
+  running_mean = register_buffer("running_mean", torch::zeros(channels));
+  running_var = register_buffer("running_var", torch::ones(channels));
+}
+
+FrozenBatchNormImpl::Affine FrozenBatchNormImpl::affine() const {
+  const auto scale = weight * (running_var + eps_).rsqrt();
+  return {scale, bias - running_mean * scale};
+}
+
+at::Tensor FrozenBatchNormImpl::forward(const at::Tensor& x) {
+  const auto [scale, shift] = affine();
+  std::vector<int64_t> shape(x.dim(), 1);
+  shape[1] = -1;
+  return x * scale.view(shape) + shift.view(shape);
+}
+
+at::Tensor conv_norm(const torch::nn::Conv2d& conv, const FrozenBatchNorm& norm, const at::Tensor& x) {
+  const auto [scale, shift] = norm->affine();
+  const auto& options = conv->options;
+  return at::conv2d(x, conv->weight * scale.view({-1, 1, 1, 1}), shift, options.stride(),
+                    std::get<torch::ExpandingArray<2>>(options.padding()), options.dilation());
+}
+
+}  // namespace rcnn::nn

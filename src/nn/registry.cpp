@@ -1,0 +1,67 @@
+#include <stdexcept>
+
+#include <spdlog/fmt/ranges.h>
+
+#include <rcnn/nn/backbones/resnet.h>
+#include <rcnn/nn/backbones/vgg.h>
+#include <rcnn/nn/faster_rcnn.h>
+#include <rcnn/nn/necks/fpn.h>
+#include <rcnn/nn/registry.h>
+
+namespace rcnn::nn {
+
+template <class Module, class... Arguments>
+void Registry<Module, Arguments...>::add(const std::string& name, Factory factory) {
+  if (!factories_.emplace(name, std::move(factory)).second) {
+    throw std::invalid_argument("registry: the name '" + name + "' is taken");
+  }
+}
+
+template <class Module, class... Arguments>
+std::shared_ptr<Module> Registry<Module, Arguments...>::make(const config::Node& node,
+                                                             Arguments... arguments) const {
+  const auto type = node.require("type");
+  const auto factory = factories_.find(type);
+  if (factory == factories_.end()) {
+    std::vector<std::string> known;
+    for (const auto& entry : factories_) known.push_back(entry.first);
+    throw node.error("type", fmt::format("unknown type '{}'; known: {}", type, fmt::join(known, ", ")));
+  }
+  auto module = factory->second(node, arguments...);
+  node.finish();
+  return module;
+}
+
+namespace {
+
+auto resnet(int64_t depth) {
+  return [depth](const config::Node& node) { return make_resnet(depth, node); };
+}
+
+}  // namespace
+
+Registry<BackboneImpl>& backbones() {
+  static Registry<BackboneImpl> registry({{"resnet18", resnet(18)},
+                                          {"resnet34", resnet(34)},
+                                          {"resnet50", resnet(50)},
+                                          {"resnet101", resnet(101)},
+                                          {"resnet152", resnet(152)},
+                                          {"vgg16", make_vgg16}});
+  return registry;
+}
+
+Registry<NeckImpl, const std::vector<FeatureSpec>&>& necks() {
+  static Registry<NeckImpl, const std::vector<FeatureSpec>&> registry({{"fpn", make_fpn}});
+  return registry;
+}
+
+Registry<DetectionModelImpl, int64_t>& detection_models() {
+  static Registry<DetectionModelImpl, int64_t> registry({{"faster_rcnn", make_faster_rcnn}});
+  return registry;
+}
+
+template class Registry<BackboneImpl>;
+template class Registry<NeckImpl, const std::vector<FeatureSpec>&>;
+template class Registry<DetectionModelImpl, int64_t>;
+
+}  // namespace rcnn::nn

@@ -1,0 +1,198 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include <c10/util/Exception.h>
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
+#include <sys/resource.h>
+#include <torch/torch.h>
+
+#include <rcnn/data/loader.h>
+#include <rcnn/train/trainer.h>
+
+namespace rcnn::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<int64_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+int64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{1024} * usage.ru_maxrss;
+}
+
+void move_to(data::Batch& batch, const at::Device& device) {
+  batch.images.pixels = batch.images.pixels.to(device);
+  for (auto& target : batch.targets) {
+    target = {target.boxes.to(device), target.labels.to(device), target.ignore.to(device)};
+  }
+}
+
+/// Collects what happens between two reports.
+class Meter {
+ public:
+  void add(const std::vector<nn::Loss>& losses, double iteration_seconds, double data_seconds) {
+    if (names_.empty()) {
+      for (const auto& loss : losses) names_.push_back(loss.name);
+    }
+    std::vector<at::Tensor> values;
+    for (const auto& loss : losses) values.push_back(loss.value.detach());
+    losses_.push_back(at::stack(values));
+    iteration_seconds_.push_back(iteration_seconds);
+    data_seconds_.push_back(data_seconds);
+  }
+
+  /// Fills in losses, times and memory, and starts anew.
+  void report_to(Progress& progress) {
+    const auto means = at::stack(losses_).mean(0).to(at::kCPU, at::kDouble);
+    for (size_t i = 0; i < names_.size(); ++i) {
+      progress.losses.emplace_back(names_[i], means[static_cast<int64_t>(i)].item<double>());
+    }
+    progress.loss = means.sum().item<double>();
+    progress.iteration_seconds = median(iteration_seconds_);
+    progress.data_seconds = median(data_seconds_);
+    progress.memory_bytes = peak_resident_bytes();
+    *this = {};
+  }
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<at::Tensor> losses_;  // [number of losses] each, on the device
+  std::vector<double> iteration_seconds_, data_seconds_;
+};
+
+std::string image_ids(const data::Batch& batch, const data::Dataset& dataset) {
+  std::vector<std::string> ids;
+  for (const auto index : batch.indices) ids.push_back(dataset.record(index).id);
+  return fmt::format("{}", fmt::join(ids, ", "));
+}
+
+NonFiniteError non_finite(const std::vector<nn::Loss>& losses, const data::Batch& batch,
+                          const data::Dataset& dataset) {
+  std::string parts;
+  for (const auto& loss : losses) parts += fmt::format(" {} {:g},", loss.name, loss.value.item<double>());
+  return NonFiniteError(
+      fmt::format("the loss is no longer finite:{} images {}; lower train.lr or lengthen "
+                  "train.warmup_iterations, and look at these images",
+                  parts, image_ids(batch, dataset)));
+}
+
+MemoryError out_of_memory(const data::Batch& batch, const char* reason) {
+  const auto shape = batch.images.pixels.sizes();
+  return MemoryError(fmt::format(
+      "memory ran out on a batch of {} images of {} x {}: lower train.batch_size or data.max_size ({})",
+      shape[0], shape[2], shape[1], reason));
+}
+
+}  // namespace
+
+TrainOptions TrainOptions::from(const config::Node& node) {
+  TrainOptions options;
+  int64_t seed = 0;
+  node.read("epochs", options.epochs, {.min = 1});
+  node.read("iterations", options.iterations, {.min = 0});
+  node.read("batch_size", options.batch_size, {.min = 1});
+  node.read("lr", options.schedule.lr, {.min = 0});
+  node.read("warmup_iterations", options.schedule.warmup_iterations, {.min = 0});
+  node.read("steps", options.schedule.steps, {.min = 0});
+  node.read("gamma", options.schedule.gamma, {.min = 0, .max = 1});
+  node.read("momentum", options.solver.momentum, {.min = 0, .max = 1});
+  node.read("weight_decay", options.solver.weight_decay, {.min = 0});
+  node.read("seed", seed, {.min = 0});
+  node.read("log_period", options.log_period, {.min = 1});
+  node.read("checkpoint_period", options.checkpoint_period, {.min = 0});
+  node.finish();
+  options.seed = static_cast<uint64_t>(seed);
+  return options;
+}
+
+Trainer::Trainer(std::shared_ptr<nn::DetectionModelImpl> model, std::shared_ptr<const data::Dataset> dataset,
+                 const data::TransformOptions& transform, int64_t workers, const TrainOptions& options,
+                 const at::Device& device)
+    : model_(std::move(model)),
+      dataset_(std::move(dataset)),
+      transform_(transform),
+      workers_(workers),
+      options_(options),
+      device_(device) {
+  model_->to(device_);
+}
+
+std::vector<nn::Loss> Trainer::step(data::Batch& batch, torch::optim::Optimizer& solver) {
+  try {
+    move_to(batch, device_);
+    auto losses = model_->losses(batch.images, batch.targets);
+    at::Tensor sum = losses.front().value;
+    for (size_t i = 1; i < losses.size(); ++i) sum = sum + losses[i].value;
+    if (!std::isfinite(sum.item<double>())) throw non_finite(losses, batch, *dataset_);
+    solver.zero_grad();
+    sum.backward();
+    solver.step();
+    return losses;
+  } catch (const c10::OutOfMemoryError& error) {
+    throw out_of_memory(batch, error.what_without_backtrace());
+  }
+}
+
+void Trainer::fit(const TrainHooks& hooks) {
+  data::Loader loader(dataset_, transform_,
+                      {.batch_size = options_.batch_size,
+                       .workers = workers_,
+                       .seed = options_.seed,
+                       .pad_to = model_->size_divisor()});
+  const auto per_epoch = loader.batches_per_epoch();
+  const auto total = options_.iterations > 0 ? options_.iterations : options_.epochs * per_epoch;
+  const auto epochs = (total + per_epoch - 1) / per_epoch;
+  const auto checkpoint_period = options_.checkpoint_period > 0 ? options_.checkpoint_period : per_epoch;
+  auto solver = make_solver(*model_, options_.solver);
+  model_->train();
+
+  Meter meter;
+  int64_t iteration = 0;
+  for (int64_t epoch = 1; epoch <= epochs; ++epoch) {
+    loader.start(epoch - 1);
+    data::Batch batch;
+    for (auto start = Clock::now(); iteration < total && loader.next(batch); start = Clock::now()) {
+      const double data_seconds = seconds_since(start);
+      // Dropout and sampling draw from LibTorch's generators: seeding them here makes each iteration
+      // repeatable.
+      torch::manual_seed(options_.seed * 0x9E3779B97F4A7C15u + static_cast<uint64_t>(iteration));
+      const double rate = learning_rate(options_.schedule, iteration, total);
+      set_learning_rate(solver, rate);
+      const auto losses = step(batch, solver);
+      meter.add(losses, seconds_since(start), data_seconds);
+      ++iteration;
+
+      const bool last = iteration == total;
+      if (hooks.on_progress && (last || iteration % options_.log_period == 0)) {
+        Progress progress;
+        progress.epoch = epoch;
+        progress.epochs = epochs;
+        progress.iteration = iteration;
+        progress.iterations = total;
+        progress.lr = rate;
+        meter.report_to(progress);
+        progress.eta_seconds = progress.iteration_seconds * static_cast<double>(total - iteration);
+        hooks.on_progress(progress);
+      }
+      if (hooks.on_checkpoint && (last || iteration % checkpoint_period == 0)) {
+        model_->eval();
+        hooks.on_checkpoint({.epoch = epoch, .iteration = iteration, .last = last});
+        model_->train();
+      }
+    }
+  }
+}
+
+}  // namespace rcnn::train

@@ -13,16 +13,18 @@ namespace rcnn::config {
 
 /// A resolved configuration: what a JSON file says after its bases are merged in and overrides are applied.
 ///
-/// A file may name others it starts from, `"_base_": "a.json"` or a list, relative to itself. They merge left to
-/// right (RFC 7396: objects merge, everything else replaces, null deletes), then the file itself, then the
-/// overrides. `"_replace_": true` inside an object makes it replace the inherited one whole. Comments are allowed;
-/// duplicate keys, nesting deeper than 64 and a chain of bases that returns to itself are errors.
+/// A file may name others it starts from, `"_base_": "a.json"` or a list, relative to itself. They merge left
+/// to right (RFC 7396: objects merge, everything else replaces, null deletes), then the file itself, then the
+/// overrides. `"_replace_": true` inside an object makes it replace the inherited one whole. Comments are
+/// allowed; duplicate keys, keys that are empty or hold a dot, nesting deeper than 64 and a chain of bases
+/// that returns to itself are errors.
 ///
 /// A value is immutable; copies share the document.
 class Config {
  public:
-  /// `overrides` are "dotted.key=value", the value in JSON or, when it is no JSON, a plain string. An object on the
-  /// way that does not exist is made; an override of a key below a scalar is an error. Throws ConfigError.
+  /// `overrides` are "dotted.key=value", the value in JSON or, when it is no JSON, a plain string. An object
+  /// on the way that does not exist is made; an override of a key below a scalar is an error. Throws
+  /// ConfigError.
   static Config load(const std::filesystem::path& file, std::span<const std::string> overrides = {});
 
   /// The same for a text at hand, which may have no bases; `origin` stands for the file's name in messages.

@@ -24,10 +24,10 @@ struct Range {
 
 /// A strict view of one object of a config.
 ///
-/// Each read() leaves `value` as it is when the key is absent, so defaults live in the options struct; it throws
-/// ConfigError, naming the file and the dotted key, when the key holds another type (3.7 and true are no integers)
-/// or a value out of range, for a list in any of its elements. finish() then refuses every key nobody asked for.
-/// A view of an absent object is empty: all its keys are absent.
+/// Each read() leaves `value` as it is when the key is absent, so defaults live in the options struct; it
+/// throws ConfigError, naming the file and the dotted key, when the key holds another type (3.7 and true are
+/// no integers) or a value out of range, for a list in any of its elements. finish() then refuses every key
+/// nobody asked for. A view of an absent object is empty: all its keys are absent.
 class Node {
  public:
   bool has(std::string_view key) const;
@@ -42,7 +42,7 @@ class Node {
 
   /// One of a few words, given as {word, value} pairs; any other word throws with the list.
   template <class Enum>
-    requires std::is_enum_v<Enum>
+  requires std::is_enum_v<Enum>
   void read(std::string_view key, Enum& value,
             std::initializer_list<std::pair<std::string_view, Enum>> words) const {
     if (!has(key)) return;
@@ -57,7 +57,8 @@ class Node {
   /// The object under `key`, an empty view when it is absent; throws when it is something else.
   Node child(std::string_view key) const;
 
-  /// Throws ConfigError for the first key that was never asked for, with the nearest name that was.
+  /// Throws ConfigError for the first key of this object that was never asked for, with the nearest name that
+  /// was.
   void finish() const;
 
   /// An error about `key` of this object: "file: dotted.key: what".
@@ -69,7 +70,7 @@ class Node {
   size_t one_of(std::string_view key, const std::vector<std::string_view>& words) const;
 
   std::shared_ptr<const Document> document_;
-  std::string path_;  // JSON pointer, "/model/rpn"
+  std::string path_;  // "model.rpn"; empty for the outermost object
 };
 
 }  // namespace rcnn::config

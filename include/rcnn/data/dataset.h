@@ -18,9 +18,9 @@ struct Object {
 
 /// One image of a data set and what is on it.
 struct Record {
-  std::string id;                ///< unique in the data set: VOC's file stem
-  std::filesystem::path image;   ///< the file
-  std::vector<Object> objects;   ///< may be empty
+  std::string id;               ///< unique in the data set: VOC's file stem
+  std::filesystem::path image;  ///< the file
+  std::vector<Object> objects;  ///< may be empty
 };
 
 /// Images with boxes. Implementations hold the records in memory and are safe to read from several threads.
@@ -36,5 +36,9 @@ class Dataset {
   /// The image's pixels, uint8 [H, W, 3] RGB; by default read_image(record(index).image).
   virtual at::Tensor image(int64_t index) const;
 };
+
+/// A table for people: a line for each class with the number of images that show it, of its boxes and of its
+/// ignored boxes, and a last line for all of them.
+std::string class_table(const Dataset& dataset);
 
 }  // namespace rcnn::data

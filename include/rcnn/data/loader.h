@@ -13,25 +13,25 @@ namespace rcnn::data {
 struct Batch {
   ImageBatch images;
   std::vector<Target> targets;
-  std::vector<int64_t> indices;            ///< of the samples in their data set
-  std::vector<ImageSize> original_sizes;   ///< of the images as they are stored
+  std::vector<int64_t> indices;           ///< of the samples in their data set
+  std::vector<ImageSize> original_sizes;  ///< of the images as they are stored
 };
 
 struct LoaderOptions {
   int64_t batch_size = 2;
-  int64_t workers = 2;      ///< threads that decode ahead; 0 decodes in the caller's thread
-  int64_t prefetch = 4;     ///< batches that may wait
+  int64_t workers = 2;   ///< threads that decode ahead; 0 decodes in the caller's thread
+  int64_t prefetch = 4;  ///< batches that may wait
   bool shuffle = true;
   bool drop_last = false;
   uint64_t seed = 0;
-  int64_t pad_to = 1;       ///< heights and widths are padded to a multiple of this
+  int64_t pad_to = 1;  ///< heights and widths are padded to a multiple of this
 };
 
 /// Decodes, transforms and batches samples ahead of the consumer, on threads of its own.
 ///
 /// Batch b of epoch e is a pure function of (data set, options, e, b): the order is a permutation drawn from
-/// (seed, epoch), each sample's transform from (seed, epoch, sample). Any number of workers gives the same batches
-/// in the same order, and reading can start at any batch.
+/// (seed, epoch), each sample's transform from (seed, epoch, sample). Any number of workers gives the same
+/// batches in the same order, and reading can start at any batch.
 class Loader {
  public:
   Loader(std::shared_ptr<const Dataset> dataset, TransformOptions transform, LoaderOptions options);
@@ -42,8 +42,8 @@ class Loader {
   /// Starts (epoch, batch); pending work of an earlier start is dropped.
   void start(int64_t epoch, int64_t first_batch = 0);
 
-  /// The next batch of the epoch, waiting for it; false at the epoch's end. An error in a worker (DataError with the
-  /// file's name) is thrown here, at the batch it belongs to.
+  /// The next batch of the epoch, waiting for it; false at the epoch's end. An error in a worker (DataError
+  /// with the file's name) is thrown here, at the batch it belongs to.
   bool next(Batch& batch);
 
  private:

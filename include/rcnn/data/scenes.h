@@ -14,9 +14,11 @@ struct SceneOptions {
   uint64_t seed = 0;
 };
 
-/// Draws a small data set in the Pascal VOC layout under `root`: outlined and filled shapes of several classes on
-/// textured backgrounds, with clutter that belongs to no class, overlap, and scales from small to large. The same
-/// options give the same files. Throws DataError when `root` cannot be written.
+/// Draws a small data set in the Pascal VOC layout under `root`: circles, crosses, squares, stars and
+/// triangles, filled, striped or outlined, on textured backgrounds, with clutter that belongs to no class,
+/// overlap, and scales from small to large. Boxes surround what can be seen; objects mostly hidden are
+/// "difficult". The same options give the same files. Throws DataError when `root` holds anything already or
+/// cannot be written.
 void draw_scenes(const std::filesystem::path& root, const SceneOptions& options);
 
 }  // namespace rcnn::data

@@ -20,15 +20,16 @@ struct Sample {
   ImageSize original_size;
 };
 
-/// The size that an image of `size` is resized to: scaled by min(min_size / shorter, max_size / longer), each side
-/// rounded down, as torchvision does.
+/// The size that an image of `size` is resized to: scaled by min(min_size / shorter, max_size / longer), each
+/// side rounded down, as torchvision does, but never to 0.
 ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size);
 
 /// Bilinear resize without antialiasing (pixel centres at half integers).
 at::Tensor resize(const at::Tensor& image, ImageSize size);
 
-/// Resizes, and flips with the given probability; boxes follow by the ratio of the sizes. Ignored objects go to
-/// target.ignore. Random choices depend on `seed` alone.
-Sample transform(const at::Tensor& image, const Record& record, const TransformOptions& options, uint64_t seed);
+/// Resizes, and flips with the given probability; boxes follow by the ratio of the sizes. Ignored objects go
+/// to target.ignore. Random choices depend on `seed` alone.
+Sample transform(const at::Tensor& image, const Record& record, const TransformOptions& options,
+                 uint64_t seed);
 
 }  // namespace rcnn::data

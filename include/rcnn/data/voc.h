@@ -13,22 +13,25 @@ namespace rcnn::data {
 enum class Policy { skip, stop };
 
 struct VocOptions {
-  std::filesystem::path root;        ///< folder with Annotations/, JPEGImages/ and ImageSets/Main/
-  std::string split = "train";       ///< the list ImageSets/Main/<split>.txt
-  std::vector<std::string> classes;  ///< names in label order; empty: every name in the split's annotations, sorted
+  std::filesystem::path root;   ///< folder with Annotations/, JPEGImages/ and ImageSets/Main/
+  std::string split = "train";  ///< the list ImageSets/Main/<split>.txt
+  std::vector<std::string>
+      classes;  ///< names in label order; empty: every name in the split's annotations, sorted
   Policy bad_boxes = Policy::skip;   ///< zero-size boxes and boxes outside the image: drop, or throw
   Policy bad_images = Policy::stop;  ///< missing or unreadable files: drop the record, or throw
   int64_t limit = 0;                 ///< only the first `limit` records; 0 for all
 };
 
-/// Reads a Pascal VOC split (devkit layout). 1-based inclusive corners become x1 - 1, y1 - 1, x2, y2; coordinates
-/// may be fractions; boxes that reach over the border are clipped to it. "difficult" objects are kept with
-/// `ignore`. The image is JPEGImages/<id> with .jpg, .JPG, .jpeg, .JPEG or .png. With `classes` given, objects of
-/// other classes are an error that lists the names found.
+/// Reads a Pascal VOC split (devkit layout). 1-based inclusive corners become x1 - 1, y1 - 1, x2, y2;
+/// coordinates may be fractions; boxes that reach over the border are clipped to it. A box has zero size when
+/// its corners are equal as written. "difficult" objects are kept with `ignore`, images without objects as
+/// background. The image is JPEGImages/<id> with .jpg, .JPG, .jpeg, .JPEG or .png; its header is read, and a
+/// <size> that says otherwise makes the record a bad one. With `classes` given, objects of other classes are
+/// an error that lists the names found. Lists may have the second column of VOC's lists of one class.
 ///
-/// Every problem is collected first: dropped boxes and records are logged once, grouped, with counts and the first
-/// file names. Throws DataError for a missing folder or list, an empty split, no object at all, malformed XML, and
-/// whatever the policies say.
+/// Every problem is collected first: dropped records, dropped and clipped boxes are logged once, grouped,
+/// with counts and the first file names. Throws DataError for a missing folder or list, an empty split, no
+/// object at all, malformed XML, and whatever the policies say; ConfigError when `classes` names one twice.
 std::shared_ptr<Dataset> read_voc(const VocOptions& options);
 
 }  // namespace rcnn::data

@@ -17,15 +17,15 @@ struct SafeTensors {
   std::map<std::string, std::string> metadata;  ///< the header's "__metadata__"
 };
 
-/// Reads a safetensors file (8-byte little-endian header length, JSON header, raw data): F64, F32, F16, BF16, I64,
-/// I32, I16, I8, U8 and BOOL. Header lengths, offsets, shapes and their products are checked against the file's
-/// size before anything is allocated; the header may be 100 MB at most, and the data may neither overlap nor leave
-/// holes. Throws WeightsError with the file, the tensor and the reason.
+/// Reads a safetensors file (8-byte little-endian header length, JSON header, raw data): F64, F32, F16, BF16,
+/// I64, I32, I16, I8, U8 and BOOL. Header lengths, offsets, shapes and their products are checked against the
+/// file's size before anything is allocated; the header may be 100 MB at most, and the data may neither
+/// overlap nor leave holes. Throws WeightsError with the file, the tensor and the reason.
 SafeTensors read_safetensors(const std::filesystem::path& file);
 
-/// Writes `content` so that at every moment either the old file or the whole new one is there (write_atomically).
-/// The same content gives the same bytes. Tensors may be on any device and have any strides. Throws DataError when
-/// the disk refuses, WeightsError for a dtype that the format has no name for.
+/// Writes `content` so that at every moment either the old file or the whole new one is there
+/// (write_atomically). The same content gives the same bytes. Tensors may be on any device and have any
+/// strides. Throws DataError when the disk refuses, WeightsError for a dtype that the format has no name for.
 void write_safetensors(const std::filesystem::path& file, const SafeTensors& content);
 
 }  // namespace rcnn::io

@@ -9,11 +9,12 @@ namespace rcnn::ops {
 /// Max-pools each RoI into a fixed grid (Fast R-CNN, section 2.1), in Caffe's arithmetic: corners times
 /// spatial_scale are rounded half away from zero, both ends inclusive, bins by floor and ceil in float.
 ///
-/// features       [N, C, H, W] float32, float64 or bfloat16; contiguous and channels_last are read as they are
-/// rois           [K, 5] = (batch index, x1, y1, x2, y2) in image pixels; float32, or the features' dtype
+/// features       [N, C, H, W] float32, float64 or bfloat16; contiguous and channels_last are read as they
+/// are rois           [K, 5] = (batch index, x1, y1, x2, y2) in image pixels; float32, or the features' dtype
 /// height, width  of the grid
 /// spatial_scale  feature cells per image pixel, 1/16 for VGG16 conv5_3
-/// returns        [K, C, height, width] in the features' dtype and memory format; an empty bin is 0 and passes no
+/// returns        [K, C, height, width] in the features' dtype and memory format; an empty bin is 0 and
+/// passes no
 ///                gradient; a RoI with a NaN coordinate or an index outside the batch gives zeros
 /// throws         c10::Error when a shape, dtype or device disagrees
 ///

@@ -1,0 +1,86 @@
+#include <torch/torch.h>
+
+#include <rcnn/nn/backbones/resnet.h>
+#include <rcnn/nn/roi/box_head.h>
+
+namespace rcnn::nn {
+namespace {
+
+class MlpHead : public BoxHeadImpl {
+ public:
+  MlpHead(int64_t inputs, int64_t hidden, double dropout) : dropout_(dropout) {
+    fc6_ = register_module("fc6", torch::nn::Linear(inputs, hidden));
+    fc7_ = register_module("fc7", torch::nn::Linear(hidden, hidden));
+  }
+
+  at::Tensor forward(const at::Tensor& pooled) override {
+    auto x = at::dropout(fc6_->forward(pooled.flatten(1)).relu_(), dropout_, is_training());
+    return at::dropout(fc7_->forward(x).relu_(), dropout_, is_training());
+  }
+
+  int64_t channels() const override { return fc7_->options.out_features(); }
+
+ private:
+  double dropout_;
+  torch::nn::Linear fc6_ = nullptr, fc7_ = nullptr;
+};
+
+class Res5Head : public BoxHeadImpl {
+ public:
+  explicit Res5Head(const ResNetShape& shape) : channels_(shape.channels(4)) {
+    layer4_ = register_module("layer4", make_resnet_stage(shape, 4));
+  }
+
+  at::Tensor forward(const at::Tensor& pooled) override { return layer4_->forward(pooled).mean({2, 3}); }
+  int64_t channels() const override { return channels_; }
+
+ private:
+  int64_t channels_;
+  torch::nn::Sequential layer4_ = nullptr;
+};
+
+std::shared_ptr<BoxHeadImpl> make_mlp(const config::Node& node, int64_t inputs) {
+  int64_t hidden = 1024;
+  double dropout = 0;
+  node.read("hidden", hidden, {.min = 1});
+  node.read("dropout", dropout, {.min = 0, .max = 0.99});
+  return std::make_shared<MlpHead>(inputs, hidden, dropout);
+}
+
+std::shared_ptr<BoxHeadImpl> make_res5(const config::Node& node, int64_t in_channels) {
+  ResNetShape shape;
+  node.read("depth", shape.depth);
+  node.read("width", shape.width, {.min = 1});
+  if (!ResNetShape::has_depth(shape.depth)) throw node.error("depth", "must be 18, 34, 50, 101 or 152");
+  if (shape.channels(3) != in_channels) {
+    throw node.error("depth", "its stage 4 does not fit the backbone's feature map");
+  }
+  return std::make_shared<Res5Head>(shape);
+}
+
+}  // namespace
+
+std::shared_ptr<BoxHeadImpl> make_box_head(const config::Node& node, int64_t in_channels, int64_t size) {
+  enum class Type { mlp, res5 } type = Type::mlp;
+  node.read("type", type, {{"mlp", Type::mlp}, {"res5", Type::res5}});
+  auto head = type == Type::mlp ? make_mlp(node, in_channels * size * size) : make_res5(node, in_channels);
+  node.finish();
+  return head;
+}
+
+BoxPredictorImpl::BoxPredictorImpl(int64_t channels, int64_t num_classes, bool class_agnostic) {
+  cls_score_ = register_module("cls_score", torch::nn::Linear(channels, num_classes + 1));
+  bbox_pred_ =
+      register_module("bbox_pred", torch::nn::Linear(channels, 4 * (class_agnostic ? 1 : num_classes + 1)));
+  torch::nn::init::normal_(cls_score_->weight, 0, 0.01);
+  torch::nn::init::normal_(bbox_pred_->weight, 0, 0.001);
+  torch::nn::init::zeros_(cls_score_->bias);
+  torch::nn::init::zeros_(bbox_pred_->bias);
+}
+
+BoxPredictorImpl::Output BoxPredictorImpl::forward(const at::Tensor& x) {
+  const auto deltas = bbox_pred_->forward(x);
+  return {cls_score_->forward(x), deltas.view({deltas.size(0), deltas.size(1) / 4, 4})};
+}
+
+}  // namespace rcnn::nn

@@ -1,0 +1,59 @@
+#include <cmath>
+
+#include <torch/torch.h>
+
+#include <rcnn/boxes/box.h>
+#include <rcnn/nn/roi/pooler.h>
+#include <rcnn/ops/roi_align.h>
+#include <rcnn/ops/roi_pool.h>
+
+namespace rcnn::nn {
+namespace {
+
+// FPN pools a box of ImageNet's size (224 pixels) from the map of stride 16.
+constexpr double kCanonicalSize = 224, kCanonicalLevel = 4;
+
+}  // namespace
+
+RoiPoolerOptions RoiPoolerOptions::from(const config::Node& node) {
+  RoiPoolerOptions options;
+  node.read("type", options.kind, {{"align", Kind::align}, {"pool", Kind::pool}});
+  node.read("size", options.size, {.min = 1});
+  node.read("sampling_ratio", options.sampling_ratio, {.min = 0});
+  node.read("aligned", options.aligned);
+  node.finish();
+  return options;
+}
+
+RoiPooler::RoiPooler(const std::vector<FeatureSpec>& features, const RoiPoolerOptions& options)
+    : options_(options) {
+  for (const auto& feature : features) scales_.push_back(1.0 / static_cast<double>(feature.stride));
+  if (options.kind == RoiPoolerOptions::Kind::pool && scales_.size() > 1) {
+    throw ConfigError("model.roi.pooler.type: pool takes one feature map, a pyramid needs align");
+  }
+}
+
+at::Tensor RoiPooler::levels(const at::Tensor& boxes) const {
+  const auto corners = boxes.unbind(1);
+  const auto size = at::sqrt((corners[2] - corners[0]) * (corners[3] - corners[1]));
+  // torchvision's 1e-6 keeps exact powers (112, 224, ...) on the upper side of the floor.
+  const auto level = at::floor(kCanonicalLevel + at::log2(size / kCanonicalSize) + 1e-6);
+  const double finest = -std::log2(scales_.front());
+  return (level.clamp(finest, finest + static_cast<double>(scales_.size()) - 1) - finest).to(at::kLong);
+}
+
+at::Tensor RoiPooler::operator()(const std::vector<at::Tensor>& maps,
+                                 const std::vector<at::Tensor>& boxes) const {
+  const auto rois = boxes::to_rois(boxes);
+  if (options_.kind == RoiPoolerOptions::Kind::pool) {
+    return ops::roi_pool(maps.front(), rois, options_.size, options_.size, scales_.front());
+  }
+  const ops::RoiAlignOptions align{.height = options_.size,
+                                   .width = options_.size,
+                                   .sampling_ratio = options_.sampling_ratio,
+                                   .aligned = options_.aligned};
+  if (maps.size() == 1) return ops::roi_align(maps.front(), rois, scales_.front(), align);
+  return ops::roi_align(maps, rois, levels(rois.narrow(1, 1, 4)), scales_, align);
+}
+
+}  // namespace rcnn::nn

@@ -1,0 +1,46 @@
+#include <algorithm>
+
+#include <torch/torch.h>
+
+#include <rcnn/boxes/box.h>
+#include <rcnn/nn/rpn/proposals.h>
+#include <rcnn/ops/nms.h>
+
+namespace rcnn::nn {
+namespace {
+
+at::Tensor propose_one(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors, int64_t image,
+                       ImageSize size, const boxes::BoxCoder& coder, const ProposalOptions& options) {
+  std::vector<at::Tensor> level_boxes, level_scores, level_numbers;
+  for (size_t level = 0; level < anchors.size(); ++level) {
+    const auto objectness = prediction.objectness[level].select(0, image).to(at::kFloat);
+    const auto [scores, indices] = objectness.topk(std::min(options.pre_nms, objectness.size(0)));
+    const auto deltas = prediction.deltas[level].select(0, image).index_select(0, indices).to(at::kFloat);
+    level_boxes.push_back(boxes::clip(coder.decode(anchors[level].index_select(0, indices), deltas), size));
+    level_scores.push_back(scores);
+    level_numbers.push_back(at::full_like(indices, static_cast<int64_t>(level)));
+  }
+  const auto boxes = at::cat(level_boxes);
+  const auto keep = boxes::large_enough(boxes, options.min_size).nonzero().squeeze(1);
+  const auto candidates = boxes.index_select(0, keep);
+  const auto best =
+      ops::batched_nms(candidates, at::cat(level_scores).index_select(0, keep),
+                       at::cat(level_numbers).index_select(0, keep), options.nms_threshold, options.post_nms);
+  return candidates.index_select(0, best);
+}
+
+}  // namespace
+
+std::vector<at::Tensor> propose(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors,
+                                const std::vector<ImageSize>& sizes, const boxes::BoxCoder& coder,
+                                const ProposalOptions& options) {
+  const torch::NoGradGuard no_grad;
+  std::vector<at::Tensor> proposals;
+  for (size_t image = 0; image < sizes.size(); ++image) {
+    proposals.push_back(
+        propose_one(prediction, anchors, static_cast<int64_t>(image), sizes[image], coder, options));
+  }
+  return proposals;
+}
+
+}  // namespace rcnn::nn

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <deque>
+#include <mutex>
+#include <vector>
+
+#include <rcnn/types.h>
+
+namespace rcnn::boxes {
+
+struct AnchorOptions {
+  /// Square roots of the anchors' areas, in pixels. On one level all of them are used in every cell; on a
+  /// pyramid there is one a level, finest first.
+  std::vector<double> sizes = {128, 256, 512};
+  std::vector<double> ratios = {0.5, 1, 2};  ///< height / width
+};
+
+/// Reference boxes around the cells of feature maps (Faster R-CNN, section 3.1.1; FPN, section 4.1).
+///
+/// A cell (row, column) of a map with stride s has its anchors centred on (s * column, s * row); corners are
+/// rounded to whole pixels, halves to even, before shifting. The order is row, column, ratio, size. These are
+/// torchvision's rules, whose weights depend on them. Safe to use from several threads.
+class AnchorGenerator {
+ public:
+  /// `strides` of the levels, finest first. Throws c10::Error when a pyramid has not one size a level.
+  AnchorGenerator(const AnchorOptions& options, std::vector<int64_t> strides);
+
+  int64_t anchors_per_cell() const { return cells_.front().size(0); }
+
+  /// Anchors of each level, float32 [H * W * anchors_per_cell(), 4], for maps of the given sizes. The most
+  /// recent lists of sizes are kept.
+  std::vector<at::Tensor> anchors(const std::vector<ImageSize>& maps, const at::Device& device);
+
+ private:
+  struct Entry {
+    std::vector<ImageSize> maps;
+    at::Device device;
+    std::vector<at::Tensor> anchors;
+  };
+
+  std::vector<int64_t> strides_;
+  std::vector<at::Tensor> cells_;  // [A, 4] around the origin, one a level
+  std::mutex mutex_;
+  std::deque<Entry> recent_;
+};
+
+}  // namespace rcnn::boxes

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <array>
+
+#include <ATen/core/Tensor.h>
+
+namespace rcnn::boxes {
+
+struct BoxCoderOptions {
+  /// Deltas are multiplied by these: (1, 1, 1, 1) in the RPN, (10, 10, 5, 5) in the RoI head, which is the
+  /// paper's division by standard deviations (.1, .1, .2, .2).
+  std::array<double, 4> weights = {1, 1, 1, 1};
+};
+
+/// Boxes as offsets from reference boxes (Faster R-CNN, equation 2): dx = (x - xr) / wr, dy likewise,
+/// dw = log(w / wr), dh likewise, with x, y the centres.
+class BoxCoder {
+ public:
+  explicit BoxCoder(const BoxCoderOptions& options = {}) : weights_(options.weights) {}
+
+  /// The deltas that lead from `references` to `boxes`; both float [..., 4] of the same shape, sides
+  /// positive.
+  at::Tensor encode(const at::Tensor& references, const at::Tensor& boxes) const;
+
+  /// The boxes that `deltas` lead to. Both float [..., 4] and broadcast against each other: [N, C, 4] deltas
+  /// with [N, 1, 4] references give class-wise boxes. dw and dh are limited to log(1000 / 16) before exp, so
+  /// that an untrained layer cannot overflow. Differentiable.
+  at::Tensor decode(const at::Tensor& references, const at::Tensor& deltas) const;
+
+ private:
+  std::array<double, 4> weights_;
+};
+
+}  // namespace rcnn::boxes

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <rcnn/types.h>
+
+namespace rcnn::boxes {
+
+struct MatcherOptions {
+  double positive_iou = 0.5;  ///< at least this IoU with its best ground truth makes a candidate positive
+  double negative_iou = 0.5;  ///< below this, and ...
+  double negative_low = 0.0;  ///< ... at least this, makes it negative; what remains is left out
+  /// Also makes positive each ground truth's best candidates, however low their IoU, provided it is above 0.
+  bool low_quality = false;
+  /// A candidate with at least this share of its area inside one ignore region is never negative.
+  double ignore_share = 0.5;
+};
+
+/// What each candidate is to learn.
+struct Assignment {
+  at::Tensor labels;  ///< int64 [N]: the ground truth's label (1..C), 0 for background, -1 for left out
+  at::Tensor
+      truth;  ///< int64 [N]: the index of its best ground truth; meaningful where the label is positive
+};
+
+/// Assigns ground truth to candidates (anchors or proposals, float32 [N, 4]) by IoU (Faster R-CNN,
+/// section 3.1.2; Fast R-CNN, section 2.3). A candidate that is positive only by `low_quality` still learns
+/// its own best ground truth, as in the reference code. An image without ground truth gives background only.
+Assignment match(const at::Tensor& candidates, const Target& target, const MatcherOptions& options);
+
+}  // namespace rcnn::boxes

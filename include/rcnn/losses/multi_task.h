@@ -1,0 +1,36 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace rcnn::losses {
+
+/// A classification and a box regression loss, each a float32 scalar.
+struct MultiTaskLoss {
+  at::Tensor classification;
+  at::Tensor box;
+};
+
+/// Loss of the RPN (Faster R-CNN, equation 1, in the normalisation of the reference code): binary
+/// cross-entropy averaged over the S sampled anchors, Smooth L1 summed over the P positive ones and divided
+/// by S too.
+///
+/// objectness  float [S], logits
+/// labels      int64 [S], above 0 for an object
+/// deltas      float [P, 4], of the positive anchors
+/// targets     float [P, 4]
+/// returns     zeros that are still connected to the graph when S is 0
+MultiTaskLoss rpn_loss(const at::Tensor& objectness, const at::Tensor& labels, const at::Tensor& deltas,
+                       const at::Tensor& targets, double beta);
+
+/// Loss of the RoI head (Fast R-CNN, equation 1): cross-entropy averaged over the S sampled RoIs, Smooth L1
+/// summed over the P positive ones and divided by S too.
+///
+/// scores      float [S, C + 1], logits
+/// labels      int64 [S], 0 for background
+/// deltas      float [P, 4], of the positive RoIs and their own class
+/// targets     float [P, 4]
+/// returns     zeros that are still connected to the graph when S is 0
+MultiTaskLoss fast_rcnn_loss(const at::Tensor& scores, const at::Tensor& labels, const at::Tensor& deltas,
+                             const at::Tensor& targets, double beta);
+
+}  // namespace rcnn::losses

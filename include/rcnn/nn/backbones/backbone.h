@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <torch/nn/module.h>
+
+namespace rcnn::nn {
+
+/// What a feature map is, known before any image: shapes flow from the code, not from configs.
+struct FeatureSpec {
+  std::string name;  ///< "c4", "p2"
+  int64_t channels = 0;
+  int64_t stride = 0;  ///< input pixels a cell
+};
+
+/// Turns images into feature maps.
+class BackboneImpl : public torch::nn::Module {
+ public:
+  /// images   float [N, 3, H, W], normalised
+  /// returns  one map for each of features(), [N, channels, ceil(H / stride), ceil(W / stride)], finest first
+  virtual std::vector<at::Tensor> forward(const at::Tensor& images) = 0;
+
+  virtual std::vector<FeatureSpec> features() const = 0;
+};
+
+}  // namespace rcnn::nn

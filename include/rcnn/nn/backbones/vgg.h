@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+
+#include <torch/nn/modules/container/sequential.h>
+
+#include <rcnn/config/node.h>
+#include <rcnn/nn/backbones/backbone.h>
+
+namespace rcnn::nn {
+
+struct VggOptions {
+  int64_t width = 64;         ///< channels of conv1; the published net has 64
+  int64_t frozen_stages = 2;  ///< not trained: 1 conv1_*, 2 conv2_* too, ...; 0 trains all
+};
+
+/// VGG16 (Simonyan and Zisserman 2015, configuration D) from conv1_1 to conv5_3: one map "conv5" of
+/// stride 16. torchvision's names: features.0 .. features.28. fc6 and fc7 belong to the RoI head.
+class VggImpl : public BackboneImpl {
+ public:
+  explicit VggImpl(const VggOptions& options);
+  std::vector<at::Tensor> forward(const at::Tensor& images) override;
+  std::vector<FeatureSpec> features() const override { return {{"conv5", channels_, 16}}; }
+
+ private:
+  int64_t channels_ = 0;
+  torch::nn::Sequential layers_;
+};
+
+/// Keys: width, frozen_stages.
+std::shared_ptr<BackboneImpl> make_vgg16(const config::Node& node);
+
+}  // namespace rcnn::nn

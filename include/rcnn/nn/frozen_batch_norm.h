@@ -1,0 +1,34 @@
+#pragma once
+
+#include <torch/nn/modules/conv.h>
+
+namespace rcnn::nn {
+
+/// Batch normalisation with fixed statistics: y = weight * (x - running_mean) / sqrt(running_var + eps) +
+/// bias. All four are buffers [channels] under torchvision's names; nothing is trained. A new one is the
+/// identity up to eps.
+class FrozenBatchNormImpl : public torch::nn::Module {
+ public:
+  explicit FrozenBatchNormImpl(int64_t channels, double eps = 1e-5);
+
+  /// x is [N, channels, ...].
+  at::Tensor forward(const at::Tensor& x);
+
+  /// The layer as scale * x + shift, each float32 [channels].
+  struct Affine {
+    at::Tensor scale, shift;
+  };
+  Affine affine() const;
+
+  at::Tensor weight, bias, running_mean, running_var;
+
+ private:
+  double eps_;
+};
+TORCH_MODULE(FrozenBatchNorm);
+
+/// norm(conv(x)) as one convolution with weights scale * w and bias `shift`: the scaling costs a pass over
+/// the weights instead of two over the activations. Differentiable in x and in the convolution's weight.
+at::Tensor conv_norm(const torch::nn::Conv2d& conv, const FrozenBatchNorm& norm, const at::Tensor& x);
+
+}  // namespace rcnn::nn

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <rcnn/config/config.h>
+#include <rcnn/nn/detection_model.h>
+
+namespace rcnn::nn {
+
+/// A detector with what is needed to use it.
+struct DescribedModel {
+  std::shared_ptr<DetectionModelImpl> model;
+  std::vector<Category> categories;
+  config::Config config;  ///< the resolved config it was trained with
+};
+
+/// Writes a safetensors file that describes itself: the model's state under torchvision's names, and as
+/// metadata the resolved config, the categories, the pixel statistics and the version. Never leaves half a
+/// file.
+void save_model(const std::filesystem::path& file, const DescribedModel& model);
+
+/// Builds the model that the file describes and loads its weights, on the CPU. Throws WeightsError when the
+/// file does not describe itself, was cut off, or does not fit its own description.
+DescribedModel load_model(const std::filesystem::path& file);
+
+}  // namespace rcnn::nn

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include <torch/nn/modules/conv.h>
+
+#include <rcnn/config/node.h>
+#include <rcnn/nn/necks/neck.h>
+
+namespace rcnn::nn {
+
+struct FpnOptions {
+  int64_t channels = 256;  ///< of every output map
+};
+
+/// Feature pyramid (Lin et al. 2017, section 3): 1x1 laterals, nearest-neighbour upsampling and addition from
+/// the coarsest map down, a 3x3 convolution on each sum; one more map by subsampling the coarsest, for the
+/// RPN alone. For c2..c5 it gives p2..p6. torchvision's names: inner_blocks.N.0, layer_blocks.N.0.
+class FpnImpl : public NeckImpl {
+ public:
+  FpnImpl(const std::vector<FeatureSpec>& inputs, const FpnOptions& options);
+  std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps) override;
+  std::vector<FeatureSpec> features() const override { return features_; }
+  size_t roi_levels() const override { return features_.size() - 1; }
+
+ private:
+  std::vector<FeatureSpec> features_;
+  std::vector<torch::nn::Conv2d> inner_, layer_;
+};
+
+/// Keys: channels.
+std::shared_ptr<NeckImpl> make_fpn(const config::Node& node, const std::vector<FeatureSpec>& inputs);
+
+}  // namespace rcnn::nn

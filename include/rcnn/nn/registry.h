@@ -1,0 +1,47 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <rcnn/config/node.h>
+
+namespace rcnn::nn {
+
+class BackboneImpl;
+class DetectionModelImpl;
+class NeckImpl;
+struct FeatureSpec;
+
+/// Factories by name. The built-in ones are listed in registry.cpp, where the linker cannot drop them; others
+/// are added at the start of main: `rcnn::nn::backbones().add("mynet", make_mynet);`
+template <class Module, class... Arguments>
+class Registry {
+ public:
+  using Factory = std::function<std::shared_ptr<Module>(const config::Node&, Arguments...)>;
+
+  explicit Registry(std::map<std::string, Factory> factories) : factories_(std::move(factories)) {}
+
+  /// Throws std::invalid_argument when the name is taken.
+  void add(const std::string& name, Factory factory);
+
+  /// Makes what `node`'s key "type" names from the rest of `node`, in which every key must be known. Throws
+  /// ConfigError with the list of names when there is no such one.
+  std::shared_ptr<Module> make(const config::Node& node, Arguments... arguments) const;
+
+ private:
+  std::map<std::string, Factory> factories_;
+};
+
+/// resnet18, resnet34, resnet50, resnet101, resnet152, vgg16
+Registry<BackboneImpl>& backbones();
+
+/// fpn; the argument is what the backbone gives
+Registry<NeckImpl, const std::vector<FeatureSpec>&>& necks();
+
+/// faster_rcnn; the argument is the number of classes, background not counted
+Registry<DetectionModelImpl, int64_t>& detection_models();
+
+}  // namespace rcnn::nn

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+
+#include <rcnn/config/node.h>
+
+namespace rcnn::nn {
+
+/// Turns pooled features into one vector a RoI.
+class BoxHeadImpl : public torch::nn::Module {
+ public:
+  /// pooled [K, C, size, size] -> [K, channels()]
+  virtual at::Tensor forward(const at::Tensor& pooled) = 0;
+  virtual int64_t channels() const = 0;
+};
+
+/// Makes the head that `node`'s key "type" names, for pooled features [K, in_channels, size, size]:
+///   mlp   two fully connected layers, fc6 and fc7 (keys: hidden = 1024, dropout = 0); VGG16's head is hidden
+///   4096,
+///         dropout 0.5
+///   res5  the last stage of a ResNet as layer4, then the mean over the grid (keys: depth = 50, width = 64)
+std::shared_ptr<BoxHeadImpl> make_box_head(const config::Node& node, int64_t in_channels, int64_t size);
+
+/// Class scores and box deltas from a RoI's vector (Fast R-CNN, section 2.1). torchvision's names: cls_score,
+/// bbox_pred; they start as N(0, 0.01) and N(0, 0.001).
+class BoxPredictorImpl : public torch::nn::Module {
+ public:
+  BoxPredictorImpl(int64_t channels, int64_t num_classes, bool class_agnostic);
+
+  struct Output {
+    at::Tensor scores;  ///< [K, C + 1] logits, background first
+    at::Tensor deltas;  ///< [K, C + 1, 4], or [K, 1, 4] when class-agnostic
+  };
+  Output forward(const at::Tensor& x);
+
+ private:
+  torch::nn::Linear cls_score_ = nullptr, bbox_pred_ = nullptr;
+};
+TORCH_MODULE(BoxPredictor);
+
+}  // namespace rcnn::nn

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <vector>
+
+#include <rcnn/boxes/coder.h>
+#include <rcnn/nn/rpn/head.h>
+#include <rcnn/types.h>
+
+namespace rcnn::nn {
+
+struct ProposalOptions {
+  int64_t pre_nms = 2000;   ///< best anchors kept before NMS, on each level
+  int64_t post_nms = 2000;  ///< proposals an image after NMS, over all levels
+  double nms_threshold = 0.7;
+  double min_size = 1e-3;  ///< sides in network pixels below which a box is dropped
+};
+
+/// Turns the RPN's output into proposals (Faster R-CNN, section 3.3): the best anchors by objectness, decoded
+/// and clipped to the image, small ones dropped, NMS within each level, the best of what is left.
+///
+/// anchors   float32 [A_level, 4], a level each
+/// sizes     of the images inside the padding
+/// returns   float32 [P, 4] for each image, best first, P <= post_nms and possibly 0; constants for the
+/// backward pass
+std::vector<at::Tensor> propose(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors,
+                                const std::vector<ImageSize>& sizes, const boxes::BoxCoder& coder,
+                                const ProposalOptions& options);
+
+}  // namespace rcnn::nn

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+
+#include <rcnn/config/config.h>
+#include <rcnn/train/trainer.h>
+
+namespace rcnn::train {
+
+/// Where a run leaves what it makes: config.json, log.txt, metrics.jsonl, last.safetensors.
+class RunFolder {
+ public:
+  /// Makes the folder and its parents. Throws ConfigError when it exists and is not empty: two runs never
+  /// mix.
+  static RunFolder create(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path log() const { return path_ / "log.txt"; }
+  std::filesystem::path weights() const { return path_ / "last.safetensors"; }
+
+  void write_config(const config::Config& config) const;
+
+  /// Appends a line to metrics.jsonl: {"epoch", "iteration", "lr", "loss", each loss, "time", "data_time",
+  /// "memory"}.
+  void append(const Progress& progress) const;
+
+  /// Appends {"epoch", "iteration", "mAP"}.
+  void append_score(int64_t epoch, int64_t iteration, double mean_average_precision) const;
+
+ private:
+  explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  void append_line(const std::string& line) const;
+  std::filesystem::path path_;
+};
+
+}  // namespace rcnn::train

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+
+namespace rcnn::data {
+
+/// splitmix64's mixing (Steele, Lea and Flood 2014): each bit of the result depends on every bit given.
+constexpr uint64_t mix(uint64_t x) {
+  x += 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+/// One seed from the numbers that name it, as in hash(seed, epoch, sample).
+template <class... Parts>
+constexpr uint64_t hash(Parts... parts) {
+  uint64_t mixed = 0;
+  ((mixed = mix(mixed ^ static_cast<uint64_t>(parts))), ...);
+  return mixed;
+}
+
+/// A stream of random numbers that is the same everywhere; the distributions of the standard library are not.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : seed_(hash(seed)) {}
+
+  uint64_t bits() { return hash(seed_, counter_++); }
+
+  /// In [0, 1).
+  double uniform() { return static_cast<double>(bits() >> 11) * 0x1p-53; }
+
+  double uniform(double from, double to) { return from + (to - from) * uniform(); }
+
+  /// One of 0 .. count - 1.
+  int64_t below(int64_t count) { return static_cast<int64_t>(bits() % static_cast<uint64_t>(count)); }
+
+  bool chance(double probability) { return uniform() < probability; }
+
+ private:
+  uint64_t seed_;
+  uint64_t counter_ = 0;
+};
+
+}  // namespace rcnn::data

@@ -1,0 +1,63 @@
+#include <nlohmann/json.hpp>
+#include <spdlog/fmt/fmt.h>
+#include <torch/torch.h>
+
+#include <rcnn/io/safetensors.h>
+#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/weights.h>
+#include <rcnn/version.h>
+
+namespace rcnn::nn {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string to_json(const std::vector<Category>& categories) {
+  auto list = Json::array();
+  for (const auto& category : categories) list.push_back({{"id", category.id}, {"name", category.name}});
+  return list.dump();
+}
+
+std::vector<Category> to_categories(const std::string& text) {
+  std::vector<Category> categories;
+  for (const auto& entry : Json::parse(text)) {
+    categories.push_back({entry.at("id").get<int64_t>(), entry.at("name").get<std::string>()});
+  }
+  return categories;
+}
+
+}  // namespace
+
+void save_model(const std::filesystem::path& file, const DescribedModel& model) {
+  const auto& pixels = model.model->pixels();
+  io::write_safetensors(file, {.tensors = state_of(*model.model),
+                               .metadata = {{"format", "pt"},
+                                            {"rcnn_version", version()},
+                                            {"config", model.config.dump()},
+                                            {"categories", to_json(model.categories)},
+                                            {"pixel_mean", Json(pixels.mean).dump()},
+                                            {"pixel_std", Json(pixels.std).dump()}}});
+}
+
+DescribedModel load_model(const std::filesystem::path& file, std::span<const std::string> overrides) {
+  const auto content = io::read_safetensors(file);
+  const auto config_text = content.metadata.find("config"), names = content.metadata.find("categories");
+  if (config_text == content.metadata.end() || names == content.metadata.end()) {
+    throw WeightsError(
+        fmt::format("{}: has weights but no description of the model (config, categories); "
+                    "give a file that rcnn train wrote",
+                    file.string()));
+  }
+  std::vector<Category> categories;
+  try {
+    categories = to_categories(names->second);
+  } catch (const nlohmann::json::exception& error) {
+    throw WeightsError(fmt::format("{}: its list of categories is broken: {}", file.string(), error.what()));
+  }
+  auto config = config::Config::parse(config_text->second, file.string(), overrides);
+  auto model = make_detection_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
+  load_state(*model, content.tensors, file.string());
+  return {std::move(model), std::move(categories), std::move(config)};
+}
+
+}  // namespace rcnn::nn
