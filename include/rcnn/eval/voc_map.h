@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,15 +31,13 @@ enum class VocRule {
 struct VocMapOptions {
   VocRule rule = VocRule::area;
   double iou_threshold = 0.5;
-  /// The devkit measures boxes in whole pixels, corners included: 1 is added to every width and height.
-  bool inclusive_pixels = true;
 };
 
 struct VocClassResult {
   std::optional<double> average_precision;  ///< none when the class has no ground truth that counts
   int64_t truths = 0;                       ///< without the difficult ones
   int64_t detections = 0;
-  std::vector<double> precision, recall;  ///< after each detection in the order of falling score
+  std::vector<double> precision, recall;  ///< after each detection by falling score; empty without an AP
 };
 
 struct VocMap {
@@ -47,13 +46,20 @@ struct VocMap {
 };
 
 /// The devkit's score of detections. Detections of a class go by falling score, ties by image and position;
-/// each takes the ground truth of its image and class with the highest IoU, if that is at least the
-/// threshold: a first take is a true positive, a later one a false positive, and a take of a difficult object
-/// counts as neither.
+/// each takes the ground truth of its image and class with the highest IoU, if they overlap and the IoU is at
+/// least the threshold: a first take is a true positive, a later one a false positive, and a take of a
+/// difficult object counts as neither.
+///
+/// The devkit adds 1 to widths because its corners are pixels of the object; x2 and y2 here are exclusive, so
+/// the IoUs are the same. It asks for an IoU >= threshold; py-faster-rcnn's voc_eval.py asks for >. At the 11
+/// recall levels both decide an equality by rounding, each in its own way; here the comparison is exact.
+///
+/// Throws c10::Error for a label outside 1..num_classes and for a score that is not a number.
 VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes,
                const VocMapOptions& options = {});
 
-/// A table for people: a line a class with ground truths, detections and AP, then the mean.
+/// A table for people: a line a class with ground truths, detections and AP ("-" for none), then the mean.
+/// Throws c10::Error unless there is a category for each class.
 std::string to_table(const VocMap& result, const std::vector<Category>& categories);
 
 }  // namespace rcnn::eval

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# What has to pass before a change goes in: the format, a build without warnings, every test.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source tools/setup.sh
+
+git ls-files -z '*.h' '*.cpp' '*.cu' | xargs -0 clang-format-14 --dry-run -Werror
+tools/build.sh release -DRCNN_WERROR=ON
+
+# Tests on real photographs need a data folder; without one they are skipped and say so.
+if [[ -z ${RCNN_DATA:-} && -d ../shared/data ]]; then
+  export RCNN_DATA=$PWD/../shared/data
+fi
+ctest --preset release --no-tests=error -j 2
