@@ -1,1 +1,166 @@
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <system_error>
+
+#include <spdlog/fmt/fmt.h>
+
 #include <rcnn/config/config.h>
+
+#include "config/document.h"
+#include "strict_json.h"
+
+namespace rcnn::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxDepth = 64;
+constexpr const char* kCommandLine = "command line";
+
+Json parse_file(std::string_view text, const std::string& origin) {
+  try {
+    Json json = parse_json<Json>(text, {.max_depth = kMaxDepth, .comments = true});
+    if (!json.is_object()) throw JsonError("a config is an object: { ... }");
+    return json;
+  } catch (const JsonError& error) {
+    throw ConfigError(fmt::format("{}: {}", origin, error.what()));
+  }
+}
+
+std::string read_file(const fs::path& file, const std::string& named_by) {
+  errno = 0;
+  std::ifstream in(file, std::ios::binary);
+  in.peek();  // the first read is what fails on a folder
+  if (!in.is_open() || in.bad()) {
+    throw ConfigError(
+        fmt::format("{}cannot read {}: {}", named_by, file.string(), std::generic_category().message(errno)));
+  }
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// Takes "_base_" out of a file's outermost object.
+std::vector<std::string> take_bases(Json& json, const std::string& origin) {
+  const auto found = json.find("_base_");
+  if (found == json.end()) return {};
+  const Json list = found->is_array() ? *found : Json::array({*found});
+  if (!std::all_of(list.begin(), list.end(), [](const Json& base) { return base.is_string(); })) {
+    throw ConfigError(origin + ": _base_: must be a file name or a list of them");
+  }
+  json.erase("_base_");
+  return list;
+}
+
+/// Lays the file's bases and then the file itself over the document; `chain` holds the files that led here.
+void merge_file(Document& document, const fs::path& file, std::vector<fs::path>& chain) {
+  const std::string origin = file.string();
+  const std::string named_by = chain.empty() ? "" : chain.back().string() + ": _base_: ";
+  Json json = parse_file(read_file(file, named_by), origin);
+  std::error_code ignored;  // the files were read a moment ago
+  if (std::any_of(chain.begin(), chain.end(),
+                  [&](auto& open) { return fs::equivalent(open, file, ignored); })) {
+    throw ConfigError(fmt::format("{}{} is already one of the files that lead here", named_by, origin));
+  }
+  chain.push_back(file);
+  for (const auto& base : take_bases(json, origin)) {
+    merge_file(document, (file.parent_path() / base).lexically_normal(), chain);
+  }
+  chain.pop_back();
+  document.merge(json, origin);
+}
+
+Json parse_override(std::string_view text, size_t depth) {
+  try {
+    return parse_json<Json>(text, {.max_depth = kMaxDepth - std::min(depth, kMaxDepth)});
+  } catch (const JsonSyntaxError&) {
+    return std::string(text);
+  }
+}
+
+void merge_override(Document& document, const std::string& text) {
+  const auto fail = [](std::string_view key, std::string_view what) {
+    throw ConfigError(fmt::format("{}: {}: {}", kCommandLine, key, what));
+  };
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos) fail(text, "an override is key=value, as in train.lr=0.01");
+  const std::string key = text.substr(0, equals);
+
+  std::vector<std::string> parts;
+  std::istringstream words(key + ".");
+  for (std::string part; std::getline(words, part, '.');) parts.push_back(part);
+  if (std::count(parts.begin(), parts.end(), "") || parts.size() > kMaxDepth) {
+    fail(text, "a key is names with dots between them, as in train.lr=0.01");
+  }
+  for (size_t dot = key.find('.'); dot != std::string::npos; dot = key.find('.', dot + 1)) {
+    const std::string outer = key.substr(0, dot);
+    const Json* value = document.find(outer);
+    if (value && !value->is_object()) fail(key, fmt::format("{} is {}, not an object", outer, value->dump()));
+  }
+
+  try {
+    Json patch = parse_override(std::string_view(text).substr(equals + 1), parts.size());
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+      Json outer = Json::object();
+      outer[*part] = std::move(patch);
+      patch = std::move(outer);
+    }
+    patch.dump();  // throws when the text is not UTF-8
+    document.merge(patch, kCommandLine);
+  } catch (const JsonError& error) {
+    fail(key, error.what());
+  } catch (const Json::type_error&) {
+    fail(key, "not valid UTF-8");
+  }
+}
+
+void merge_overrides(Document& document, std::span<const std::string> overrides) {
+  for (const auto& text : overrides) merge_override(document, text);
+}
+
+void list_entries(const Document& document, const Json& object, const std::string& path,
+                  std::vector<Config::Entry>& entries) {
+  for (const auto& [name, value] : object.items()) {
+    const std::string key = join_key(path, name);
+    if (value.is_object() && !value.empty()) {
+      list_entries(document, value, key, entries);
+    } else {
+      entries.push_back({.key = key, .value = value.dump(), .origin = document.origin(key)});
+    }
+  }
+}
+
+}  // namespace
+
+Config Config::load(const fs::path& file, std::span<const std::string> overrides) {
+  auto document = std::make_shared<Document>(file.string());
+  std::vector<fs::path> chain;
+  merge_file(*document, file, chain);
+  merge_overrides(*document, overrides);
+  return Config(std::move(document));
+}
+
+Config Config::parse(std::string_view text, const std::string& origin,
+                     std::span<const std::string> overrides) {
+  auto document = std::make_shared<Document>(origin);
+  document->merge(parse_file(text, origin), origin);
+  merge_overrides(*document, overrides);
+  return Config(std::move(document));
+}
+
+Node Config::root() const {
+  return {document_, ""};
+}
+
+std::string Config::dump() const {
+  return document_->root().dump(2);
+}
+
+std::vector<Config::Entry> Config::entries() const {
+  std::vector<Entry> entries;
+  list_entries(*document_, document_->root(), "", entries);
+  return entries;
+}
+
+}  // namespace rcnn::config

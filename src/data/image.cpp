@@ -182,4 +182,6 @@ void write_image(const fs::path& file, const at::Tensor& image) {
   if (!out) throw error(file, fmt::format("cannot be written: {}", std::strerror(errno)));
 }
 
+std::string opencv_version() { return CV_VERSION; }
+
 }  // namespace rcnn::data

@@ -46,6 +46,7 @@ at::Tensor normalize(const ImageBatch& batch, const PixelOptions& options) {
 }
 
 std::shared_ptr<DetectionModelImpl> make_detection_model(const config::Node& model, int64_t num_classes) {
+  model.has("weights");  // known here, read by whoever starts a training from it
   return detection_models().make(model, num_classes);
 }
 

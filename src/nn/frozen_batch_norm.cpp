@@ -16,6 +16,13 @@ FrozenBatchNormImpl::Affine FrozenBatchNormImpl::affine() const {
   return {scale, bias - running_mean * scale};
 }
 
+at::Tensor FrozenBatchNormImpl::forward(const at::Tensor& x) {
+  const auto [scale, shift] = affine();
+  std::vector<int64_t> shape(x.dim(), 1);
+  shape[1] = -1;
+  return x * scale.view(shape) + shift.view(shape);
+}
+
 at::Tensor conv_norm(const torch::nn::Conv2d& conv, const FrozenBatchNorm& norm, const at::Tensor& x) {
   const auto [scale, shift] = norm->affine();
   const auto& options = conv->options;

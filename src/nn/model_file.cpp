@@ -39,7 +39,7 @@ void save_model(const std::filesystem::path& file, const DescribedModel& model) 
                                             {"pixel_std", Json(pixels.std).dump()}}});
 }
 
-DescribedModel load_model(const std::filesystem::path& file) {
+DescribedModel load_model(const std::filesystem::path& file, std::span<const std::string> overrides) {
   const auto content = io::read_safetensors(file);
   const auto config_text = content.metadata.find("config"), names = content.metadata.find("categories");
   if (config_text == content.metadata.end() || names == content.metadata.end()) {
@@ -48,18 +48,16 @@ DescribedModel load_model(const std::filesystem::path& file) {
                     "give a file that rcnn train wrote",
                     file.string()));
   }
+  std::vector<Category> categories;
   try {
-    auto config = config::Config::parse(config_text->second, file.string());
-    auto categories = to_categories(names->second);
-    auto model = make_detection_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
-    load_state(*model, content.tensors, file.string());
-    return {std::move(model), std::move(categories), std::move(config)};
+    categories = to_categories(names->second);
   } catch (const nlohmann::json::exception& error) {
     throw WeightsError(fmt::format("{}: its list of categories is broken: {}", file.string(), error.what()));
-  } catch (const ConfigError& error) {
-    throw WeightsError(
-        fmt::format("{}: describes a model that this version cannot build: {}", file.string(), error.what()));
   }
+  auto config = config::Config::parse(config_text->second, file.string(), overrides);
+  auto model = make_detection_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
+  load_state(*model, content.tensors, file.string());
+  return {std::move(model), std::move(categories), std::move(config)};
 }
 
 }  // namespace rcnn::nn

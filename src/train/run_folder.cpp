@@ -37,9 +37,10 @@ void RunFolder::append(const Progress& progress) const {
   append_line(line.dump());
 }
 
-void RunFolder::append_score(int64_t epoch, int64_t iteration, const std::string& metric,
-                             double score) const {
-  append_line(nlohmann::ordered_json({{"epoch", epoch}, {"iteration", iteration}, {metric, score}}).dump());
+void RunFolder::append_score(int64_t epoch, int64_t iteration, double mean_average_precision) const {
+  append_line(nlohmann::ordered_json(
+                  {{"epoch", epoch}, {"iteration", iteration}, {"mAP", mean_average_precision}})
+                  .dump());
 }
 
 void RunFolder::append_line(const std::string& line) const {

@@ -9,8 +9,9 @@ torch::optim::SGD make_solver(const torch::nn::Module& module, const SolverOptio
   for (const auto& parameter : module.parameters()) {
     if (parameter.requires_grad()) trained.push_back(parameter);
   }
-  return {std::move(trained),
-          torch::optim::SGDOptions(0).momentum(options.momentum).weight_decay(options.weight_decay)};
+  return torch::optim::SGD(
+      std::move(trained),
+      torch::optim::SGDOptions(0).momentum(options.momentum).weight_decay(options.weight_decay));
 }
 
 void set_learning_rate(torch::optim::Optimizer& solver, double rate) {

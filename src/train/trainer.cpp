@@ -176,15 +176,19 @@ void Trainer::fit(const TrainHooks& hooks) {
 
       const bool last = iteration == total;
       if (hooks.on_progress && (last || iteration % options_.log_period == 0)) {
-        Progress progress{
-            .epoch = epoch, .epochs = epochs, .iteration = iteration, .iterations = total, .lr = rate};
+        Progress progress;
+        progress.epoch = epoch;
+        progress.epochs = epochs;
+        progress.iteration = iteration;
+        progress.iterations = total;
+        progress.lr = rate;
         meter.report_to(progress);
         progress.eta_seconds = progress.iteration_seconds * static_cast<double>(total - iteration);
         hooks.on_progress(progress);
       }
       if (hooks.on_checkpoint && (last || iteration % checkpoint_period == 0)) {
         model_->eval();
-        hooks.on_checkpoint(epoch, iteration);
+        hooks.on_checkpoint({.epoch = epoch, .iteration = iteration, .last = last});
         model_->train();
       }
     }

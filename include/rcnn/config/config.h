@@ -16,7 +16,8 @@ namespace rcnn::config {
 /// A file may name others it starts from, `"_base_": "a.json"` or a list, relative to itself. They merge left
 /// to right (RFC 7396: objects merge, everything else replaces, null deletes), then the file itself, then the
 /// overrides. `"_replace_": true` inside an object makes it replace the inherited one whole. Comments are
-/// allowed; duplicate keys, nesting deeper than 64 and a chain of bases that returns to itself are errors.
+/// allowed; duplicate keys, keys that are empty or hold a dot, nesting deeper than 64 and a chain of bases
+/// that returns to itself are errors.
 ///
 /// A value is immutable; copies share the document.
 class Config {

@@ -57,7 +57,8 @@ class Node {
   /// The object under `key`, an empty view when it is absent; throws when it is something else.
   Node child(std::string_view key) const;
 
-  /// Throws ConfigError for the first key that was never asked for, with the nearest name that was.
+  /// Throws ConfigError for the first key of this object that was never asked for, with the nearest name that
+  /// was.
   void finish() const;
 
   /// An error about `key` of this object: "file: dotted.key: what".
@@ -69,7 +70,7 @@ class Node {
   size_t one_of(std::string_view key, const std::vector<std::string_view>& words) const;
 
   std::shared_ptr<const Document> document_;
-  std::string path_;  // JSON pointer, "/model/rpn"
+  std::string path_;  // "model.rpn"; empty for the outermost object
 };
 
 }  // namespace rcnn::config

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include <ATen/core/Tensor.h>
 
@@ -21,5 +22,8 @@ ImageSize image_size(const std::filesystem::path& file);
 
 /// Writes uint8 [H, W, 3] RGB as PNG or JPEG by the file's ending. Throws DataError when the disk refuses.
 void write_image(const std::filesystem::path& file, const at::Tensor& image);
+
+/// "4.6.0"
+std::string opencv_version();
 
 }  // namespace rcnn::data

@@ -11,6 +11,9 @@ class FrozenBatchNormImpl : public torch::nn::Module {
  public:
   explicit FrozenBatchNormImpl(int64_t channels, double eps = 1e-5);
 
+  /// x is [N, channels, ...].
+  at::Tensor forward(const at::Tensor& x);
+
   /// The layer as scale * x + shift, each float32 [channels].
   struct Affine {
     at::Tensor scale, shift;

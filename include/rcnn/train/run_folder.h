@@ -3,12 +3,11 @@
 #include <filesystem>
 
 #include <rcnn/config/config.h>
-#include <rcnn/nn/model_file.h>
 #include <rcnn/train/trainer.h>
 
 namespace rcnn::train {
 
-/// Where a run leaves what it makes: config.json, log.txt, metrics.jsonl, last.safetensors, best.safetensors.
+/// Where a run leaves what it makes: config.json, log.txt, metrics.jsonl, last.safetensors.
 class RunFolder {
  public:
   /// Makes the folder and its parents. Throws ConfigError when it exists and is not empty: two runs never
@@ -16,8 +15,8 @@ class RunFolder {
   static RunFolder create(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path last_weights() const { return path_ / "last.safetensors"; }
-  std::filesystem::path best_weights() const { return path_ / "best.safetensors"; }
+  std::filesystem::path log() const { return path_ / "log.txt"; }
+  std::filesystem::path weights() const { return path_ / "last.safetensors"; }
 
   void write_config(const config::Config& config) const;
 
@@ -25,8 +24,8 @@ class RunFolder {
   /// "memory"}.
   void append(const Progress& progress) const;
 
-  /// Appends {"epoch", "iteration", "<metric>"}.
-  void append_score(int64_t epoch, int64_t iteration, const std::string& metric, double score) const;
+  /// Appends {"epoch", "iteration", "mAP"}.
+  void append_score(int64_t epoch, int64_t iteration, double mean_average_precision) const;
 
  private:
   explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}

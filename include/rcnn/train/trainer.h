@@ -45,10 +45,17 @@ struct Progress {
   int64_t memory_bytes = 0;  ///< peak: resident on the CPU, allocated on a GPU
 };
 
+/// A moment at which the run is worth keeping.
+struct Checkpoint {
+  int64_t epoch = 0;      ///< epochs begun
+  int64_t iteration = 0;  ///< iterations done
+  bool last = false;      ///< the run is over
+};
+
 struct TrainHooks {
   std::function<void(const Progress&)> on_progress;
   /// Called in evaluation mode; the trainer returns to training mode afterwards.
-  std::function<void(int64_t epoch, int64_t iteration)> on_checkpoint;
+  std::function<void(const Checkpoint&)> on_checkpoint;
 };
 
 /// Trains a detector by SGD on the sum of its losses.

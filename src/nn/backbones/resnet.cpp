@@ -2,6 +2,7 @@
 #include <array>
 #include <map>
 
+#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
 #include <rcnn/nn/backbones/resnet.h>
@@ -42,9 +43,9 @@ int64_t ResNetShape::channels(int stage) const {
 
 ResidualBlockImpl::ResidualBlockImpl(int64_t in_channels, int64_t width, int64_t stride, bool bottleneck) {
   const auto add = [this](int64_t in, int64_t out, int64_t kernel, int64_t conv_stride) {
-    const auto number = std::to_string(path_.size() + 1);
-    path_.emplace_back(register_module("conv" + number, conv(in, out, kernel, conv_stride)),
-                       register_module("bn" + number, FrozenBatchNorm(out)));
+    const auto number = path_.size() + 1;
+    path_.emplace_back(register_module(fmt::format("conv{}", number), conv(in, out, kernel, conv_stride)),
+                       register_module(fmt::format("bn{}", number), FrozenBatchNorm(out)));
   };
   const int64_t out_channels = bottleneck ? 4 * width : width;
   if (bottleneck) {
@@ -89,7 +90,7 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options) {
   if (options.frozen_stages > 0) freeze(*conv1_);
   for (int stage = 1; stage <= stage_of(options.levels.back()); ++stage) {
     stages_.push_back(
-        register_module("layer" + std::to_string(stage), make_resnet_stage(options.shape, stage)));
+        register_module(fmt::format("layer{}", stage), make_resnet_stage(options.shape, stage)));
     if (options.frozen_stages > stage) freeze(*stages_.back());
   }
 }
@@ -100,7 +101,7 @@ std::vector<at::Tensor> ResNetImpl::forward(const at::Tensor& images) {
   x = at::max_pool2d(x, 3, 2, 1);
   for (size_t stage = 0; stage < stages_.size(); ++stage) {
     x = stages_[stage]->forward(x);
-    if (features_[maps.size()].name == "c" + std::to_string(stage + 2)) maps.push_back(x);
+    if (features_[maps.size()].name == fmt::format("c{}", stage + 2)) maps.push_back(x);
   }
   return maps;
 }

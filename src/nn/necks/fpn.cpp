@@ -21,11 +21,11 @@ FpnImpl::FpnImpl(const std::vector<FeatureSpec>& inputs, const FpnOptions& optio
     layer_.push_back(conv(options.channels, options.channels, 3));
     inner_blocks->push_back(torch::nn::Sequential(inner_.back()));
     layer_blocks->push_back(torch::nn::Sequential(layer_.back()));
-    features_.push_back({"p" + input.name.substr(1), options.channels, input.stride});
+    features_.push_back({{'p', input.name.back()}, options.channels, input.stride});
   }
   const auto coarsest = features_.back();
   const char next = static_cast<char>(coarsest.name.back() + 1);
-  features_.push_back({std::string("p") + next, options.channels, 2 * coarsest.stride});
+  features_.push_back({{'p', next}, options.channels, 2 * coarsest.stride});
   register_module("inner_blocks", inner_blocks);
   register_module("layer_blocks", layer_blocks);
 }

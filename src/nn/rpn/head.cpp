@@ -13,7 +13,7 @@ torch::nn::Conv2d conv(int64_t in, int64_t out, int64_t kernel) {
 }
 
 /// [N, A * K, H, W] -> [N, H * W * A, K]
-at::Tensor flatten(const at::Tensor& map, int64_t per_anchor) {
+at::Tensor by_anchor(const at::Tensor& map, int64_t per_anchor) {
   return map.permute({0, 2, 3, 1}).reshape({map.size(0), -1, per_anchor});
 }
 
@@ -23,7 +23,7 @@ RpnHeadImpl::RpnHeadImpl(int64_t channels, int64_t anchors_per_cell)
     : conv_(conv(channels, channels, 3)),
       cls_logits_(conv(channels, anchors_per_cell, 1)),
       bbox_pred_(conv(channels, 4 * anchors_per_cell, 1)) {
-  register_module("conv", torch::nn::Sequential(torch::nn::Sequential(conv_)));
+  register_module("conv", torch::nn::ModuleList(torch::nn::Sequential(conv_)));
   register_module("cls_logits", cls_logits_);
   register_module("bbox_pred", bbox_pred_);
 }
@@ -32,8 +32,8 @@ RpnPrediction RpnHeadImpl::forward(const std::vector<at::Tensor>& maps) {
   RpnPrediction prediction;
   for (const auto& map : maps) {
     const auto hidden = conv_->forward(map).relu_();
-    prediction.objectness.push_back(flatten(cls_logits_->forward(hidden), 1).squeeze(-1));
-    prediction.deltas.push_back(flatten(bbox_pred_->forward(hidden), 4));
+    prediction.objectness.push_back(by_anchor(cls_logits_->forward(hidden), 1).squeeze(-1));
+    prediction.deltas.push_back(by_anchor(bbox_pred_->forward(hidden), 4));
   }
   return prediction;
 }

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <rcnn/types.h>
+
+namespace rcnn {
+
+/// What was found on one image.
+struct ImageDetections {
+  int64_t image_id = 0;
+  std::string file_name;
+  std::vector<Detection> detections;
+};
+
+/// Writes a list in COCO's result form, with names beside the numbers: {"image_id", "file_name", "category_id",
+/// "category_name", "bbox": [x, y, width, height], "score"}. Throws DataError when the disk refuses.
+void write_results(const std::filesystem::path& file, const std::vector<ImageDetections>& images,
+                   const std::vector<Category>& categories);
+
+}  // namespace rcnn

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include <rcnn/config/config.h>
+
+/// The program's commands: each adds itself to the command line and runs when chosen.
+namespace rcnn::tools {
+
+void add_config(CLI::App& app);
+void add_demo(CLI::App& app);
+void add_detect(CLI::App& app);
+void add_eval(CLI::App& app);
+void add_train(CLI::App& app);
+
+/// What `rcnn train` does with a config at hand; shared with the demo. Returns the weight file.
+std::filesystem::path train(const config::Config& config, const std::filesystem::path& output,
+                            const std::string& device);
+
+/// What `rcnn detect` does; shared with the demo. Returns the number of images that could not be read.
+struct DetectArguments {
+  std::filesystem::path weights;
+  std::vector<std::filesystem::path> inputs;  ///< image files and folders of them
+  std::filesystem::path output;
+  double score = 0.5;
+  std::string device = "auto";
+};
+int64_t detect(const DetectArguments& arguments);
+
+/// The config of `rcnn demo`, configs/quick/demo.json.
+extern const char* const kDemoConfig;
+
+}  // namespace rcnn::tools

@@ -1,0 +1,58 @@
+#include <cstdio>
+#include <iostream>
+
+#include <c10/util/Exception.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <rcnn/data/image.h>
+#include <rcnn/error.h>
+#include <rcnn/version.h>
+
+#include "commands.h"
+
+namespace {
+
+constexpr int kUsageError = 2;
+
+std::string version_text() {
+  const auto architectures = rcnn::cuda_architectures();
+  return fmt::format("rcnn {}\nLibTorch {}\nCUDA {}\nOpenCV {}", rcnn::version(), rcnn::torch_version(),
+                     architectures.empty() ? "none" : architectures, rcnn::data::opencv_version());
+}
+
+int fail(const std::string& message, int exit_code) {
+  std::cerr << "error: " << message << std::endl;
+  return exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("rcnn: train two-stage object detectors, score them, and detect with them", "rcnn");
+  bool verbose = false;
+  app.set_version_flag("--version", version_text);
+  app.add_flag("-v,--verbose", verbose, "show where inside the program an error arose");
+  app.require_subcommand(1);
+  app.fallthrough();
+  rcnn::tools::add_train(app);
+  rcnn::tools::add_eval(app);
+  rcnn::tools::add_detect(app);
+  rcnn::tools::add_demo(app);
+  rcnn::tools::add_config(app);
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::Success& success) {  // --help, --version
+    return app.exit(success);
+  } catch (const CLI::RuntimeError& error) {  // a command's own exit code, its message already given
+    return error.get_exit_code();
+  } catch (const CLI::ParseError& error) {
+    return fail(fmt::format("{}; see rcnn --help", error.what()), kUsageError);
+  } catch (const rcnn::Error& error) {
+    return fail(error.what(), error.exit_code());
+  } catch (const c10::Error& error) {
+    return fail(verbose ? error.what() : error.what_without_backtrace(), 1);
+  } catch (const std::exception& error) {
+    return fail(error.what(), 1);
+  }
+}

@@ -1,0 +1,110 @@
+#include <memory>
+
+#include <spdlog/fmt/fmt.h>
+#include <torch/torch.h>
+
+#include <rcnn/data/options.h>
+#include <rcnn/io/safetensors.h>
+#include <rcnn/log.h>
+#include <rcnn/nn/weights.h>
+#include <rcnn/train/run_folder.h>
+#include <rcnn/train/trainer.h>
+
+#include "commands.h"
+#include "evaluate.h"
+
+namespace rcnn::tools {
+namespace {
+
+std::string duration(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds);
+  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+std::string progress_line(const train::Progress& progress) {
+  auto line = fmt::format("epoch {}/{}  iter {}/{}  eta {}  lr {:.2e}  loss {:.4f}", progress.epoch,
+                          progress.epochs, progress.iteration, progress.iterations,
+                          duration(progress.eta_seconds), progress.lr, progress.loss);
+  for (const auto& [name, value] : progress.losses) line += fmt::format("  {} {:.4f}", name, value);
+  return line + fmt::format("  time {:.3f}  data {:.3f}  mem {} MB", progress.iteration_seconds,
+                            progress.data_seconds, progress.memory_bytes >> 20);
+}
+
+void load_initial_weights(torch::nn::Module& model, const std::filesystem::path& file) {
+  const auto report = nn::load_initial(model, io::read_safetensors(file).tensors, file.string());
+  log::info(fmt::format("initial weights {}: {} tensors; start fresh: {}; unused: {}", file.string(),
+                        report.loaded.size(), report.fresh.empty() ? "none" : nn::summarize(report.fresh),
+                        report.unused.empty() ? "none" : nn::summarize(report.unused)));
+}
+
+}  // namespace
+
+std::filesystem::path train(const config::Config& config, const std::filesystem::path& output,
+                            const std::string& device_name) {
+  const auto root = config.root();
+  const auto data_options = data::DataOptions::from(root.child("data"));
+  const auto train_options = train::TrainOptions::from(root.child("train"));
+  const auto eval_options = EvalOptions::from(root.child("eval"));
+  const auto model_node = root.child("model");
+  root.finish();
+  const auto device = parse_device(device_name);
+
+  const auto dataset = data::open(data_options, data_options.train);
+  auto test_options = data_options;
+  test_options.classes.clear();
+  for (const auto& category : dataset->categories()) test_options.classes.push_back(category.name);
+  const auto test_set = data::open(test_options, data_options.test);
+
+  torch::manual_seed(train_options.seed);
+  const auto model =
+      nn::make_detection_model(model_node, static_cast<int64_t>(dataset->categories().size()));
+  std::string weights;
+  model_node.read("weights", weights);
+  if (!weights.empty()) load_initial_weights(*model, config::data_path(weights));
+
+  const auto folder = train::RunFolder::create(output);
+  log::also_to(folder.log());
+  folder.write_config(config);
+  log::info(fmt::format("training data, {} images:\n{}", dataset->size(), data::class_table(*dataset)));
+
+  const nn::DescribedModel described{model, dataset->categories(), config};
+  train::Trainer trainer(model, dataset, data_options.train_transform(), data_options.workers, train_options,
+                         device);
+  int64_t scored_epoch = 0;
+  const auto on_progress = [&](const train::Progress& progress) {
+    log::info(progress_line(progress));
+    folder.append(progress);
+  };
+  const auto on_checkpoint = [&](const train::Checkpoint& checkpoint) {
+    nn::save_model(folder.weights(), described);
+    const bool due = eval_options.period > 0 && checkpoint.epoch - scored_epoch >= eval_options.period;
+    if (!due && !checkpoint.last) return;
+    scored_epoch = checkpoint.epoch;
+    const auto result = evaluate(Detector(described, device), *test_set, eval_options);
+    folder.append_score(checkpoint.epoch, checkpoint.iteration, result.mean_average_precision);
+    log::info(eval::to_table(result, described.categories));
+  };
+  trainer.fit({.on_progress = on_progress, .on_checkpoint = on_checkpoint});
+  log::info(fmt::format("weights: {}", folder.weights().string()));
+  return folder.weights();
+}
+
+void add_train(CLI::App& app) {
+  auto* command = app.add_subcommand("train", "train a detector as a config says");
+  struct Arguments {
+    std::string config, output, device = "auto";
+    std::vector<std::string> overrides;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("config", arguments->config, "config file")->required();
+  command->add_option("overrides", arguments->overrides, "key=value ..., instead of what the config says");
+  command->add_option("--output", arguments->output, "folder for weights, metrics and log; new or empty")
+      ->required();
+  command->add_option("--device", arguments->device, "auto, cpu or cuda")->capture_default_str();
+  command->callback([arguments] {
+    train(config::Config::load(arguments->config, arguments->overrides), arguments->output,
+          arguments->device);
+  });
+}
+
+}  // namespace rcnn::tools
