@@ -80,7 +80,7 @@ void score_class(const std::vector<ImageResult>& images, int64_t label, std::vec
     auto& taken_here = taken[detection.image];
     taken_here.resize(truths.size());
     const auto match = best_truth(truths, label, detection.box, options.iou_threshold);
-    if (!match || (taken_here[*match] && !truths[*match].difficult)) {
+    if (!match || taken_here[*match]) {
       ++false_positives;
     } else if (!truths[*match].difficult) {
       ++true_positives;

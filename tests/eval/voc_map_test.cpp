@@ -61,6 +61,7 @@ void expect_scores(const nlohmann::json& expected, const VocMap& result) {
 
 TEST(VocMap, EqualsTheDevkitOnRandomScenes) {
   const auto fixture = nlohmann::json::parse(std::ifstream(RCNN_FIXTURES "/voc_map.json"));
+  ASSERT_FALSE(fixture.at("cases").empty());
   for (const auto& scene : fixture["cases"]) {
     const auto images = images_from(scene["images"]);
     const int64_t num_classes = int64_t(scene["area"].size());
@@ -105,6 +106,12 @@ TEST(VocMap, ADifficultObjectDrawsADetectionAwayFromALesserOrdinaryOne) {
       score_one({{.truths = {truth({2, 0, 12, 10}), difficult(kLeft)}, .detections = {found(kLeft, .9F)}}});
   EXPECT_EQ(result.recall, std::vector<double>{0});
   EXPECT_DOUBLE_EQ(*result.average_precision, 0);
+}
+
+TEST(VocMap, TheFirstOfEqualTruthsIsTaken) {
+  const std::vector<Detection> detections{found(kLeft, .9F)};
+  EXPECT_EQ(score_one({{{truth(kLeft), difficult(kLeft)}, detections}}).recall, std::vector<double>{1});
+  EXPECT_EQ(score_one({{{difficult(kLeft), truth(kLeft)}, detections}}).recall, std::vector<double>{0});
 }
 
 TEST(VocMap, TheThresholdItselfIsAMatch) {
