@@ -134,9 +134,9 @@ cv::Mat decode(const fs::path& file, std::istream& in) {
     }
     in.clear();
     in.seekg(0, std::ios::end);
-    std::vector<char> bytes(static_cast<size_t>(in.tellg()));
+    std::vector<uchar> bytes(static_cast<size_t>(in.tellg()));
     in.seekg(0);
-    if (!in.read(bytes.data(), static_cast<std::streamsize>(bytes.size())))
+    if (!in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
       throw error(file, std::strerror(errno));
     cv::Mat image = cv::imdecode(bytes, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
     if (image.empty()) throw error(file, "cannot be decoded; it is damaged or cut off");
@@ -182,6 +182,8 @@ void write_image(const fs::path& file, const at::Tensor& image) {
   if (!out) throw error(file, fmt::format("cannot be written: {}", std::strerror(errno)));
 }
 
-std::string opencv_version() { return CV_VERSION; }
+std::string opencv_version() {
+  return CV_VERSION;
+}
 
 }  // namespace rcnn::data

@@ -136,7 +136,7 @@ std::map<std::string, std::string> parse_metadata(const Json& header) {
 
 void read_bytes(std::istream& in, void* to, uint64_t count) {
   if (!in.read(static_cast<char*>(to), static_cast<std::streamsize>(count))) {
-    throw Refusal("cannot be read: " + std::generic_category().message(errno));
+    throw Refusal("cannot be read to its end");
   }
 }
 
