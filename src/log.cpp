@@ -1,1 +1,58 @@
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include <spdlog/logger.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/dist_sink.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+
+#include <rcnn/error.h>
 #include <rcnn/log.h>
+
+namespace rcnn::log {
+namespace {
+
+/// spdlog's default pattern and registry stay out of it: programs that use spdlog themselves keep their
+/// settings.
+struct Log {
+  std::shared_ptr<spdlog::sinks::dist_sink_mt> sinks = std::make_shared<spdlog::sinks::dist_sink_mt>();
+  spdlog::logger logger{"rcnn", sinks};
+
+  Log() {
+    const char* no_color = std::getenv("NO_COLOR");
+    const auto color = no_color && *no_color ? spdlog::color_mode::never : spdlog::color_mode::automatic;
+    auto terminal = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(color);
+    terminal->set_color(spdlog::level::info, "");
+    terminal->set_pattern("%^%v%$");
+    sinks->add_sink(std::move(terminal));
+    logger.flush_on(spdlog::level::info);
+  }
+};
+
+Log& instance() {
+  static Log log;
+  return log;
+}
+
+}  // namespace
+
+void info(std::string_view message) {
+  instance().logger.log(spdlog::level::info, spdlog::string_view_t(message.data(), message.size()));
+}
+
+void warn(std::string_view message) {
+  instance().logger.log(spdlog::level::warn, "warning: " + std::string(message));
+}
+
+void also_to(const std::filesystem::path& file) {
+  try {
+    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string());
+    sink->set_pattern("%Y-%m-%d %H:%M:%S.%e %v");
+    instance().sinks->add_sink(std::move(sink));
+  } catch (const spdlog::spdlog_ex& error) {
+    throw DataError(error.what());
+  }
+}
+
+}  // namespace rcnn::log

@@ -1,1 +1,238 @@
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <fstream>
+#include <optional>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <ATen/ATen.h>
+#include <spdlog/fmt/fmt.h>
+
 #include <rcnn/io/safetensors.h>
+
+#include "io/atomic_writer.h"
+#include "strict_json.h"
+
+namespace rcnn::io {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the format is little-endian");
+
+using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
+
+constexpr uint64_t kMaxHeader = 100'000'000;
+constexpr size_t kAlignment = 8;
+constexpr const char* kMetadata = "__metadata__";
+
+struct Type {
+  std::string_view name;
+  at::ScalarType scalar;
+};
+
+// In the order in which the reference implementation lays tensors out: wide elements first keeps all aligned.
+constexpr std::array<Type, 10> kTypes = {{{"I64", at::kLong},
+                                          {"F64", at::kDouble},
+                                          {"F32", at::kFloat},
+                                          {"I32", at::kInt},
+                                          {"BF16", at::kBFloat16},
+                                          {"F16", at::kHalf},
+                                          {"I16", at::kShort},
+                                          {"I8", at::kChar},
+                                          {"U8", at::kByte},
+                                          {"BOOL", at::kBool}}};
+
+/// Why a file is refused; the file's name is added where it is known.
+struct Refusal : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// A tensor as the header describes it, once that is known to be possible.
+struct Entry {
+  std::string name;
+  at::ScalarType type;
+  std::vector<int64_t> shape;
+  uint64_t begin;
+  uint64_t end;
+};
+
+/// The list of integers from 0 on under `key`, if it is one.
+std::optional<std::vector<int64_t>> sizes(const Json& json, const char* key) {
+  const auto list = json.find(key);
+  if (list == json.end() || !list->is_array()) return std::nullopt;
+  const auto is_size = [](const Json& value) {
+    return value.is_number_integer() && value.get<int64_t>() >= 0;
+  };
+  if (!std::all_of(list->begin(), list->end(), is_size)) return std::nullopt;
+  return list->get<std::vector<int64_t>>();
+}
+
+/// The bytes of a shape. A size of 0 counts as 1 in the check, for the strides must fit as well.
+std::optional<uint64_t> count_bytes(const std::vector<int64_t>& shape, at::ScalarType type) {
+  int64_t bytes = at::elementSize(type);
+  for (const int64_t size : shape) {
+    if (__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes)) return std::nullopt;
+  }
+  return std::count(shape.begin(), shape.end(), 0) ? 0 : bytes;
+}
+
+Entry parse_entry(const std::string& name, const Json& json, uint64_t data_size) {
+  const auto refuse = [&](const std::string& why) { throw Refusal(fmt::format("tensor {}: {}", name, why)); };
+  const auto dtype = json.is_object() ? json.value("dtype", Json()) : Json();
+  const auto shape = sizes(json, "shape");
+  const auto offsets = sizes(json, "data_offsets");
+  if (!dtype.is_string() || !shape || !offsets || offsets->size() != 2) {
+    refuse("the header must give its dtype, shape and two data_offsets");
+  }
+  const auto type = std::find_if(kTypes.begin(), kTypes.end(), [&](const Type& t) {
+    return t.name == dtype.get_ref<const std::string&>();
+  });
+  if (type == kTypes.end()) refuse(fmt::format("dtype {} is not supported", dtype.dump()));
+
+  const uint64_t begin = offsets->front();
+  const uint64_t end = offsets->back();
+  if (begin > end || end > data_size) {
+    refuse(fmt::format("its data lies at [{}, {}) of {} bytes: the file is damaged or cut short", begin, end,
+                       data_size));
+  }
+  if (count_bytes(*shape, type->scalar) != end - begin) {
+    refuse(fmt::format("{} bytes of data do not make {} of shape {}", end - begin, type->name,
+                       json.at("shape").dump()));
+  }
+  return {name, type->scalar, *shape, begin, end};
+}
+
+/// The tensors in the order of their data, which must cover the whole without a hole or an overlap.
+std::vector<Entry> parse_entries(const Json& header, uint64_t data_size) {
+  std::vector<Entry> entries;
+  for (const auto& [name, json] : header.items()) {
+    if (name != kMetadata) entries.push_back(parse_entry(name, json, data_size));
+  }
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  uint64_t covered = 0;
+  for (const auto& entry : entries) {
+    if (entry.begin != covered) {
+      throw Refusal(fmt::format("tensor {}: its data begins at byte {}, that before it ends at {}",
+                                entry.name, entry.begin, covered));
+    }
+    covered = entry.end;
+  }
+  if (covered != data_size) throw Refusal(fmt::format("the tensors take {} of {} bytes", covered, data_size));
+  return entries;
+}
+
+std::map<std::string, std::string> parse_metadata(const Json& header) {
+  const auto found = header.find(kMetadata);
+  if (found == header.end()) return {};
+  const bool texts = std::all_of(found->begin(), found->end(), [](const Json& v) { return v.is_string(); });
+  if (!found->is_object() || !texts) throw Refusal("__metadata__ must be an object of strings");
+  return *found;
+}
+
+void read_bytes(std::istream& in, void* to, uint64_t count) {
+  if (!in.read(static_cast<char*>(to), static_cast<std::streamsize>(count))) {
+    throw Refusal("cannot be read: " + std::generic_category().message(errno));
+  }
+}
+
+at::Tensor read_tensor(std::istream& in, const Entry& entry) {
+  const at::Tensor tensor = at::empty(entry.shape, entry.type);
+  read_bytes(in, tensor.data_ptr(), entry.end - entry.begin);
+  if (entry.type == at::kBool && at::any(tensor.view(at::kByte) > 1).item<bool>()) {
+    throw Refusal(fmt::format("tensor {}: a BOOL is neither 0 nor 1", entry.name));
+  }
+  return tensor;
+}
+
+SafeTensors read(const std::filesystem::path& file) {
+  std::error_code error;
+  const uint64_t size = std::filesystem::file_size(file, error);
+  if (error) throw Refusal("cannot be read: " + error.message());
+  std::ifstream in(file, std::ios::binary);
+  if (!in) throw Refusal("cannot be read: " + std::generic_category().message(errno));
+
+  uint64_t header_size = 0;
+  if (size < sizeof header_size) throw Refusal("is too short for a safetensors file");
+  read_bytes(in, &header_size, sizeof header_size);
+  if (header_size > kMaxHeader) {
+    throw Refusal(
+        fmt::format("is no safetensors file: its first 8 bytes claim a header of {} bytes", header_size));
+  }
+  if (header_size > size - sizeof header_size) throw Refusal("ends within its header: it is cut short");
+  std::string text(header_size, '\0');
+  read_bytes(in, text.data(), header_size);
+  if (!text.starts_with('{')) throw Refusal("is no safetensors file: it has no JSON header");
+
+  const Json header = parse_json<Json>(text, {.max_depth = 3});
+  SafeTensors content{.tensors = {}, .metadata = parse_metadata(header)};
+  for (const auto& entry : parse_entries(header, size - sizeof header_size - header_size)) {
+    content.tensors.emplace(entry.name, read_tensor(in, entry));
+  }
+  return content;
+}
+
+}  // namespace
+
+SafeTensors read_safetensors(const std::filesystem::path& file) {
+  try {
+    return read(file);
+  } catch (const Refusal& refusal) {
+    throw WeightsError(fmt::format("{}: {}", file.string(), refusal.what()));
+  } catch (const JsonError& error) {
+    throw WeightsError(fmt::format("{}: header: {}", file.string(), error.what()));
+  }
+}
+
+void write_safetensors(const std::filesystem::path& file, const SafeTensors& content) {
+  const auto refuse = [&](const std::string& why) {
+    throw WeightsError(fmt::format("{}: cannot be written: {}", file.string(), why));
+  };
+  OrderedJson header = OrderedJson::object();
+  if (!content.metadata.empty()) header[kMetadata] = content.metadata;
+  if (content.tensors.contains(kMetadata)) refuse("no tensor can have the name __metadata__");
+
+  std::vector<at::Tensor> tensors;  // in the order of the file
+  uint64_t position = 0;
+  for (const auto& [type_name, type] : kTypes) {
+    for (const auto& [name, tensor] : content.tensors) {
+      if (tensor.scalar_type() != type) continue;
+      const uint64_t end = position + tensor.nbytes();
+      header[name] = {
+          {"dtype", type_name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {position, end}}};
+      position = end;
+      tensors.push_back(tensor);
+    }
+  }
+  for (const auto& [name, tensor] : content.tensors) {
+    if (header.contains(name)) continue;
+    refuse(fmt::format("tensor {}: dtype {} is not supported", name, at::toString(tensor.scalar_type())));
+  }
+
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const OrderedJson::type_error&) {
+    refuse("a name or the metadata is not UTF-8");
+  }
+  text.resize((text.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
+
+  AtomicWriter writer(file);
+  const auto write = [&](const void* data, size_t size) {
+    writer.write({static_cast<const char*>(data), size});
+  };
+  const uint64_t header_size = text.size();
+  write(&header_size, sizeof header_size);
+  write(text.data(), text.size());
+  for (const auto& tensor : tensors) {
+    const at::Tensor bytes = tensor.detach().cpu().contiguous();  // one at a time, for what lies on a GPU
+    write(bytes.const_data_ptr(), bytes.nbytes());
+  }
+  writer.commit();
+}
+
+}  // namespace rcnn::io

@@ -13,13 +13,12 @@ namespace rcnn::data {
 enum class Policy { skip, stop };
 
 struct VocOptions {
-  std::filesystem::path root;   ///< folder with Annotations/, JPEGImages/ and ImageSets/Main/
-  std::string split = "train";  ///< the list ImageSets/Main/<split>.txt
-  std::vector<std::string>
-      classes;  ///< names in label order; empty: every name in the split's annotations, sorted
-  Policy bad_boxes = Policy::skip;   ///< zero-size boxes and boxes outside the image: drop, or throw
-  Policy bad_images = Policy::stop;  ///< missing or unreadable files: drop the record, or throw
-  int64_t limit = 0;                 ///< only the first `limit` records; 0 for all
+  std::filesystem::path root = {};        ///< folder with Annotations/, JPEGImages/ and ImageSets/Main/
+  std::string split = "train";            ///< the list ImageSets/Main/<split>.txt
+  std::vector<std::string> classes = {};  ///< names in label order; empty: all that the records have, sorted
+  Policy bad_boxes = Policy::skip;        ///< zero-size boxes and boxes outside the image: drop, or throw
+  Policy bad_images = Policy::stop;       ///< missing or unreadable files: drop the record, or throw
+  int64_t limit = 0;                      ///< only the first `limit` records are read; 0 for all
 };
 
 /// Reads a Pascal VOC split (devkit layout). 1-based inclusive corners become x1 - 1, y1 - 1, x2, y2;

@@ -1,1 +1,0 @@
-int rcnn_kernels_placeholder;

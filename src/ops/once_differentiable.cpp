@@ -1,0 +1,59 @@
+#include "ops/once_differentiable.h"
+
+#include <utility>
+
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/custom_class.h>
+
+namespace rcnn::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// An op's backward function as an autograd context can hold it.
+struct Backward : torch::CustomClassHolder {
+  explicit Backward(const OnceDifferentiable& result) : op(result.op), compute(result.backward) {}
+  const char* op;
+  decltype(OnceDifferentiable::backward) compute;
+};
+
+/// The backward pass as a node of its own, so that differentiating it meets a refusal.
+class BackwardNode : public torch::autograd::Function<BackwardNode> {
+ public:
+  static variable_list forward(AutogradContext* context, const at::Tensor& grad_output,
+                               const Backward* backward, const AutogradContext* forward_context) {
+    context->saved_data["op"] = backward->op;
+    return backward->compute(forward_context->get_saved_variables(), grad_output);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list&) {
+    TORCH_CHECK(false, context->saved_data["op"].toStringRef(), ": double backward is not supported");
+  }
+};
+
+class ForwardNode : public torch::autograd::Function<ForwardNode> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const std::vector<at::Tensor>&,
+                            const OnceDifferentiable& result) {
+    context->save_for_backward(result.saved);
+    context->saved_data["backward"] = c10::IValue::make_capsule(c10::make_intrusive<Backward>(result));
+    return result.output;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grad_outputs) {
+    const auto capsule = context->saved_data["backward"].toCapsule();
+    variable_list gradients =
+        BackwardNode::apply(grad_outputs[0], static_cast<const Backward*>(capsule.get()), context);
+    gradients.emplace_back();  // forward's second argument is no tensor
+    return gradients;
+  }
+};
+
+}  // namespace
+
+at::Tensor join_graph(const std::vector<at::Tensor>& inputs, const OnceDifferentiable& result) {
+  return ForwardNode::apply(inputs, result);
+}
+
+}  // namespace rcnn::ops
