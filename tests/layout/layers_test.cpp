@@ -1,0 +1,92 @@
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Calls see(file relative to the checkout, included) for every #include of the library and the program.
+template <class See>
+void for_each_include(See see) {
+  static const std::regex kInclude("\\s*#\\s*include\\s*[<\"]([^>\"]+)[>\"].*");
+  for (const char* top : {"include/rcnn", "src", "tools"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(fs::path(RCNN_SOURCE) / top)) {
+      const std::string extension = entry.path().extension();
+      if (extension != ".h" && extension != ".cpp" && extension != ".cu") continue;
+      const fs::path file = entry.path().lexically_relative(RCNN_SOURCE);
+      std::ifstream lines(entry.path());
+      std::smatch match;
+      for (std::string line; std::getline(lines, line);) {
+        if (std::regex_match(line, match, kInclude)) see(file, match.str(1));
+      }
+    }
+  }
+}
+
+/// include/rcnn/ops/nms.h and src/ops/nms.cpp are of the room ops; a file beside the rooms is of none.
+std::string room_of(const fs::path& file) {
+  if (*file.begin() == "tools") return "tools";
+  const fs::path inside = file.lexically_relative(*file.begin() == "src" ? "src" : "include/rcnn");
+  return inside.has_parent_path() ? inside.begin()->string() : "";
+}
+
+TEST(Layers, ARoomIncludesOnlyItselfAndTheRoomsItMaySee) {
+  const std::map<std::string, std::set<std::string>> may_see{
+      {"", {}},  // log.h, types.h, ...: open to every room, and seeing none
+      {"config", {}},
+      {"io", {}},
+      {"ops", {}},
+      {"boxes", {"ops"}},
+      {"losses", {"ops", "boxes"}},
+      {"nn", {"config", "io", "ops", "boxes", "losses"}},
+      {"data", {"config", "boxes"}},
+      {"eval", {"boxes"}},
+      {"vis", {"eval"}},
+      {"infer", {"config", "io", "boxes", "nn", "data"}},
+      {"train", {"config", "io", "losses", "nn", "data"}},
+  };
+  int seen = 0;
+  for_each_include([&](const fs::path& file, const std::string& included) {
+    EXPECT_FALSE(included.starts_with("..")) << file << " includes " << included << ": name it from the top";
+    const std::string from = room_of(file);
+    if (from == "tools") return;
+    ASSERT_TRUE(may_see.contains(from)) << file << ": a room that the table does not know";
+    // <rcnn/ops/nms.h>, and "ops/device.h" for what is private to src.
+    const fs::path target(included.starts_with("rcnn/") ? "include/" + included : "src/" + included);
+    if (!fs::exists(RCNN_SOURCE / target)) return;
+    ++seen;
+    const std::string to = room_of(target);
+    EXPECT_TRUE(to.empty() || to == from || may_see.at(from).contains(to))
+        << file << " includes " << included << ": " << from << " may not see " << to;
+  });
+  EXPECT_GT(seen, 100);
+}
+
+TEST(Layers, OtherLibrariesAppearOnlyWhereTheyMay) {
+  for_each_include([](const fs::path& file, const std::string& included) {
+    const std::string room = room_of(file);
+    const bool is_public = *file.begin() == "include";
+    const auto allow = [&](const char* library, bool allowed) {
+      EXPECT_TRUE(allowed || !included.starts_with(library)) << file << " includes " << included;
+    };
+    allow("opencv2/", !is_public && (room == "data" || room == "vis" || room == "infer"));
+    allow("nlohmann/", !is_public);
+    allow("CLI/", room == "tools");
+    allow("pugixml", file == "src/data/voc.cpp");
+    allow("c10/cuda/", file == "src/ops/device.cpp");
+    allow("ATen/cuda/", false);
+    if (file.string().starts_with("src/ops/kernels")) {
+      for (const char* torch : {"torch/", "ATen/", "c10/"}) allow(torch, false);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace rcnn
