@@ -49,8 +49,8 @@ std::string annotation(const std::string& id, const Scene& scene) {
 }  // namespace
 
 void draw_scenes(const fs::path& root, const SceneOptions& options) {
-  TORCH_CHECK(options.train > 0 && options.test > 0, "draw_scenes: a split needs images, got ", options.train,
-              " and ", options.test);
+  TORCH_CHECK(options.train >= 0 && options.test >= 0 && options.train + options.test > 0,
+              "draw_scenes: nothing to draw for ", options.train, " and ", options.test, " images");
   TORCH_CHECK(options.size.height >= 32 && options.size.width >= 32, "draw_scenes: images of ",
               options.size.height, " x ", options.size.width, " are too small; at least 32 x 32");
   std::error_code error;

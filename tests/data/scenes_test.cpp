@@ -118,7 +118,7 @@ TEST(Scenes, WriteOnlyToANewPlace) {
   EXPECT_THAT(message_of<DataError>([&] { draw_scenes(mine, {}); }), HasSubstr("mine.txt"));
   EXPECT_THAT(message_of<DataError>([&] { draw_scenes(mine / "below", {}); }), HasSubstr("cannot be made"));
   EXPECT_EQ(file_bytes(mine), "precious");
-  EXPECT_THROW(draw_scenes(folder.path() / "a", {.train = 0}), c10::Error);
+  EXPECT_THROW(draw_scenes(folder.path() / "a", {.train = 0, .test = 0}), c10::Error);
   EXPECT_THROW(draw_scenes(folder.path() / "a", {.size = {4, 4}}), c10::Error);
 }
 
