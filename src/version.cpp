@@ -15,6 +15,14 @@ std::string torch_version() {
   return TORCH_VERSION;
 }
 
+std::string cuda_version() {
+#ifdef RCNN_HAS_CUDA
+  return RCNN_CUDA_VERSION;
+#else
+  return "";
+#endif
+}
+
 std::string cuda_architectures() {
 #ifdef RCNN_HAS_CUDA
   // CMake's words: "80-real" is machine code, "90-virtual" PTX, "90" both.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 
@@ -45,5 +46,8 @@ class NonFiniteError : public Error {
  public:
   explicit NonFiniteError(const std::string& message) : Error(message, 6) {}
 };
+
+/// Whether `error` says that memory ran out, on the CPU or on a GPU: LibTorch has no one class for both.
+bool is_out_of_memory(const std::exception& error);
 
 }  // namespace rcnn

@@ -10,6 +10,9 @@ std::string version();
 /// LibTorch's own version, "2.11.0".
 std::string torch_version();
 
+/// Of the CUDA compiler that made this build's kernels, "13.0.88"; empty in a CPU build.
+std::string cuda_version();
+
 /// The GPU architectures that this build carries kernels for, "sm_80 sm_90 compute_90"; empty in a CPU build.
 std::string cuda_architectures();
 

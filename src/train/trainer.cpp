@@ -2,7 +2,6 @@
 #include <chrono>
 #include <cmath>
 
-#include <c10/util/Exception.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
 #include <sys/resource.h>
@@ -88,11 +87,11 @@ NonFiniteError non_finite(const std::vector<nn::Loss>& losses, const data::Batch
                   parts, image_ids(batch, dataset)));
 }
 
-MemoryError out_of_memory(const data::Batch& batch, const char* reason) {
+MemoryError out_of_memory(const data::Batch& batch) {
   const auto shape = batch.images.pixels.sizes();
   return MemoryError(fmt::format(
-      "memory ran out on a batch of {} images of {} x {}: lower train.batch_size or data.max_size ({})",
-      shape[0], shape[2], shape[1], reason));
+      "memory ran out on a batch of {} images of {} x {}: lower train.batch_size or data.max_size", shape[0],
+      shape[2], shape[1]));
 }
 
 }  // namespace
@@ -140,8 +139,9 @@ std::vector<nn::Loss> Trainer::step(data::Batch& batch, torch::optim::Optimizer&
     sum.backward();
     solver.step();
     return losses;
-  } catch (const c10::OutOfMemoryError& error) {
-    throw out_of_memory(batch, error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    if (!is_out_of_memory(error)) throw;
+    throw out_of_memory(batch);
   }
 }
 

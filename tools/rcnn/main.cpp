@@ -12,12 +12,13 @@
 
 namespace {
 
-constexpr int kUsageError = 2;
+constexpr int kUsageError = 2, kMemoryError = 5;
 
 std::string version_text() {
-  const auto architectures = rcnn::cuda_architectures();
+  const auto cuda = rcnn::cuda_version();
   return fmt::format("rcnn {}\nLibTorch {}\nCUDA {}\nOpenCV {}", rcnn::version(), rcnn::torch_version(),
-                     architectures.empty() ? "none" : architectures, rcnn::data::opencv_version());
+                     cuda.empty() ? "none" : fmt::format("{} ({})", cuda, rcnn::cuda_architectures()),
+                     rcnn::data::opencv_version());
 }
 
 int fail(const std::string& message, int exit_code) {
@@ -50,9 +51,9 @@ int main(int argc, char** argv) {
     return fail(fmt::format("{}; see rcnn --help", error.what()), kUsageError);
   } catch (const rcnn::Error& error) {
     return fail(error.what(), error.exit_code());
-  } catch (const c10::Error& error) {
-    return fail(verbose ? error.what() : error.what_without_backtrace(), 1);
   } catch (const std::exception& error) {
-    return fail(error.what(), 1);
+    if (rcnn::is_out_of_memory(error)) return fail("memory ran out; lower data.max_size", kMemoryError);
+    const auto* from_torch = dynamic_cast<const c10::Error*>(&error);
+    return fail(from_torch && !verbose ? from_torch->what_without_backtrace() : error.what(), 1);
   }
 }
