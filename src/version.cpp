@@ -17,10 +17,10 @@ std::string torch_version() {
 
 std::string cuda_architectures() {
 #ifdef RCNN_HAS_CUDA
-  // CMake's list: "80-real" is machine code, "90-virtual" PTX, "90" both.
+  // CMake's words: "80-real" is machine code, "90-virtual" PTX, "90" both.
   std::istringstream list(RCNN_CUDA_ARCHITECTURES);
   std::string words;
-  for (std::string item; std::getline(list, item, ';');) {
+  for (std::string item; list >> item;) {
     const auto dash = item.find('-');
     const std::string number = item.substr(0, dash);
     const std::string kind = dash == std::string::npos ? "" : item.substr(dash);

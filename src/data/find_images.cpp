@@ -1,11 +1,11 @@
-#include <rcnn/data/find_images.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <string_view>
 
 #include <spdlog/fmt/fmt.h>
+
+#include <rcnn/data/find_images.h>
 
 namespace rcnn::data {
 namespace {
@@ -25,7 +25,8 @@ bool has_image_ending(const fs::path& file) {
 std::vector<fs::path> find_images(const std::vector<fs::path>& inputs) {
   std::vector<fs::path> images;
   for (const auto& input : inputs) {
-    if (!fs::exists(input)) throw DataError(fmt::format("{}: there is no such file or folder", input.string()));
+    if (!fs::exists(input))
+      throw DataError(fmt::format("{}: there is no such file or folder", input.string()));
     if (!fs::is_directory(input)) {
       images.push_back(input);
       continue;

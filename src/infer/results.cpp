@@ -1,7 +1,6 @@
-#include <rcnn/infer/results.h>
-
 #include <nlohmann/json.hpp>
 
+#include <rcnn/infer/results.h>
 #include <rcnn/io/atomic_file.h>
 
 namespace rcnn {

@@ -3,8 +3,16 @@
 #ifdef RCNN_HAS_CUDA
 #include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
+#endif
 
 namespace rcnn::ops {
+
+void check_device(const char* op, at::Device device) {
+  TORCH_CHECK(device.is_cpu() || (kHasCuda && device.is_cuda()), op, ": no implementation for device ",
+              device);
+}
+
+#ifdef RCNN_HAS_CUDA
 
 CUstream_st* current_stream(at::Device device) {
   return c10::cuda::getCurrentCUDAStream(device.index()).stream();
@@ -14,5 +22,6 @@ void check_launch(const char* op, int error) {
   TORCH_CHECK(error == cudaSuccess, op, ": ", cudaGetErrorString(static_cast<cudaError_t>(error)));
 }
 
-}  // namespace rcnn::ops
 #endif
+
+}  // namespace rcnn::ops

@@ -26,18 +26,21 @@ CUstream_st* current_stream(at::Device device);
 /// Throws when a CUDA launcher returned something else than success.
 void check_launch(const char* op, int error);
 
+/// Throws "op: no implementation for device X".
+void check_device(const char* op, at::Device device);
+
 /// Runs on_cpu() or on_cuda(stream), which returns a cudaError_t. on_cuda takes the stream as `auto`: a build
 /// without CUDA then leaves out its body, and the launchers that it names.
 template <class OnCpu, class OnCuda>
 void on_device(const char* op, at::Device device, OnCpu on_cpu, OnCuda on_cuda) {
-  if (device.is_cpu()) return on_cpu();
+  check_device(op, device);
   if constexpr (kHasCuda) {
     if (device.is_cuda()) {
       const c10::DeviceGuard guard(device);
       return check_launch(op, on_cuda(current_stream(device)));
     }
   }
-  TORCH_CHECK(false, op, ": no implementation for device ", device);
+  on_cpu();
 }
 
 /// Calls f with a value of the kernels' type for `type`, which the op has checked with is_supported.

@@ -48,7 +48,7 @@ BoxMatches match_boxes(const at::Tensor& candidates, const at::Tensor& truths, c
   check("ignore", ignore, candidates.device());
   const at::Tensor c = candidates.detach().contiguous(), t = truths.detach().contiguous(),
                    i = ignore.detach().contiguous();
-  const at::IntArrayRef sizes = c.size(0);
+  const auto sizes = c.sizes().slice(0, 1);
   const BoxMatches matches{at::empty(sizes, c.options().dtype(at::kLong)), at::empty(sizes, c.options()),
                            at::empty(sizes, c.options().dtype(at::kBool)), at::empty(sizes, c.options())};
   const at::Tensor best_iou_of_truth = at::zeros(t.size(0), c.options());

@@ -34,6 +34,7 @@ void check(const at::Tensor& boxes, const at::Tensor& scores, double iou_thresho
               ", got ", scores.device());
   TORCH_CHECK(iou_threshold >= 0 && iou_threshold <= 1, kOp, ": iou_threshold: expected 0 to 1, got ",
               iou_threshold);
+  check_device(kOp, boxes.device());  // before the sort, which other devices may have or not
   TORCH_CHECK(max_kept >= -1, kOp, ": max_kept: expected -1 or a count, got ", max_kept);
 }
 

@@ -34,8 +34,8 @@ class BackwardNode : public torch::autograd::Function<BackwardNode> {
 
 class ForwardNode : public torch::autograd::Function<ForwardNode> {
  public:
-  static at::Tensor forward(AutogradContext* context, const std::vector<at::Tensor>&,
-                            const OnceDifferentiable& result) {
+  // Autograd looks for its inputs among arguments that are a Tensor or a TensorList, not a vector.
+  static at::Tensor forward(AutogradContext* context, at::TensorList, const OnceDifferentiable& result) {
     context->save_for_backward(result.saved);
     context->saved_data["backward"] = c10::IValue::make_capsule(c10::make_intrusive<Backward>(result));
     return result.output;
@@ -53,7 +53,7 @@ class ForwardNode : public torch::autograd::Function<ForwardNode> {
 }  // namespace
 
 at::Tensor join_graph(const std::vector<at::Tensor>& inputs, const OnceDifferentiable& result) {
-  return ForwardNode::apply(inputs, result);
+  return ForwardNode::apply(at::TensorList(inputs), result);
 }
 
 }  // namespace rcnn::ops

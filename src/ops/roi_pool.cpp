@@ -1,5 +1,6 @@
 #include "ops/kernels/roi_pool.h"
 
+#include <array>
 #include <limits>
 
 #include <ATen/Parallel.h>
@@ -30,7 +31,7 @@ struct Pooled {
 };
 
 Pooled forward(const RoiPoolShape& shape, const at::Tensor& features, const at::Tensor& rois) {
-  const at::IntArrayRef sizes = {shape.rois, shape.channels, shape.out_height, shape.out_width};
+  const std::array sizes = {shape.rois, shape.channels, shape.out_height, shape.out_width};
   const Pooled pooled{at::empty(sizes, features.options(), format_of(shape)),
                       at::empty(sizes, features.options().dtype(at::kInt), format_of(shape))};
   with_element_type(features.scalar_type(), [&]<class T>(T) {

@@ -38,9 +38,9 @@ void RunFolder::append(const Progress& progress) const {
 }
 
 void RunFolder::append_score(int64_t epoch, int64_t iteration, double mean_average_precision) const {
-  append_line(nlohmann::ordered_json(
-                  {{"epoch", epoch}, {"iteration", iteration}, {"mAP", mean_average_precision}})
-                  .dump());
+  append_line(
+      nlohmann::ordered_json({{"epoch", epoch}, {"iteration", iteration}, {"mAP", mean_average_precision}})
+          .dump());
 }
 
 void RunFolder::append_line(const std::string& line) const {

@@ -1,5 +1,3 @@
-#include <rcnn/nn/faster_rcnn.h>
-
 #include <cmath>
 #include <fstream>
 
@@ -8,6 +6,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/config/config.h>
+#include <rcnn/nn/faster_rcnn.h>
 #include <rcnn/nn/weights.h>
 
 namespace rcnn::nn {
@@ -59,7 +58,8 @@ void fill(torch::nn::Module& model) {
       for (const auto& [part, value] : gains) {
         if (name.find(part) != std::string::npos) gain = value;
       }
-      scale = gain * std::sqrt(3.0 * static_cast<double>(tensor.size(0)) / static_cast<double>(tensor.numel()));
+      scale =
+          gain * std::sqrt(3.0 * static_cast<double>(tensor.size(0)) / static_cast<double>(tensor.numel()));
     } else if (name.ends_with("running_var") || name.ends_with("weight")) {
       scale = 0.2, offset = 1;
     }
@@ -108,7 +108,9 @@ std::vector<Target> targets(const Json& list) {
   return result;
 }
 
-Json golden() { return Json::parse(std::ifstream(RCNN_FIXTURES "/faster_rcnn.json")); }
+Json golden() {
+  return Json::parse(std::ifstream(RCNN_FIXTURES "/faster_rcnn.json"));
+}
 
 class FasterRcnnGolden : public testing::TestWithParam<std::pair<const char*, const char*>> {};
 
@@ -219,25 +221,25 @@ TEST(FasterRcnn, FrozenStagesHaveNoGradient) {
   config.replace(config.find("\"frozen_stages\": 0"), 18, "\"frozen_stages\": 2");
   auto model = make(config);
   for (const auto& item : model->named_parameters()) {
-    const bool frozen = item.key().starts_with("backbone.body.conv1") ||
-                        item.key().starts_with("backbone.body.layer1");
+    const bool frozen =
+        item.key().starts_with("backbone.body.conv1") || item.key().starts_with("backbone.body.layer1");
     EXPECT_EQ(item.value().requires_grad(), !frozen) << item.key();
   }
 }
 
 TEST(FasterRcnn, Vgg16AndRes5HeadsTrainAndDetect) {
-  for (const auto* config :
-       {R"({"type": "faster_rcnn", "backbone": {"type": "vgg16", "width": 4},
+  for (const auto* config : {R"({"type": "faster_rcnn", "backbone": {"type": "vgg16", "width": 4},
             "rpn": {"anchors": {"sizes": [16, 32, 64]}, "cross_boundary": "drop"},
             "roi": {"pooler": {"type": "pool"}, "head": {"type": "mlp", "hidden": 32, "dropout": 0.5}}})",
-        R"({"type": "faster_rcnn", "backbone": {"type": "resnet50", "width": 4},
+                             R"({"type": "faster_rcnn", "backbone": {"type": "resnet50", "width": 4},
             "rpn": {"anchors": {"sizes": [16, 32, 64]}},
             "roi": {"pooler": {"size": 14}, "head": {"type": "res5", "depth": 50, "width": 4},
                     "class_agnostic": true}})"}) {
     auto model = make(config);
     model->train();
     at::Tensor sum = torch::zeros({});
-    for (const auto& loss : model->losses(images(), targets(golden().at("c4").at("cases")[0].at("targets")))) {
+    for (const auto& loss :
+         model->losses(images(), targets(golden().at("c4").at("cases")[0].at("targets")))) {
       sum = sum + loss.value;
     }
     sum.backward();

@@ -13,7 +13,8 @@ namespace {
 void run(const std::filesystem::path& output, const std::vector<std::string>& overrides) {
   const auto folder = std::filesystem::absolute(output);
   if (std::filesystem::exists(folder) && !std::filesystem::is_empty(folder)) {
-    throw ConfigError(fmt::format("--output {}: already in use; name a new folder or remove it", output.string()));
+    throw ConfigError(
+        fmt::format("--output {}: already in use; name a new folder or remove it", output.string()));
   }
   const auto scenes = folder / "scenes", unseen = folder / "unseen", pictures = folder / "detections";
   log::info(fmt::format("drawing a data set in {}", scenes.string()));
@@ -38,8 +39,10 @@ void add_demo(CLI::App& app) {
     std::vector<std::string> overrides;
   };
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("--output", arguments->output, "folder for everything; new or empty")->capture_default_str();
-  command->add_option("overrides", arguments->overrides, "key=value ..., instead of what the demo's config says");
+  command->add_option("--output", arguments->output, "folder for everything; new or empty")
+      ->capture_default_str();
+  command->add_option("overrides", arguments->overrides,
+                      "key=value ..., instead of what the demo's config says");
   command->callback([arguments] { run(arguments->output, arguments->overrides); });
 }
 

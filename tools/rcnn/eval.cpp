@@ -44,8 +44,7 @@ void run(const Arguments& arguments) {
 
   const auto dataset = data::open(data, data.test);
   const Detector detector(model, parse_device(arguments.device));
-  const auto result =
-      evaluate(detector, *dataset, EvalOptions::from(model.config.root().child("eval")));
+  const auto result = evaluate(detector, *dataset, EvalOptions::from(model.config.root().child("eval")));
   if (arguments.json) {
     std::cout << to_json(result, model.categories) << std::endl;
   } else {

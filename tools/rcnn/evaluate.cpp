@@ -12,8 +12,7 @@ EvalOptions EvalOptions::from(const config::Node& node) {
   EvalOptions options;
   enum class Metric { voc } metric = Metric::voc;
   node.read("metric", metric, {{"voc", Metric::voc}});
-  node.read("rule", options.voc.rule,
-            {{"area", eval::VocRule::area}, {"points11", eval::VocRule::points11}});
+  node.read("rule", options.voc.rule, {{"area", eval::VocRule::area}, {"points11", eval::VocRule::points11}});
   node.read("iou_threshold", options.voc.iou_threshold, {.min = 0, .max = 1});
   node.read("period", options.period, {.min = 0});
   node.finish();

@@ -56,8 +56,7 @@ std::filesystem::path train(const config::Config& config, const std::filesystem:
   const auto test_set = data::open(test_options, data_options.test);
 
   torch::manual_seed(train_options.seed);
-  const auto model =
-      nn::make_detection_model(model_node, static_cast<int64_t>(dataset->categories().size()));
+  const auto model = nn::make_detection_model(model_node, static_cast<int64_t>(dataset->categories().size()));
   std::string weights;
   model_node.read("weights", weights);
   if (!weights.empty()) load_initial_weights(*model, config::data_path(weights));

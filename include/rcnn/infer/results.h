@@ -15,8 +15,9 @@ struct ImageDetections {
   std::vector<Detection> detections;
 };
 
-/// Writes a list in COCO's result form, with names beside the numbers: {"image_id", "file_name", "category_id",
-/// "category_name", "bbox": [x, y, width, height], "score"}. Throws DataError when the disk refuses.
+/// Writes a list in COCO's result form, with names beside the numbers: {"image_id", "file_name",
+/// "category_id", "category_name", "bbox": [x, y, width, height], "score"}. Throws DataError when the disk
+/// refuses.
 void write_results(const std::filesystem::path& file, const std::vector<ImageDetections>& images,
                    const std::vector<Category>& categories);
 

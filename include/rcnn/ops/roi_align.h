@@ -33,8 +33,8 @@ at::Tensor roi_align(const at::Tensor& features, const at::Tensor& rois, double 
                      const RoiAlignOptions& options = {});
 
 /// The same over a pyramid in one call: RoI k is pooled from features[levels[k]] with
-/// spatial_scales[levels[k]]. All levels, at most 8, have the same N, C and dtype; one in another memory format
-/// than the first is copied.
+/// spatial_scales[levels[k]]. All levels, at most 8, have the same N, C and dtype; one in another memory
+/// format than the first is copied.
 ///
 /// levels         int64 [K], 0-based; a RoI of any other level gives zeros
 at::Tensor roi_align(std::span<const at::Tensor> features, const at::Tensor& rois, const at::Tensor& levels,
