@@ -48,15 +48,22 @@ struct Style {
   double font_scale;
 };
 
-/// The pixels of a box, moved in by half a line where it leaves the image, so that every edge shows.
-cv::Rect pixels_of(const Box& box, const cv::Mat& canvas, int line) {
-  const auto inside = [&](float at, int size) {
-    const int margin = std::min(line / 2, (size - 1) / 2);
-    return int(std::lround(std::clamp<double>(at, margin, size - 1 - margin)));
+/// The pixels of a box, cut where it leaves the image but at least one, so that every edge shows.
+cv::Rect pixels_of(const Box& box, const cv::Mat& canvas) {
+  const auto inside = [](float at, int size) {
+    return int(std::lround(std::clamp<double>(at, 0, size - 1)));
   };
   const cv::Point low(inside(box.x1, canvas.cols), inside(box.y1, canvas.rows));
   const cv::Point high(inside(box.x2 - 1, canvas.cols), inside(box.y2 - 1, canvas.rows));
   return {low, cv::Size(std::max(high.x - low.x, 0) + 1, std::max(high.y - low.y, 0) + 1)};
+}
+
+/// Lines of exactly this width inside the box; cv::rectangle's own are up to two pixels wider, and half
+/// outside.
+void draw_frame(cv::Mat& canvas, const cv::Rect& box, int line, const cv::Scalar& colour) {
+  for (int i = 0; i < line && 2 * i < std::min(box.width, box.height); ++i) {
+    cv::rectangle(canvas, {box.x + i, box.y + i, box.width - 2 * i, box.height - 2 * i}, colour);
+  }
 }
 
 /// A filled strip with the text on top of the box, or under its top edge where there is no room above.
@@ -74,7 +81,7 @@ void draw_label(cv::Mat& canvas, const std::string& text, const cv::Rect& box, c
     if (scale < kSmallestReadable) return;
     size = cv::getTextSize(text, kFont, scale, thickness, &descent);
   }
-  cv::Rect strip(box.x - style.line / 2, 0, size.width + 2 * pad, size.height + descent + 2 * pad);
+  cv::Rect strip(box.x, 0, size.width + 2 * pad, size.height + descent + 2 * pad);
   strip.y = box.y >= strip.height ? box.y - strip.height : box.y;
   strip.x = std::clamp(strip.x, 0, std::max(0, canvas.cols - strip.width));
   strip.y = std::clamp(strip.y, 0, std::max(0, canvas.rows - strip.height));
@@ -104,11 +111,11 @@ at::Tensor draw_detections(const at::Tensor& image, std::span<const Detection> d
   const Style style(canvas);
   // Labels after all boxes, so that no line crosses a text; the first, the best, on top.
   for (auto d = detections.rbegin(); d != detections.rend(); ++d) {
-    cv::rectangle(canvas, pixels_of(d->box, canvas, style.line), class_colour(d->label), style.line);
+    draw_frame(canvas, pixels_of(d->box, canvas), style.line, class_colour(d->label));
   }
   for (auto d = detections.rbegin(); d != detections.rend(); ++d) {
     const std::string text = fmt::format("{} {:.2f}", printable(categories[d->label - 1].name), d->score);
-    draw_label(canvas, text, pixels_of(d->box, canvas, style.line), style, class_colour(d->label));
+    draw_label(canvas, text, pixels_of(d->box, canvas), style, class_colour(d->label));
   }
   return result;
 }
