@@ -72,10 +72,6 @@ BoxPredictorImpl::BoxPredictorImpl(int64_t channels, int64_t num_classes, bool c
   cls_score_ = register_module("cls_score", torch::nn::Linear(channels, num_classes + 1));
   bbox_pred_ =
       register_module("bbox_pred", torch::nn::Linear(channels, 4 * (class_agnostic ? 1 : num_classes + 1)));
-  torch::nn::init::normal_(cls_score_->weight, 0, 0.01);
-  torch::nn::init::normal_(bbox_pred_->weight, 0, 0.001);
-  torch::nn::init::zeros_(cls_score_->bias);
-  torch::nn::init::zeros_(bbox_pred_->bias);
 }
 
 BoxPredictorImpl::Output BoxPredictorImpl::forward(const at::Tensor& x) {
