@@ -59,6 +59,17 @@ Color far_color(Random& random, Color other) {
   return color;
 }
 
+/// A colour of the shape's fifth of the colour circle, give or take some, that stands out from `behind`.
+Color shape_color(Random& random, size_t shape, Color behind) {
+  cv::Mat color(1, 1, CV_8UC3);
+  do {
+    const double hue = 180.0 * static_cast<double>(shape) / kShapes.size() + random.uniform(-16, 16);
+    color = cv::Scalar(std::fmod(hue + 180, 180), random.uniform(130, 256), random.uniform(110, 256));
+    cv::cvtColor(color, color, cv::COLOR_HSV2RGB);
+  } while (cv::norm(cv::Vec3d(color.at<Color>(0)) - cv::Vec3d(behind)) < 80);
+  return color.at<Color>(0);
+}
+
 cv::Point2d random_point(Random& random, cv::Size size) {
   const double x = random.uniform(0, size.width);
   const double y = random.uniform(0, size.height);
@@ -206,11 +217,11 @@ void draw_clutter(cv::Mat& image, Random& random, double unit) {
 
 // ---- objects
 
-/// Points on circles around the origin, `radii` taken in turn.
+/// Points on circles around the origin, the first one straight up, `radii` taken in turn.
 Points spokes(int count, std::initializer_list<double> radii) {
   Points points;
   for (int i = 0; i < count; ++i) {
-    const double angle = 2 * std::numbers::pi * i / count;
+    const double angle = 2 * std::numbers::pi * i / count - std::numbers::pi / 2;
     const double radius = *(radii.begin() + i % radii.size());
     points.emplace_back(radius * std::cos(angle), radius * std::sin(angle));
   }
@@ -219,7 +230,7 @@ Points spokes(int count, std::initializer_list<double> radii) {
 
 Points outline(Random& random, std::string_view shape) {
   if (shape == "circle") return spokes(72, {1});
-  if (shape == "square") return spokes(4, {1});
+  if (shape == "square") return {{1, 1}, {-1, 1}, {-1, -1}, {1, -1}};
   if (shape == "triangle") return spokes(3, {1});
   if (shape == "star") return spokes(10, {1, random.uniform(0.38, 0.46)});
   const double arm = random.uniform(0.26, 0.36);  // a cross
@@ -227,11 +238,11 @@ Points outline(Random& random, std::string_view shape) {
           {-arm, -arm}, {-arm, -1}, {arm, -1}, {arm, -arm}, {1, -arm}, {1, arm}};
 }
 
-/// A shape, squeezed a little and turned, whose longer side is `size`; around the origin.
+/// A shape, squeezed a little and tilted, whose longer side is `size`; around the origin.
 Points random_outline(Random& random, std::string_view shape, double size) {
   Points points = outline(random, shape);
   const double squeeze = random.uniform(0.85, 1);
-  const double angle = random.uniform(0, 2 * std::numbers::pi);
+  const double angle = random.uniform(-0.4, 0.4);  // a diamond is no square, an X no cross
   const double c = std::cos(angle);
   const double s = std::sin(angle);
   cv::Point2d low, high;
@@ -246,11 +257,11 @@ Points random_outline(Random& random, std::string_view shape, double size) {
 }
 
 /// Fills, stripes or outlines the shape of `silhouette` on `image`.
-void paint_object(cv::Mat& image, Random& random, const Points& points, const cv::Mat& silhouette,
-                  double size) {
+void paint_object(cv::Mat& image, Random& random, size_t shape, const Points& points,
+                  const cv::Mat& silhouette, double size) {
   const cv::Scalar mean = cv::mean(image, silhouette);
   const Color behind(cv::Vec3d(mean[0], mean[1], mean[2]));
-  const Color color = far_color(random, behind);
+  const Color color = shape_color(random, shape, behind);
   const auto rim = [&](double width) {  // drawn on both sides of the edge; the outer half is cut off
     cv::Mat drawn = cv::Mat::zeros(image.size(), CV_8U);
     const int thickness = std::max(2, static_cast<int>(std::lround(2 * width)));
@@ -264,11 +275,11 @@ void paint_object(cv::Mat& image, Random& random, const Points& points, const cv
       blend(image, cv::Mat(image.size(), CV_8UC3, scalar(color)), silhouette);
       break;
     case 2:
-      blend(image, gradient(random, image.size(), color, near_color(random, color, 70)), silhouette);
+      blend(image, gradient(random, image.size(), color, near_color(random, color, 50)), silhouette);
       break;
     case 3: {
       const double period = std::max(5.0, size * random.uniform(0.18, 0.4));
-      blend(image, stripes(random, image.size(), color, near_color(random, color, 110), period), silhouette);
+      blend(image, stripes(random, image.size(), color, near_color(random, color, 70), period), silhouette);
       break;
     }
     case 4: {
@@ -307,7 +318,7 @@ Scene draw_scene(ImageSize size, uint64_t seed) {
   std::vector<int> areas;  // in pixels of the image, hidden ones included
   for (int attempt = 0; scene.objects.size() < wanted && (attempt < 40 || scene.objects.empty()); ++attempt) {
     const auto shape = static_cast<size_t>(random.below(kShapes.size()));
-    const double length = unit * std::exp(random.uniform(std::log(14), std::log(100)));
+    const double length = unit * std::exp(random.uniform(std::log(18), std::log(100)));
     const cv::Point2d at = random_point(random, extent);
     Points points = random_outline(random, kShapes[shape], length);
     for (auto& p : points) p += at;
@@ -319,7 +330,7 @@ Scene draw_scene(ImageSize size, uint64_t seed) {
     std::vector<cv::Point2f> edge(points.begin(), points.end());
     if (area < 0.75 * cv::contourArea(edge) || !leaves_others_visible(scene.owners, mask, areas)) continue;
 
-    paint_object(image, random, points, silhouette, length);
+    paint_object(image, random, shape, points, silhouette, length);
     areas.push_back(area);
     scene.owners.setTo(static_cast<int>(areas.size()), mask);
     const bool truncated = area < 0.97 * cv::contourArea(edge);

@@ -12,8 +12,8 @@
 
 namespace rcnn::data {
 
-/// What there is to find in a scene. The classes differ in shape alone: colour, size, texture and angle say
-/// nothing.
+/// What there is to find in a scene. The classes differ in shape and favour a colour each; backgrounds and
+/// clutter have all colours, and size and texture say nothing.
 inline constexpr std::array<std::string_view, 5> kShapes = {"circle", "cross", "square", "star", "triangle"};
 
 struct SceneObject {

@@ -21,8 +21,8 @@ torch::nn::Conv2d conv(int64_t in, int64_t out, int64_t kernel, int64_t stride) 
 const std::map<int64_t, std::array<int64_t, 4>> kBlocks = {
     {18, {2, 2, 2, 2}}, {34, {3, 4, 6, 3}}, {50, {3, 4, 6, 3}}, {101, {3, 4, 23, 3}}, {152, {3, 8, 36, 3}}};
 
-void freeze(torch::nn::Module& module) {
-  for (auto& parameter : module.parameters()) parameter.set_requires_grad(false);
+void freeze(const torch::nn::Module& module) {
+  for (const auto& parameter : module.parameters()) parameter.set_requires_grad(false);
 }
 
 /// "c2" -> 1
@@ -41,11 +41,12 @@ int64_t ResNetShape::channels(int stage) const {
   return (width << (stage - 1)) * (bottleneck() ? 4 : 1);
 }
 
-ResidualBlockImpl::ResidualBlockImpl(int64_t in_channels, int64_t width, int64_t stride, bool bottleneck) {
-  const auto add = [this](int64_t in, int64_t out, int64_t kernel, int64_t conv_stride) {
-    const auto number = path_.size() + 1;
-    path_.emplace_back(register_module(fmt::format("conv{}", number), conv(in, out, kernel, conv_stride)),
-                       register_module(fmt::format("bn{}", number), FrozenBatchNorm(out)));
+ResidualBlockImpl::ResidualBlockImpl(int64_t in_channels, int64_t width, int64_t stride, bool bottleneck,
+                                     Norm norm) {
+  const auto add = [&](int64_t in, int64_t out, int64_t kernel, int64_t conv_stride) {
+    path_.emplace_back(conv(in, out, kernel, conv_stride), norm);
+    register_module(fmt::format("conv{}", path_.size()), path_.back().conv());
+    register_module(fmt::format("bn{}", path_.size()), path_.back().norm());
   };
   const int64_t out_channels = bottleneck ? 4 * width : width;
   if (bottleneck) {
@@ -57,25 +58,28 @@ ResidualBlockImpl::ResidualBlockImpl(int64_t in_channels, int64_t width, int64_t
     add(width, out_channels, 3, 1);
   }
   if (stride != 1 || in_channels != out_channels) {
-    shortcut_.emplace(conv(in_channels, out_channels, 1, stride), FrozenBatchNorm(out_channels));
-    register_module("downsample", torch::nn::Sequential(shortcut_->first, shortcut_->second));
+    shortcut_.emplace(conv(in_channels, out_channels, 1, stride), norm);
+    const auto downsample = register_module("downsample", std::make_shared<torch::nn::Module>());
+    downsample->register_module("0", shortcut_->conv());
+    downsample->register_module("1", shortcut_->norm());
   }
 }
 
 at::Tensor ResidualBlockImpl::forward(const at::Tensor& x) {
   auto y = x;
-  for (size_t i = 0; i + 1 < path_.size(); ++i) y = conv_norm(path_[i].first, path_[i].second, y).relu_();
-  y = conv_norm(path_.back().first, path_.back().second, y);
-  y += shortcut_ ? conv_norm(shortcut_->first, shortcut_->second, x) : x;
+  for (size_t i = 0; i + 1 < path_.size(); ++i) y = path_[i](y).relu_();
+  y = path_.back()(y);
+  y += shortcut_ ? (*shortcut_)(x) : x;
   return y.relu_();
 }
 
 torch::nn::Sequential make_resnet_stage(const ResNetShape& shape, int stage) {
   torch::nn::Sequential blocks;
   const int64_t width = shape.width << (stage - 1);
-  blocks->push_back(ResidualBlock(shape.channels(stage - 1), width, stage == 1 ? 1 : 2, shape.bottleneck()));
+  blocks->push_back(
+      ResidualBlock(shape.channels(stage - 1), width, stage == 1 ? 1 : 2, shape.bottleneck(), shape.norm));
   for (int64_t block = 1; block < kBlocks.at(shape.depth)[stage - 1]; ++block) {
-    blocks->push_back(ResidualBlock(shape.channels(stage), width, 1, shape.bottleneck()));
+    blocks->push_back(ResidualBlock(shape.channels(stage), width, 1, shape.bottleneck(), shape.norm));
   }
   return blocks;
 }
@@ -85,9 +89,10 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options) {
     const int stage = stage_of(level);
     features_.push_back({level, options.shape.channels(stage), int64_t{2} << stage});
   }
-  conv1_ = register_module("conv1", conv(3, options.shape.width, 7, 2));
-  bn1_ = register_module("bn1", FrozenBatchNorm(options.shape.width));
-  if (options.frozen_stages > 0) freeze(*conv1_);
+  stem_.emplace(conv(3, options.shape.width, 7, 2), options.shape.norm);
+  register_module("conv1", stem_->conv());
+  register_module("bn1", stem_->norm());
+  if (options.frozen_stages > 0) freeze(*stem_->conv());
   for (int stage = 1; stage <= stage_of(options.levels.back()); ++stage) {
     stages_.push_back(
         register_module(fmt::format("layer{}", stage), make_resnet_stage(options.shape, stage)));
@@ -97,7 +102,7 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options) {
 
 std::vector<at::Tensor> ResNetImpl::forward(const at::Tensor& images) {
   std::vector<at::Tensor> maps;
-  auto x = conv_norm(conv1_, bn1_, images).relu_();
+  auto x = (*stem_)(images).relu_();
   x = at::max_pool2d(x, 3, 2, 1);
   for (size_t stage = 0; stage < stages_.size(); ++stage) {
     x = stages_[stage]->forward(x);
@@ -109,8 +114,12 @@ std::vector<at::Tensor> ResNetImpl::forward(const at::Tensor& images) {
 std::shared_ptr<BackboneImpl> make_resnet(int64_t depth, const config::Node& node) {
   ResNetOptions options{.shape = {.depth = depth}};
   node.read("width", options.shape.width, {.min = 1});
+  node.read("norm", options.shape.norm, {{"frozen", Norm::frozen}, {"batch", Norm::batch}});
   node.read("levels", options.levels);
   node.read("frozen_stages", options.frozen_stages, {.min = 0, .max = 5});
+  if (options.shape.norm == Norm::batch && options.frozen_stages > 0) {
+    throw node.error("frozen_stages", "must be 0 with norm batch, which goes on learning its statistics");
+  }
   const std::vector<std::string> all = {"c2", "c3", "c4", "c5"};
   if (options.levels.empty() ||
       !std::includes(all.begin(), all.end(), options.levels.begin(), options.levels.end()) ||

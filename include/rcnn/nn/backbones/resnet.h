@@ -3,26 +3,24 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <torch/nn/modules/container/sequential.h>
 
 #include <rcnn/config/node.h>
 #include <rcnn/nn/backbones/backbone.h>
-#include <rcnn/nn/frozen_batch_norm.h>
+#include <rcnn/nn/conv_norm.h>
 
 namespace rcnn::nn {
 
 /// A residual block (He et al. 2016, figure 5): two 3x3 convolutions, or 1x1, 3x3 (which strides) and 1x1,
-/// with frozen batch norm. torchvision's names: conv1, bn1, ..., downsample.0, downsample.1.
+/// each with its norm. torchvision's names: conv1, bn1, ..., downsample.0, downsample.1.
 class ResidualBlockImpl : public torch::nn::Module {
  public:
-  ResidualBlockImpl(int64_t in_channels, int64_t width, int64_t stride, bool bottleneck);
+  ResidualBlockImpl(int64_t in_channels, int64_t width, int64_t stride, bool bottleneck, Norm norm);
   at::Tensor forward(const at::Tensor& x);
 
  private:
-  using ConvNorm = std::pair<torch::nn::Conv2d, FrozenBatchNorm>;
   std::vector<ConvNorm> path_;
   std::optional<ConvNorm> shortcut_;
 };
@@ -32,6 +30,7 @@ TORCH_MODULE(ResidualBlock);
 struct ResNetShape {
   int64_t depth = 50;  ///< 18, 34, 50, 101 or 152
   int64_t width = 64;  ///< channels after the stem; the published nets have 64
+  Norm norm = Norm::frozen;
 
   static bool has_depth(int64_t depth);
   bool bottleneck() const { return depth >= 50; }
@@ -56,13 +55,12 @@ class ResNetImpl : public BackboneImpl {
   std::vector<FeatureSpec> features() const override { return features_; }
 
  private:
-  torch::nn::Conv2d conv1_ = nullptr;
-  FrozenBatchNorm bn1_ = nullptr;
+  std::optional<ConvNorm> stem_;
   std::vector<torch::nn::Sequential> stages_;
   std::vector<FeatureSpec> features_;
 };
 
-/// Keys: width, levels, frozen_stages.
+/// Keys: width, norm (frozen, batch), levels, frozen_stages; a frozen stage has frozen norm.
 std::shared_ptr<BackboneImpl> make_resnet(int64_t depth, const config::Node& node);
 
 }  // namespace rcnn::nn
