@@ -1,0 +1,92 @@
+#include <thread>
+
+#include <rcnn/boxes/anchors.h>
+
+#include "tests/support/goldens.h"
+#include "tests/support/tensors.h"
+
+namespace rcnn::boxes {
+namespace {
+
+using namespace rcnn::test;
+
+TEST(Anchors, AgreeWithTorchvision) {
+  for (const auto& want : golden("boxes.json").at("anchors")) {
+    SCOPED_TRACE(want.at("sizes").dump());
+    AnchorGenerator generator({.sizes = want.at("sizes").get<std::vector<double>>(),
+                               .ratios = want.at("ratios").get<std::vector<double>>()},
+                              want.at("strides").get<std::vector<int64_t>>());
+    std::vector<ImageSize> maps;
+    for (const auto& map : want.at("maps")) maps.push_back({map[0].get<int64_t>(), map[1].get<int64_t>()});
+    EXPECT_TRUE(identical(at::cat(generator.anchors(maps, at::kCPU)), golden_tensor(want.at("anchors"))));
+  }
+}
+
+TEST(Anchors, RunOverRowsThenColumnsThenRatiosThenSizes) {
+  AnchorGenerator generator({.sizes = {8, 16}, .ratios = {0.25, 1}}, {10});
+  EXPECT_EQ(generator.anchors_per_cell(), 4);
+  const auto anchors = generator.anchors({{2, 3}}, at::kCPU)[0];
+  ASSERT_EQ(anchors.size(0), 2 * 3 * 4);
+  // Row 1, column 2: the centre is (20, 10).
+  EXPECT_TRUE(identical(anchors.slice(0, (1 * 3 + 2) * 4), torch::tensor({{12.f, 8.f, 28.f, 12.f},
+                                                                          {4.f, 6.f, 36.f, 14.f},
+                                                                          {16.f, 6.f, 24.f, 14.f},
+                                                                          {12.f, 2.f, 28.f, 18.f}})));
+}
+
+TEST(Anchors, HalvesRoundToEven) {
+  AnchorGenerator generator({.sizes = {5, 7}, .ratios = {1}}, {16});
+  EXPECT_TRUE(identical(generator.anchors({{1, 1}}, at::kCPU)[0],
+                        torch::tensor({{-2.f, -2.f, 2.f, 2.f}, {-4.f, -4.f, 4.f, 4.f}})));
+}
+
+TEST(Anchors, APyramidHasOneSizeALevel) {
+  AnchorGenerator generator({.sizes = {8, 16}, .ratios = {1}}, {4, 8});
+  EXPECT_EQ(generator.anchors_per_cell(), 1);
+  const auto anchors = generator.anchors({{1, 2}, {1, 1}}, at::kCPU);
+  ASSERT_EQ(anchors.size(), 2u);
+  EXPECT_TRUE(identical(anchors[0], torch::tensor({{-4.f, -4.f, 4.f, 4.f}, {0.f, -4.f, 8.f, 4.f}})));
+  EXPECT_TRUE(identical(anchors[1], torch::tensor({{-8.f, -8.f, 8.f, 8.f}})));
+
+  EXPECT_NE(error_of([] {
+              AnchorGenerator({.sizes = {8, 16, 32}}, {4, 8});
+            }).find("2 levels"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { generator.anchors({{1, 1}}, at::kCPU); }).find("2 maps"), std::string::npos);
+}
+
+TEST(Anchors, RememberedOnesBelongToTheirSizes) {
+  AnchorGenerator generator({.sizes = {8}, .ratios = {1}}, {4});
+  const auto fresh = [](ImageSize map) {
+    return AnchorGenerator({.sizes = {8}, .ratios = {1}}, {4}).anchors({map}, at::kCPU)[0];
+  };
+  EXPECT_TRUE(generator.anchors({{2, 3}}, at::kCPU)[0].is_same(generator.anchors({{2, 3}}, at::kCPU)[0]));
+  // More sizes than are kept, each seen again after others.
+  for (int round = 0; round < 2; ++round) {
+    for (int64_t i = 1; i <= 40; ++i) {
+      for (const ImageSize map : {ImageSize{i, 3}, ImageSize{3, i}}) {
+        EXPECT_TRUE(identical(generator.anchors({map}, at::kCPU)[0], fresh(map))) << i;
+      }
+    }
+  }
+  EXPECT_EQ(generator.anchors({{0, 3}}, at::kCPU)[0].sizes(), (std::vector<int64_t>{0, 4}));
+}
+
+TEST(Anchors, ThreadsShareAGenerator) {
+  AnchorGenerator generator({}, {16});
+  std::vector<std::thread> threads;
+  std::vector<int> wrong(4);
+  for (int64_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&generator, &wrong, t] {
+      for (int64_t i = 0; i < 200; ++i) {
+        const ImageSize map{1 + (i + t) % 20, 1 + t};
+        wrong[t] += generator.anchors({map}, at::kCPU)[0].size(0) != map.height * map.width * 9;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(wrong, std::vector<int>(4));
+}
+
+}  // namespace
+}  // namespace rcnn::boxes

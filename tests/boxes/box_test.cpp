@@ -1,0 +1,70 @@
+#include <limits>
+
+#include <rcnn/boxes/box.h>
+
+#include "tests/support/tensors.h"
+
+namespace rcnn::boxes {
+namespace {
+
+using namespace rcnn::test;
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr ImageSize kSize{.height = 10, .width = 20};
+
+TEST(Box, ClipMovesOnlyWhatLiesOutside) {
+  const auto boxes =
+      torch::tensor({{-3.f, -4.f, 25.f, 17.f}, {1.f, 2.f, 3.f, 4.f}, {21.f, -5.f, 40.f, -1.f}});
+  const auto clipped = torch::tensor({{0.f, 0.f, 20.f, 10.f}, {1.f, 2.f, 3.f, 4.f}, {20.f, 0.f, 20.f, 0.f}});
+  EXPECT_TRUE(identical(clip(boxes, kSize), clipped));
+  EXPECT_TRUE(identical(clip(boxes.view({1, 3, 4}), kSize), clipped.view({1, 3, 4})));
+  EXPECT_TRUE(identical(clip(torch::zeros({0, 4}), kSize), torch::zeros({0, 4})));
+}
+
+TEST(Box, ClipPassesTheGradientOfWhatItLeaves) {
+  const auto boxes = torch::tensor({{-3.f, 2.f, 25.f, 4.f}}).requires_grad_();
+  clip(boxes, kSize).sum().backward();
+  EXPECT_TRUE(identical(boxes.grad(), torch::tensor({{0.f, 1.f, 0.f, 1.f}})));
+}
+
+TEST(Box, LargeEnoughTakesTheLimitItselfAndNoNan) {
+  const auto boxes = torch::tensor({{0.f, 0.f, 4.f, 4.f},
+                                    {0.f, 0.f, 3.9f, 9.f},
+                                    {0.f, 0.f, 9.f, 3.9f},
+                                    {5.f, 5.f, 1.f, 1.f},
+                                    {0.f, 0.f, kNan, 9.f},
+                                    {0.f, kNan, 9.f, 9.f},
+                                    {kInf, 0.f, kInf, 9.f}});
+  EXPECT_TRUE(
+      identical(large_enough(boxes, 4), torch::tensor({true, false, false, false, false, false, false})));
+  EXPECT_EQ(large_enough(torch::zeros({0, 4}), 4).size(0), 0);
+}
+
+TEST(Box, InsideMayTouchTheBorderButNotCrossIt) {
+  const auto boxes = torch::tensor({{0.f, 0.f, 20.f, 10.f},
+                                    {-0.1f, 0.f, 5.f, 5.f},
+                                    {0.f, -0.1f, 5.f, 5.f},
+                                    {0.f, 0.f, 20.1f, 5.f},
+                                    {0.f, 0.f, 5.f, 10.1f},
+                                    {kNan, 0.f, 5.f, 5.f}});
+  EXPECT_TRUE(identical(inside(boxes, kSize), torch::tensor({true, false, false, false, false, false})));
+}
+
+TEST(Box, RescaleKeepsTheAxesApart) {
+  const auto boxes = torch::tensor({{1.f, 2.f, 3.f, 4.f}});
+  EXPECT_TRUE(
+      identical(rescale(boxes, kSize, {.height = 5, .width = 60}), torch::tensor({{3.f, 1.f, 9.f, 2.f}})));
+  EXPECT_TRUE(identical(rescale(torch::zeros({0, 4}), kSize, kSize), torch::zeros({0, 4})));
+}
+
+TEST(Box, RoisCarryTheIndexOfTheirImageAcrossEmptyOnes) {
+  const auto a = torch::tensor({{1.f, 2.f, 3.f, 4.f}, {5.f, 6.f, 7.f, 8.f}}), none = torch::zeros({0, 4});
+  EXPECT_TRUE(identical(
+      to_rois({none, a, none, a.slice(0, 0, 1)}),
+      torch::tensor({{1.f, 1.f, 2.f, 3.f, 4.f}, {1.f, 5.f, 6.f, 7.f, 8.f}, {3.f, 1.f, 2.f, 3.f, 4.f}})));
+  EXPECT_TRUE(identical(to_rois({none, none}), torch::zeros({0, 5})));
+}
+
+}  // namespace
+}  // namespace rcnn::boxes

@@ -1,0 +1,85 @@
+#include <cmath>
+
+#include <rcnn/boxes/coder.h>
+
+#include "tests/support/goldens.h"
+#include "tests/support/tensors.h"
+
+namespace rcnn::boxes {
+namespace {
+
+using namespace rcnn::test;
+
+constexpr BoxCoderOptions kHead{.weights = {10, 10, 5, 5}};
+
+at::Tensor random_boxes(int64_t count) {
+  const auto corner = at::rand({count, 2}) * 100;
+  return at::cat({corner, corner + at::rand({count, 2}) * 80 + 1}, 1);
+}
+
+TEST(BoxCoder, AgreesWithTorchvision) {
+  for (const auto& want : golden("boxes.json").at("coder")) {
+    const BoxCoder coder({.weights = want.at("weights").get<std::array<double, 4>>()});
+    const auto references = golden_tensor(want.at("references"));
+    EXPECT_TRUE(close(coder.encode(references, golden_tensor(want.at("boxes"))),
+                      golden_tensor(want.at("encoded")), 1e-5));
+    const auto decoded = golden_tensor(want.at("decoded"));
+    // A corner is a difference of centre and half a side, up to 2000 here.
+    EXPECT_TRUE(
+        close(coder.decode(references.unsqueeze(1), golden_tensor(want.at("deltas"))), decoded, 1e-3));
+    EXPECT_GT((decoded.select(-1, 2) - decoded.select(-1, 0)).max().item<float>(), 500);
+  }
+}
+
+TEST(BoxCoder, DecodeUndoesEncode) {
+  for (const int seed : {1, 2, 3}) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    torch::manual_seed(seed);
+    const auto references = random_boxes(200), boxes = random_boxes(200);
+    for (const auto& options : {BoxCoderOptions{}, kHead}) {
+      const BoxCoder coder(options);
+      const auto again = coder.decode(references, coder.encode(references, boxes));
+      EXPECT_TRUE(close(again / 100, boxes / 100, 1e-5, 0));  // 100 pixels are the unit
+    }
+  }
+}
+
+TEST(BoxCoder, DeltasAreThePapers) {
+  const auto reference = torch::tensor({{10.f, 20.f, 30.f, 60.f}});  // 20 x 40 around (20, 40)
+  const auto box = torch::tensor({{20.f, 30.f, 60.f, 40.f}});        // 40 x 10 around (40, 35)
+  const auto deltas = torch::tensor({{1.f, -0.125f, std::log(2.f), std::log(0.25f)}});
+  EXPECT_TRUE(close(BoxCoder().encode(reference, box), deltas));
+  EXPECT_TRUE(close(BoxCoder(kHead).encode(reference, box), deltas * torch::tensor({10.f, 10.f, 5.f, 5.f})));
+  EXPECT_TRUE(identical(BoxCoder().decode(reference, torch::zeros({1, 4})), reference));
+}
+
+TEST(BoxCoder, GrowthIsLimitedAndShrinkingIsNot) {
+  const auto reference = torch::tensor({{0.f, 0.f, 16.f, 16.f}});
+  const auto grown = BoxCoder().decode(reference, torch::tensor({{0.f, 0.f, 1e4f, 1e30f}}));
+  EXPECT_TRUE(close(grown, torch::tensor({{-492.f, -492.f, 508.f, 508.f}}), 1e-3));
+  const auto shrunk = BoxCoder().decode(reference, torch::tensor({{0.f, 0.f, -1e4f, -1e4f}}));
+  EXPECT_TRUE(identical(shrunk, torch::tensor({{8.f, 8.f, 8.f, 8.f}})));
+}
+
+TEST(BoxCoder, DecodeHasTheGradientOfItsFormula) {
+  torch::manual_seed(4);
+  const auto references = random_boxes(4).to(at::kDouble);
+  const auto deltas = at::randn({4, 4}, at::kDouble);
+  deltas[0][2] = 9;  // beyond the limit: a constant there
+  const auto weight = at::randn({4, 4}, at::kDouble);
+  const auto decode = [&](const at::Tensor& d) { return BoxCoder(kHead).decode(references, d * 5); };
+  const auto input = deltas.clone().requires_grad_();
+  (decode(input) * weight).sum().backward();
+  EXPECT_TRUE(close(input.grad(), numeric_gradient(decode, deltas, weight), 1e-5, 1e-5));
+  EXPECT_EQ(input.grad()[0][2].item<double>(), 0);
+}
+
+TEST(BoxCoder, NothingGivesNothing) {
+  const auto none = torch::zeros({0, 4});
+  EXPECT_TRUE(identical(BoxCoder().encode(none, none), none));
+  EXPECT_TRUE(
+      identical(BoxCoder().decode(none.unsqueeze(1), torch::zeros({0, 3, 4})), torch::zeros({0, 3, 4})));
+}
+
+}  // namespace
+}  // namespace rcnn::boxes
