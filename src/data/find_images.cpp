@@ -2,6 +2,7 @@
 #include <array>
 #include <cctype>
 #include <string_view>
+#include <system_error>
 
 #include <spdlog/fmt/fmt.h>
 
@@ -25,16 +26,19 @@ bool has_image_ending(const fs::path& file) {
 std::vector<fs::path> find_images(const std::vector<fs::path>& inputs) {
   std::vector<fs::path> images;
   for (const auto& input : inputs) {
-    if (!fs::exists(input))
-      throw DataError(fmt::format("{}: there is no such file or folder", input.string()));
-    if (!fs::is_directory(input)) {
+    std::error_code error;
+    const auto status = fs::status(input, error);
+    if (!fs::exists(status)) throw DataError(fmt::format("{}: {}", input.string(), error.message()));
+    if (!fs::is_directory(status)) {
       images.push_back(input);
       continue;
     }
     const auto first = static_cast<std::ptrdiff_t>(images.size());
-    for (const auto& entry : fs::directory_iterator(input)) {
-      if (entry.is_regular_file() && has_image_ending(entry.path())) images.push_back(entry.path());
+    std::error_code ignored;  // a link that leads nowhere is no file
+    for (const auto& entry : fs::directory_iterator(input, error)) {
+      if (entry.is_regular_file(ignored) && has_image_ending(entry.path())) images.push_back(entry.path());
     }
+    if (error) throw DataError(fmt::format("{}: cannot be listed: {}", input.string(), error.message()));
     std::sort(images.begin() + first, images.end());
   }
   if (images.empty()) {

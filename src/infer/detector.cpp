@@ -10,7 +10,9 @@ namespace rcnn {
 namespace {
 
 std::vector<Detection> to_structs(const Detections& detections, ImageSize network, ImageSize original) {
-  const auto boxes = boxes::rescale(detections.boxes.cpu(), network, original).contiguous();
+  // Rounding can carry a box on the border past it.
+  const auto boxes =
+      boxes::clip(boxes::rescale(detections.boxes.cpu(), network, original), original).contiguous();
   const auto scores = detections.scores.cpu().contiguous();
   const auto labels = detections.labels.cpu().contiguous();
   const auto box = boxes.accessor<float, 2>();
@@ -43,6 +45,7 @@ std::vector<Detection> Detector::detect(const at::Tensor& image) const {
 }
 
 std::vector<std::vector<Detection>> Detector::detect(std::span<const at::Tensor> images) const {
+  if (images.empty()) return {};
   const torch::NoGradGuard no_grad;
   std::vector<at::Tensor> resized;
   std::vector<ImageSize> originals;

@@ -1,4 +1,4 @@
-#include <algorithm>
+#include <cmath>
 
 #include <rcnn/train/schedule.h>
 
@@ -10,7 +10,8 @@ double learning_rate(const ScheduleOptions& options, int64_t iteration, int64_t 
     rate *= static_cast<double>(iteration + 1) / static_cast<double>(options.warmup_iterations);
   }
   for (const double step : options.steps) {
-    const double start = step < 1 ? step * static_cast<double>(total) : step;
+    // 0.07 of 100 is a little above 7 in binary.
+    const double start = step < 1 ? std::round(step * static_cast<double>(total)) : step;
     if (static_cast<double>(iteration) >= start) rate *= options.gamma;
   }
   return rate;

@@ -25,10 +25,24 @@ std::string picture_name(const std::filesystem::path& input, std::set<std::strin
   return name;
 }
 
+/// Pictures are named like their images, so among these they would replace them.
+void check_output(const std::filesystem::path& output, const std::vector<std::filesystem::path>& images) {
+  for (const auto& image : images) {
+    const auto folder = image.has_parent_path() ? image.parent_path() : ".";
+    std::error_code not_there;
+    if (std::filesystem::equivalent(folder, output, not_there)) {
+      throw ConfigError(
+          fmt::format("--output {}: {} lies there and could be overwritten; name another folder",
+                      output.string(), image.filename().string()));
+    }
+  }
+}
+
 }  // namespace
 
 int64_t detect(const DetectArguments& arguments) {
   const auto files = data::find_images(arguments.inputs);
+  check_output(arguments.output, files);
   const auto detector = Detector::load(arguments.weights, {.device = arguments.device});
   std::error_code error;
   std::filesystem::create_directories(arguments.output, error);

@@ -38,13 +38,18 @@ void run(const Arguments& arguments) {
   }
   auto model = nn::load_model(arguments.weights, model_overrides);
   if (!config_file.empty()) model.config = config::Config::load(config_file, overrides);
-  auto data = data::DataOptions::from(model.config.root().child("data"));
+  const auto root = model.config.root();
+  auto data = data::DataOptions::from(root.child("data"));
+  const auto options = EvalOptions::from(root.child("eval"));
+  root.has("model");
+  root.has("train");
+  root.finish();
   data.classes.clear();
   for (const auto& category : model.categories) data.classes.push_back(category.name);
 
   const auto dataset = data::open(data, data.test);
   const Detector detector(model, parse_device(arguments.device));
-  const auto result = evaluate(detector, *dataset, EvalOptions::from(model.config.root().child("eval")));
+  const auto result = evaluate(detector, *dataset, options);
   if (arguments.json) {
     std::cout << to_json(result, model.categories) << std::endl;
   } else {

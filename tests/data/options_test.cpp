@@ -1,0 +1,124 @@
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <rcnn/config/config.h>
+#include <rcnn/data/options.h>
+#include <rcnn/data/scenes.h>
+
+#include "tests/support/message_of.h"
+#include "tests/support/temp_folder.h"
+
+namespace rcnn::data {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+DataOptions parse(const std::string& text) {
+  return DataOptions::from(config::Config::parse(text, "here").root());
+}
+
+TEST(DataOptions, EveryKeyArrives) {
+  const auto options = parse(R"({"type": "voc", "root": "/sets/voc", "classes": ["dog", "cat"],
+      "train": {"split": "trainval", "limit": 7, "flip": 0.25}, "test": {"split": "val", "limit": 3},
+      "min_size": 600, "max_size": 1000, "workers": 5, "bad_boxes": "stop", "bad_images": "skip"})");
+  EXPECT_EQ(options.root, "/sets/voc");
+  EXPECT_THAT(options.classes, ElementsAre("dog", "cat"));
+  EXPECT_EQ(options.train.split, "trainval");
+  EXPECT_EQ(options.train.limit, 7);
+  EXPECT_EQ(options.train.flip, 0.25);
+  EXPECT_EQ(options.test.split, "val");
+  EXPECT_EQ(options.test.limit, 3);
+  EXPECT_EQ(options.min_size, 600);
+  EXPECT_EQ(options.max_size, 1000);
+  EXPECT_EQ(options.workers, 5);
+  EXPECT_EQ(options.bad_boxes, Policy::stop);
+  EXPECT_EQ(options.bad_images, Policy::skip);
+}
+
+TEST(DataOptions, AbsentKeysKeepTheDefaults) {
+  const auto options = parse("{}");
+  EXPECT_EQ(options.train.split, "train");
+  EXPECT_EQ(options.train.flip, 0.5);
+  EXPECT_EQ(options.test.split, "test");
+  EXPECT_EQ(options.test.flip, 0);
+  EXPECT_EQ(options.min_size, 800);
+  EXPECT_EQ(options.max_size, 1333);
+  EXPECT_EQ(options.bad_boxes, Policy::skip);
+  EXPECT_EQ(options.bad_images, Policy::stop);
+}
+
+TEST(DataOptions, OnlyTrainingFlips) {
+  const auto options = parse(R"({"min_size": 64, "max_size": 96, "train": {"flip": 0.5}})");
+  EXPECT_EQ(options.train_transform().flip, 0.5);
+  EXPECT_EQ(options.test_transform().flip, 0);
+  for (const auto& transform : {options.train_transform(), options.test_transform()}) {
+    EXPECT_EQ(transform.min_size, 64);
+    EXPECT_EQ(transform.max_size, 96);
+  }
+}
+
+TEST(DataOptions, ARelativeRootLiesUnderTheDataFolder) {
+  const char* set = std::getenv("RCNN_DATA");
+  const std::string before = set ? set : "";
+  setenv("RCNN_DATA", "/sets", 1);
+  const auto options = parse(R"({"root": "VOC2007"})");
+  before.empty() ? unsetenv("RCNN_DATA") : setenv("RCNN_DATA", before.c_str(), 1);
+  EXPECT_EQ(options.root, "/sets/VOC2007");
+}
+
+TEST(DataOptions, WrongValuesAreNamed) {
+  const auto message = [](const std::string& text) { return message_of<ConfigError>([&] { parse(text); }); };
+  EXPECT_THAT(message(R"({"type": "coco"})"), AllOf(HasSubstr("type"), HasSubstr("voc"), HasSubstr("coco")));
+  EXPECT_THAT(message(R"({"min_size": 600, "max_size": 500})"), HasSubstr("max_size"));
+  EXPECT_THAT(message(R"({"min_size": 1})"), HasSubstr("min_size"));
+  EXPECT_THAT(message(R"({"train": {"flip": 1.5}})"), HasSubstr("train.flip"));
+  EXPECT_THAT(message(R"({"train": {"limit": -1}})"), HasSubstr("train.limit"));
+  EXPECT_THAT(message(R"({"test": {"flip": 0.5}})"), HasSubstr("test.flip: unknown key"));
+  EXPECT_THAT(message(R"({"workers": -1})"), HasSubstr("workers"));
+  EXPECT_THAT(message(R"({"bad_images": "ignore"})"),
+              AllOf(HasSubstr("bad_images"), HasSubstr("skip, stop")));
+  EXPECT_THAT(message(R"({"classes": "dog"})"), HasSubstr("classes"));
+  EXPECT_THAT(message(R"({"rooot": "x"})"), HasSubstr("did you mean root?"));
+}
+
+TEST(Open, ReadsThePartThatIsAskedFor) {
+  const TempFolder folder;
+  draw_scenes(folder.path() / "scenes", {.train = 4, .test = 2, .size = {64, 96}});
+  DataOptions options;
+  options.root = folder.path() / "scenes";
+  EXPECT_EQ(open(options, options.train)->size(), 4);
+  EXPECT_EQ(open(options, options.test)->record(0).id, "scene_00005");
+  options.train.limit = 3;
+  EXPECT_EQ(open(options, options.train)->size(), 3);
+}
+
+TEST(Open, HeedsClassesAndPolicies) {
+  const TempFolder folder;
+  draw_scenes(folder.path() / "scenes", {.train = 4, .test = 1, .size = {64, 96}});
+  DataOptions options;
+  options.root = folder.path() / "scenes";
+  options.classes = {"triangle", "star", "square", "cross", "circle", "hexagon"};
+  EXPECT_EQ(open(options, options.train)->categories().front().name, "triangle");
+  EXPECT_EQ(open(options, options.train)->categories().size(), 6u);
+
+  std::filesystem::remove(options.root / "JPEGImages" / "scene_00002.jpg");
+  EXPECT_THAT(message_of<DataError>([&] { open(options, options.train); }), HasSubstr("scene_00002"));
+  options.bad_images = Policy::skip;
+  EXPECT_EQ(open(options, options.train)->size(), 3);
+
+  folder.write("scenes/Annotations/scene_00001.xml",
+               "<annotation><object><name>star</name><bndbox><xmin>9</xmin><ymin>9</ymin><xmax>9</xmax>"
+               "<ymax>9</ymax></bndbox></object></annotation>");
+  EXPECT_TRUE(open(options, options.train)->record(0).objects.empty());
+  options.bad_boxes = Policy::stop;
+  EXPECT_THAT(message_of<DataError>([&] { open(options, options.train); }), HasSubstr("scene_00001"));
+}
+
+}  // namespace
+}  // namespace rcnn::data

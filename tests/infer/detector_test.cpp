@@ -1,0 +1,161 @@
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <rcnn/config/config.h>
+#include <rcnn/error.h>
+#include <rcnn/infer/detector.h>
+#include <rcnn/nn/weights.h>
+#include <rcnn/version.h>
+
+#include "tests/support/message_of.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/tensors.h"
+#include "tests/support/tiny_model.h"
+
+namespace rcnn {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr int64_t kClasses = 3;
+
+/// A model without training whose answers still depend on the image: the last layers are scaled up.
+nn::DescribedModel described() {
+  const auto model = tiny_model(kClasses, /*seed=*/5);
+  const torch::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : nn::state_of(*model)) {
+    const bool last = name.find("cls_score.weight") != std::string::npos ||
+                      name.find("bbox_pred.weight") != std::string::npos;
+    if (last) at::Tensor(tensor).mul_(100);
+  }
+  return {
+      model,
+      {{.id = 1, .name = "a"}, {.id = 2, .name = "b"}, {.id = 3, .name = "c"}},
+      config::Config::parse(
+          std::string(R"({"data": {"min_size": 60, "max_size": 90}, "model": )") + kTinyModel + "}", "here")};
+}
+
+at::Tensor picture(int64_t height, int64_t width, uint64_t seed) {
+  torch::manual_seed(seed);
+  // Patches rather than noise, which every filter averages away.
+  const auto patches = torch::rand({1, 3, 6, 8}) * 255;
+  return at::upsample_nearest2d(patches, {height, width})[0].permute({1, 2, 0}).to(at::kByte).contiguous();
+}
+
+void expect_same(const std::vector<Detection>& actual, const std::vector<Detection>& expected,
+                 double tolerance) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < actual.size(); ++i) {
+    EXPECT_EQ(actual[i].label, expected[i].label);
+    EXPECT_NEAR(actual[i].score, expected[i].score, tolerance);
+    EXPECT_NEAR(actual[i].box.x1, expected[i].box.x1, 180 * tolerance);
+    EXPECT_NEAR(actual[i].box.y1, expected[i].box.y1, 180 * tolerance);
+    EXPECT_NEAR(actual[i].box.x2, expected[i].box.x2, 180 * tolerance);
+    EXPECT_NEAR(actual[i].box.y2, expected[i].box.y2, 180 * tolerance);
+  }
+}
+
+TEST(Detector, SeveralImagesInABatchAreEachAsTheyAreAlone) {
+  const Detector detector(described(), at::kCPU);
+  // 60 x 90 and 55 x 90 for the network, both padded to 64 x 96: a larger padding would show at the border.
+  const std::vector<at::Tensor> images = {picture(120, 180, 1), picture(110, 180, 2), picture(120, 180, 3)};
+  const auto together = detector.detect(images);
+  ASSERT_EQ(together.size(), images.size());
+  for (size_t i = 0; i < images.size(); ++i) {
+    const auto alone = detector.detect(images[i]);
+    EXPECT_GT(alone.size(), 2u);
+    expect_same(together[i], alone, 1e-4);  // convolutions of other batch sizes sum in another order
+  }
+  EXPECT_NE(together[0][0].box, together[2][0].box);
+}
+
+TEST(Detector, BoxesLieInTheImageAndLabelsAmongTheCategories) {
+  const Detector detector(described(), at::kCPU);
+  // 90 x (184 / 90) and 90 x (229 / 90) are above 184 and 229 in float; 30 pixels are enlarged.
+  const std::vector<at::Tensor> images = {picture(120, 184, 1), picture(229, 120, 2), picture(20, 30, 3),
+                                          picture(1, 400, 4)};
+  int64_t on_border = 0;
+  for (const auto& image : images) {
+    const auto detections = detector.detect(image);
+    for (size_t i = 0; i < detections.size(); ++i) {
+      const auto& [box, score, label] = detections[i];
+      EXPECT_GE(box.x1, 0);
+      EXPECT_GE(box.y1, 0);
+      EXPECT_LE(box.x2, image.size(1));
+      EXPECT_LE(box.y2, image.size(0));
+      EXPECT_LT(box.x1, box.x2);
+      EXPECT_LT(box.y1, box.y2);
+      EXPECT_GE(label, 1);
+      EXPECT_LE(label, kClasses);
+      EXPECT_LE(score, i == 0 ? 1 : detections[i - 1].score);
+      on_border += box.x2 == static_cast<float>(image.size(1));
+    }
+  }
+  EXPECT_GT(on_border, 0);
+}
+
+TEST(Detector, NoImagesGiveNoResults) {
+  EXPECT_TRUE(Detector(described(), at::kCPU).detect(std::span<const at::Tensor>()).empty());
+}
+
+TEST(Detector, AFileGivesWhatItsModelGave) {
+  const TempFolder folder;
+  const auto model = described();
+  const auto file = folder.path() / "model.safetensors";
+  nn::save_model(file, model);
+  const auto loaded = Detector::load(file, {.device = "cpu"});
+  EXPECT_EQ(loaded.categories(), model.categories);
+  const auto image = picture(120, 180, 1);
+  expect_same(loaded.detect(image), Detector(model, at::kCPU).detect(image), 0);
+}
+
+TEST(Detector, SeveralThreadsMayAskAtOnce) {
+  const Detector detector(described(), at::kCPU);
+  const std::vector<at::Tensor> images = {picture(120, 180, 1), picture(100, 100, 2)};
+  const std::vector<std::vector<Detection>> alone = {detector.detect(images[0]), detector.detect(images[1])};
+  std::vector<std::vector<Detection>> found(8);
+  {
+    std::vector<std::jthread> threads;
+    for (size_t i = 0; i < found.size(); ++i) {
+      threads.emplace_back([&, i] { found[i] = detector.detect(images[i % 2]); });
+    }
+  }
+  for (size_t i = 0; i < found.size(); ++i) {
+    expect_same(found[i], alone[i % 2], 1e-4);  // a thread may get another number of workers to sum on
+  }
+}
+
+TEST(Detector, RefusesWhatIsNoImage) {
+  const Detector detector(described(), at::kCPU);
+  for (const auto& wrong : {torch::zeros({8, 8, 3}), torch::zeros({3, 8, 8}, at::kByte),
+                            torch::zeros({8, 8}, at::kByte), torch::zeros({8, 8, 4}, at::kByte)}) {
+    EXPECT_THAT(test::error_of([&] { detector.detect(wrong); }), HasSubstr("uint8 [H, W, 3]"))
+        << wrong.scalar_type() << wrong.sizes();
+  }
+  EXPECT_NE(test::error_of([&] { detector.detect(torch::zeros({0, 8, 3}, at::kByte)); }), "");
+  EXPECT_NE(test::error_of([&] { detector.detect(at::Tensor()); }), "");
+}
+
+TEST(ParseDevice, KnowsThreeWords) {
+  EXPECT_EQ(parse_device("cpu"), at::Device(at::kCPU));
+  EXPECT_EQ(parse_device("auto").type(), has_cuda() ? at::kCUDA : at::kCPU);
+  if (has_cuda()) {
+    EXPECT_EQ(parse_device("cuda").type(), at::kCUDA);
+  } else {
+    EXPECT_THAT(message_of<ConfigError>([] { parse_device("cuda"); }), HasSubstr("no usable CUDA device"));
+  }
+  for (const char* wrong : {"tpu", "", "CPU", "cuda:0"}) {
+    EXPECT_THAT(message_of<ConfigError>([&] { parse_device(wrong); }),
+                AllOf(HasSubstr(std::string("'") + wrong + "'"), HasSubstr("auto, cpu, cuda")));
+  }
+}
+
+}  // namespace
+}  // namespace rcnn

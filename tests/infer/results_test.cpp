@@ -1,0 +1,66 @@
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <rcnn/error.h>
+#include <rcnn/infer/results.h>
+
+#include "tests/support/message_of.h"
+#include "tests/support/temp_folder.h"
+
+namespace rcnn {
+namespace {
+
+using Json = nlohmann::json;
+using testing::HasSubstr;
+
+const std::vector<Category> kCategories = {{.id = 3, .name = "cat"}, {.id = 17, .name = "dog"}};
+
+Json written(const std::vector<ImageDetections>& images,
+             const std::vector<Category>& categories = kCategories) {
+  const TempFolder folder;
+  write_results(folder.path() / "detections.json", images, categories);
+  return Json::parse(file_bytes(folder.path() / "detections.json"));
+}
+
+TEST(Results, AreCocosWithNamesBesideTheNumbers) {
+  const Detection dog{.box = {1.5f, 2, 11.5f, 22}, .score = 0.75f, .label = 2};
+  const Detection cat{.box = {0, 0, 3, 4}, .score = 0.5f, .label = 1};
+  EXPECT_EQ(written({{1, "street.jpg", {dog, cat}}, {2, "empty.png", {}}, {4, "yard.jpg", {cat}}}),
+            Json::parse(R"([
+      {"image_id": 1, "file_name": "street.jpg", "category_id": 17, "category_name": "dog",
+       "bbox": [1.5, 2.0, 10.0, 20.0], "score": 0.75},
+      {"image_id": 1, "file_name": "street.jpg", "category_id": 3, "category_name": "cat",
+       "bbox": [0.0, 0.0, 3.0, 4.0], "score": 0.5},
+      {"image_id": 4, "file_name": "yard.jpg", "category_id": 3, "category_name": "cat",
+       "bbox": [0.0, 0.0, 3.0, 4.0], "score": 0.5}])"));
+}
+
+TEST(Results, OfNothingAreAnEmptyList) {
+  EXPECT_EQ(written({}), Json::array());
+  EXPECT_EQ(written({{1, "empty.png", {}}}), Json::array());
+}
+
+TEST(Results, OddNamesStayReadable) {
+  const auto name = [](const std::string& file, const std::string& category) {
+    const Json results =
+        written({{1, file, {{.box = {}, .score = 1, .label = 1}}}}, {{.id = 1, .name = category}});
+    return std::pair(results[0].at("file_name").get<std::string>(),
+                     results[0].at("category_name").get<std::string>());
+  };
+  const std::string odd = "a \"b\"\\c\n\t\x01 é.jpg";
+  EXPECT_EQ(name(odd, odd), std::pair(odd, odd));
+  EXPECT_EQ(name("b\xff.jpg", "caf\xe9"), std::pair(std::string("b\uFFFD.jpg"), std::string("caf\uFFFD")));
+}
+
+TEST(Results, ADiskThatRefusesIsADataError) {
+  const TempFolder folder;
+  const auto file = folder.path() / "nowhere" / "detections.json";
+  EXPECT_THAT(message_of<DataError>([&] { write_results(file, {}, kCategories); }), HasSubstr(file.string()));
+}
+
+}  // namespace
+}  // namespace rcnn

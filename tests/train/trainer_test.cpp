@@ -1,0 +1,276 @@
+#include <filesystem>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <rcnn/data/scenes.h>
+#include <rcnn/data/voc.h>
+#include <rcnn/nn/weights.h>
+#include <rcnn/train/trainer.h>
+
+#include "tests/support/message_of.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/tiny_model.h"
+
+namespace rcnn::train {
+namespace {
+
+using testing::AllOf;
+using testing::Each;
+using testing::ElementsAre;
+using testing::Gt;
+using testing::HasSubstr;
+
+constexpr const char* kEmptyAnnotation = "<annotation></annotation>";
+
+/// Five drawn images; training on them takes fractions of a second.
+class TrainerTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<TempFolder>();
+    data::draw_scenes(folder_->path() / "scenes", {.train = 5, .test = 1, .size = {64, 96}, .seed = 3});
+  }
+  static void TearDownTestSuite() { folder_.reset(); }
+
+  static std::shared_ptr<data::Dataset> images(int64_t limit = 0) {
+    return data::read_voc({.root = folder_->path() / "scenes", .limit = limit});
+  }
+
+  struct Run {
+    std::shared_ptr<nn::DetectionModelImpl> model;
+    std::vector<Progress> progress;
+    std::vector<Checkpoint> checkpoints;
+  };
+
+  static Run train(const TrainOptions& options, const std::shared_ptr<data::Dataset>& dataset,
+                   int64_t workers = 0) {
+    Run run{tiny_model(std::ssize(dataset->categories())), {}, {}};
+    Trainer trainer(run.model, dataset, {.min_size = 64, .max_size = 96, .flip = 0.5}, workers, options,
+                    at::kCPU);
+    trainer.fit({.on_progress =
+                     [&](const Progress& progress) {
+                       EXPECT_TRUE(run.model->is_training());
+                       run.progress.push_back(progress);
+                     },
+                 .on_checkpoint =
+                     [&](const Checkpoint& checkpoint) {
+                       EXPECT_FALSE(run.model->is_training());
+                       run.checkpoints.push_back(checkpoint);
+                     }});
+    EXPECT_TRUE(run.model->is_training());
+    return run;
+  }
+
+  static std::unique_ptr<TempFolder> folder_;
+};
+std::unique_ptr<TempFolder> TrainerTest::folder_;
+
+TrainOptions few_iterations(int64_t iterations) {
+  TrainOptions options;
+  options.iterations = iterations;
+  options.batch_size = 2;
+  options.schedule.lr = 0.01;
+  options.seed = 7;
+  options.log_period = 1;
+  return options;
+}
+
+std::vector<double> losses(const std::vector<Progress>& reports) {
+  std::vector<double> values;
+  for (const auto& report : reports) values.push_back(report.loss);
+  return values;
+}
+
+std::vector<int64_t> iterations(const auto& reports) {
+  std::vector<int64_t> numbers;
+  for (const auto& report : reports) numbers.push_back(report.iteration);
+  return numbers;
+}
+
+bool same_weights(const torch::nn::Module& a, const torch::nn::Module& b) {
+  const auto other = nn::state_of(b);
+  for (const auto& [name, tensor] : nn::state_of(a)) {
+    if (!at::equal(tensor, other.at(name))) return false;
+  }
+  return true;
+}
+
+TEST_F(TrainerTest, TheSameSeedGivesTheSameBitsWhateverCameBeforeAndHoweverManyLoad) {
+  const auto first = train(few_iterations(6), images());
+  EXPECT_FALSE(same_weights(*first.model, *tiny_model(5)));
+  for (const int64_t workers : {0, 2}) {
+    torch::rand({int64_t{10} + workers});  // another state of LibTorch's generator
+    const auto again = train(few_iterations(6), images(), workers);
+    EXPECT_EQ(losses(again.progress), losses(first.progress)) << workers << " workers";
+    EXPECT_TRUE(same_weights(*again.model, *first.model)) << workers << " workers";
+  }
+}
+
+TEST_F(TrainerTest, AnotherSeedGivesAnotherRun) {
+  auto options = few_iterations(3);
+  const auto first = train(options, images());
+  options.seed = 8;
+  const auto other = train(options, images());
+  EXPECT_NE(losses(other.progress), losses(first.progress));
+  EXPECT_FALSE(same_weights(*other.model, *first.model));
+}
+
+TEST_F(TrainerTest, LearnsTwoImagesByHeart) {
+  auto options = few_iterations(30);
+  options.schedule.lr = 0.02;
+  const auto loss = losses(train(options, images(2)).progress);
+  const auto mean = [&](size_t begin) { return std::accumulate(&loss[begin], &loss[begin] + 5, 0.0) / 5; };
+  EXPECT_LT(mean(25), 0.7 * mean(0));
+}
+
+TEST_F(TrainerTest, IterationsCutTheRunWithinAnEpoch) {
+  const auto run = train(few_iterations(4), images());  // 3 batches an epoch
+  EXPECT_THAT(iterations(run.progress), ElementsAre(1, 2, 3, 4));
+  EXPECT_EQ(run.progress[2].epoch, 1);
+  EXPECT_EQ(run.progress[3].epoch, 2);
+  EXPECT_EQ(run.progress[3].epochs, 2);
+  EXPECT_EQ(run.progress[3].iterations, 4);
+  EXPECT_EQ(run.progress[3].eta_seconds, 0);
+  EXPECT_THAT(iterations(run.checkpoints), ElementsAre(3, 4));
+  EXPECT_FALSE(run.checkpoints[0].last);
+  EXPECT_TRUE(run.checkpoints[1].last);
+}
+
+TEST_F(TrainerTest, ChecksInAfterEveryEpochAndOnceAtTheEnd) {
+  auto options = few_iterations(0);
+  options.epochs = 2;
+  const auto run = train(options, images());
+  EXPECT_THAT(iterations(run.checkpoints), ElementsAre(3, 6));
+  EXPECT_EQ(run.checkpoints[0].epoch, 1);
+  EXPECT_EQ(run.checkpoints[1].epoch, 2);
+  EXPECT_FALSE(run.checkpoints[0].last);
+  EXPECT_TRUE(run.checkpoints[1].last);
+}
+
+TEST_F(TrainerTest, ChecksInAfterEveryPeriodAndAtTheEnd) {
+  auto options = few_iterations(5);
+  options.checkpoint_period = 2;
+  const auto run = train(options, images());
+  EXPECT_THAT(iterations(run.checkpoints), ElementsAre(2, 4, 5));
+  EXPECT_FALSE(run.checkpoints[1].last);
+  EXPECT_TRUE(run.checkpoints[2].last);
+}
+
+TEST_F(TrainerTest, ReportsTheMeansSinceTheLastReport) {
+  auto options = few_iterations(5);
+  const auto each = train(options, images()).progress;
+  options.log_period = 3;
+  const auto run = train(options, images());
+  ASSERT_THAT(iterations(run.progress), ElementsAre(3, 5));
+  std::vector<std::string> names;
+  for (const auto& [name, value] : run.progress[0].losses) names.push_back(name);
+  EXPECT_THAT(names, ElementsAre("loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg"));
+  for (size_t i = 0; i < names.size(); ++i) {  // means of floats: seven digits
+    EXPECT_NEAR(run.progress[0].losses[i].second,
+                (each[0].losses[i].second + each[1].losses[i].second + each[2].losses[i].second) / 3, 1e-6);
+    EXPECT_NEAR(run.progress[1].losses[i].second, (each[3].losses[i].second + each[4].losses[i].second) / 2,
+                1e-6);
+  }
+  EXPECT_NEAR(run.progress[1].loss, (each[3].loss + each[4].loss) / 2, 1e-6);
+  EXPECT_GT(run.progress[1].memory_bytes, 1 << 20);
+  EXPECT_GT(run.progress[1].iteration_seconds, 0);
+  EXPECT_LE(run.progress[1].data_seconds, run.progress[1].iteration_seconds);
+}
+
+TEST_F(TrainerTest, FollowsItsSchedule) {
+  auto options = few_iterations(5);
+  options.schedule = {.lr = 0.01, .warmup_iterations = 2, .steps = {0.6}, .gamma = 0.5};
+  std::vector<double> rates;
+  for (const auto& report : train(options, images()).progress) rates.push_back(report.lr);
+  EXPECT_THAT(rates, ElementsAre(0.005, 0.01, 0.01, 0.005, 0.005));
+}
+
+TEST_F(TrainerTest, ARateOfZeroChangesNothing) {
+  auto options = few_iterations(2);
+  options.schedule.lr = 0;
+  EXPECT_TRUE(same_weights(*train(options, images()).model, *tiny_model(5)));
+}
+
+TEST_F(TrainerTest, StopsAtALossThatIsNotFiniteAndNamesTheImages) {
+  auto options = few_iterations(10);
+  options.schedule.lr = 1e30;
+  EXPECT_THAT(message_of<NonFiniteError>([&] { train(options, images(2)); }),
+              AllOf(HasSubstr("scene_00001"), HasSubstr("scene_00002"), HasSubstr("loss_objectness"),
+                    HasSubstr("loss_box_reg"), HasSubstr("lower train.lr")));
+}
+
+TEST_F(TrainerTest, AnImageWithoutObjectsIsTrainedOn) {
+  const TempFolder copy;
+  const auto root = copy.path() / "scenes";
+  std::filesystem::copy(folder_->path() / "scenes", root, std::filesystem::copy_options::recursive);
+  copy.write("scenes/Annotations/scene_00001.xml", kEmptyAnnotation);
+  auto options = few_iterations(2);
+  options.batch_size = 1;  // a batch that holds nothing to find
+  const auto dataset = data::read_voc({.root = root, .limit = 2});
+  ASSERT_TRUE(dataset->record(0).objects.empty());
+  EXPECT_THAT(losses(train(options, dataset).progress), Each(Gt(0)));
+}
+
+TEST_F(TrainerTest, AnImageThatCannotBeReadIsNamed) {
+  const TempFolder copy;
+  const auto root = copy.path() / "scenes";
+  std::filesystem::copy(folder_->path() / "scenes", root, std::filesystem::copy_options::recursive);
+  const auto dataset = data::read_voc({.root = root});
+  std::filesystem::remove(root / "JPEGImages" / "scene_00004.jpg");
+  for (const int64_t workers : {0, 2}) {
+    EXPECT_THAT(message_of<DataError>([&] { train(few_iterations(3), dataset, workers); }),
+                HasSubstr("scene_00004.jpg"));
+  }
+}
+
+TrainOptions parse(const std::string& text) {
+  return TrainOptions::from(config::Config::parse(text, "here").root());
+}
+
+TEST(TrainOptions, EveryKeyArrives) {
+  const auto options = parse(R"({"epochs": 3, "iterations": 40, "batch_size": 5, "lr": 0.5,
+      "warmup_iterations": 6, "steps": [0.5, 30], "gamma": 0.25, "momentum": 0.75, "weight_decay": 0.125,
+      "seed": 9, "log_period": 11, "checkpoint_period": 12})");
+  EXPECT_EQ(options.epochs, 3);
+  EXPECT_EQ(options.iterations, 40);
+  EXPECT_EQ(options.batch_size, 5);
+  EXPECT_EQ(options.schedule.lr, 0.5);
+  EXPECT_EQ(options.schedule.warmup_iterations, 6);
+  EXPECT_THAT(options.schedule.steps, ElementsAre(0.5, 30));
+  EXPECT_EQ(options.schedule.gamma, 0.25);
+  EXPECT_EQ(options.solver.momentum, 0.75);
+  EXPECT_EQ(options.solver.weight_decay, 0.125);
+  EXPECT_EQ(options.seed, 9u);
+  EXPECT_EQ(options.log_period, 11);
+  EXPECT_EQ(options.checkpoint_period, 12);
+}
+
+TEST(TrainOptions, AbsentKeysKeepTheDefaults) {
+  const auto options = parse("{}");
+  EXPECT_EQ(options.epochs, TrainOptions().epochs);
+  EXPECT_EQ(options.schedule.lr, ScheduleOptions().lr);
+  EXPECT_EQ(options.solver.momentum, SolverOptions().momentum);
+}
+
+TEST(TrainOptions, WrongValuesAreNamed) {
+  for (const char* key : {"epochs", "batch_size", "log_period"}) {
+    EXPECT_THAT(message_of<ConfigError>([&] { parse(std::string("{\"") + key + "\": 0}"); }), HasSubstr(key));
+  }
+  for (const char* key : {"iterations", "lr", "warmup_iterations", "gamma", "momentum", "weight_decay",
+                          "seed", "checkpoint_period"}) {
+    EXPECT_THAT(message_of<ConfigError>([&] { parse(std::string("{\"") + key + "\": -1}"); }),
+                HasSubstr(key));
+  }
+  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"steps": [-1]})"); }), HasSubstr("steps"));
+  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"momentum": 1.5})"); }), HasSubstr("momentum"));
+  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"leraning_rate": 1, "lr": 1})"); }),
+              HasSubstr("leraning_rate"));
+}
+
+}  // namespace
+}  // namespace rcnn::train
