@@ -92,7 +92,7 @@ TEST(ResNet, ABottleneckStridesInItsMiddleConvolution) {
   const torch::NoGradGuard no_grad;
   for (const auto& [in_channels, stride] :
        {std::pair{6, 2}, std::pair{6, 1}, std::pair{16, 1}, std::pair{16, 2}}) {
-    ResidualBlock block(in_channels, 4, stride, true);
+    ResidualBlock block(in_channels, 4, stride, true, Norm::frozen);
     for (auto& buffer : block->buffers()) buffer.copy_(at::rand_like(buffer) + 0.5);
     const auto x = at::randn({2, in_channels, 7, 9});
     const auto before = x.clone();
