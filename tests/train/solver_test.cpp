@@ -26,7 +26,7 @@ TEST(Solver, LeavesFrozenParametersOut) {
   const Pair pair;
   auto solver = make_solver(pair, {.momentum = 0, .weight_decay = 0.5});
   set_learning_rate(solver, 0.25);
-  ASSERT_EQ(solver.parameters().size(), 1u);
+  ASSERT_EQ(solver.param_groups().at(0).params().size(), 1u);
   EXPECT_EQ(pair.step(solver, 1), 0.625);
   EXPECT_EQ(pair.frozen.item<double>(), 1);
 }
