@@ -46,7 +46,8 @@ TEST(PixelOptions, AreReadAndChecked) {
   EXPECT_EQ(message_of<ConfigError>([&] { from(R"({"mean": [0, 1]})"); }),
             "f.json: mean: must be three numbers, for red, green and blue");
   EXPECT_NE(message_of<ConfigError>([&] { from(R"({"std": [1, 0, 1]})"); }).find("std"), std::string::npos);
-  EXPECT_NE(message_of<ConfigError>([&] { from(R"({"maen": [1, 0, 1]})"); }).find("mean"), std::string::npos);
+  EXPECT_NE(message_of<ConfigError>([&] { from(R"({"means": [1, 0, 1]})"); }).find("did you mean mean?"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include <rcnn/config/config.h>
 #include <rcnn/nn/backbones/resnet.h>
 #include <rcnn/nn/roi/box_head.h>
@@ -103,13 +105,13 @@ TEST(BoxPredictor, DeltasOfAClassLieTogether) {
       identical(predictor->forward(torch::ones({1, 1})).deltas, at::arange(12, at::kFloat).view({1, 3, 4})));
 }
 
-TEST(BoxPredictor, StartsSmallWithoutBias) {
+TEST(BoxPredictor, StartsUniformLikeTorchvisions) {
   torch::manual_seed(4);
   const auto state = state_of(*BoxPredictor(1024, 20, false));
-  EXPECT_NEAR(state.at("cls_score.weight").std().item<double>(), 0.01, 0.0005);
-  EXPECT_NEAR(state.at("bbox_pred.weight").std().item<double>(), 0.001, 0.00005);
-  EXPECT_EQ(state.at("cls_score.bias").count_nonzero().item<int64_t>(), 0);
-  EXPECT_EQ(state.at("bbox_pred.bias").count_nonzero().item<int64_t>(), 0);
+  for (const auto* name : {"cls_score.weight", "bbox_pred.weight"}) {
+    EXPECT_LE(state.at(name).abs().max().item<double>(), 1.0 / 32) << name;  // 1 / sqrt(1024)
+    EXPECT_NEAR(state.at(name).std().item<double>(), 1.0 / 32 / std::sqrt(3.0), 0.0005) << name;
+  }
 }
 
 }  // namespace
