@@ -25,7 +25,7 @@ void save_model(const std::filesystem::path& file, const DescribedModel& model);
 
 /// Builds the model that the file describes and loads its weights, on the CPU. `overrides` ("key=value", see
 /// config::Config) change the description: thresholds, say. Throws WeightsError when the file does not
-/// describe itself, was cut off, or does not fit its own description.
+/// describe itself, was cut off, or does not fit its own description, ConfigError when an override is wrong.
 DescribedModel load_model(const std::filesystem::path& file, std::span<const std::string> overrides = {});
 
 }  // namespace rcnn::nn
