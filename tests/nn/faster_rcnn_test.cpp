@@ -9,6 +9,8 @@
 #include <rcnn/nn/faster_rcnn.h>
 #include <rcnn/nn/weights.h>
 
+#include "tests/support/names.h"
+
 namespace rcnn::nn {
 namespace {
 
@@ -169,6 +171,18 @@ TEST_P(FasterRcnnGolden, DetectionsAreTorchvisions) {
 INSTANTIATE_TEST_SUITE_P(Necks, FasterRcnnGolden,
                          testing::Values(std::pair{"c4", kC4}, std::pair{"fpn", kFpn}),
                          [](const auto& info) { return std::string(info.param.first); });
+
+TEST(FasterRcnn, NamesAndShapesOfResNet50FpnAreTorchvisions) {
+  const auto model = make_detection_model(config::Config::parse(R"({
+    "type": "faster_rcnn",
+    "backbone": {"type": "resnet50", "levels": ["c2", "c3", "c4", "c5"]},
+    "neck": {"type": "fpn"},
+    "rpn": {"anchors": {"sizes": [32, 64, 128, 256, 512]}}})",
+                                                                "test")
+                                              .root(),
+                                          90);
+  EXPECT_EQ(test::shapes_of(*model), test::torchvision_shapes("fasterrcnn_resnet50_fpn"));
+}
 
 TEST(FasterRcnn, ABatchWithoutAnyBoxGivesFiniteLossesAndGradients) {
   auto model = make(kC4);

@@ -15,7 +15,7 @@
 namespace rcnn::nn {
 
 struct RoiHeadsOptions {
-  RoiPoolerOptions pooler;
+  RoiPoolerOptions pooler = {};
   boxes::MatcherOptions matcher{.positive_iou = 0.5, .negative_iou = 0.5};
   boxes::SamplerOptions sampler{.count = 512, .positive_fraction = 0.25};
   boxes::BoxCoderOptions coder{.weights = {10, 10, 5, 5}};

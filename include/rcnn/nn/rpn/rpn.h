@@ -14,7 +14,7 @@
 namespace rcnn::nn {
 
 struct RpnOptions {
-  boxes::AnchorOptions anchors;
+  boxes::AnchorOptions anchors = {};
   boxes::MatcherOptions matcher{.positive_iou = 0.7, .negative_iou = 0.3, .low_quality = true};
   boxes::SamplerOptions sampler{.count = 256, .positive_fraction = 0.5};
   /// Whether anchors that cross the image's border take part in training: the paper drops them (section 3.3),

@@ -1,0 +1,119 @@
+#include <spdlog/fmt/fmt.h>
+
+#include <rcnn/config/config.h>
+#include <rcnn/nn/backbones/resnet.h>
+#include <rcnn/nn/weights.h>
+
+#include "tests/support/message_of.h"
+#include "tests/support/names.h"
+#include "tests/support/tensors.h"
+
+namespace rcnn::nn {
+namespace {
+
+using namespace rcnn::test;
+
+std::shared_ptr<BackboneImpl> make(int64_t depth, const std::string& json) {
+  const auto node = config::Config::parse(json, "f.json").root();
+  auto backbone = make_resnet(depth, node);
+  node.finish();
+  return backbone;
+}
+
+TEST(ResNet, NamesAndShapesAreTorchvisions) {
+  for (const int64_t depth : {18, 34, 50, 101, 152}) {
+    EXPECT_EQ(shapes_of(*make(depth, R"({"levels": ["c5"]})")),
+              torchvision_shapes(fmt::format("resnet{}", depth)))
+        << depth;
+  }
+}
+
+TEST(ResNet, MapsAreWhatFeaturesSay) {
+  const torch::NoGradGuard no_grad;
+  for (const int64_t depth : {18, 50}) {
+    const auto backbone = make(depth, R"({"width": 4, "levels": ["c2", "c3", "c4", "c5"]})");
+    const auto features = backbone->features();
+    const auto maps = backbone->forward(torch::rand({2, 3, 50, 71}));
+    ASSERT_EQ(maps.size(), 4u);
+    for (size_t i = 0; i < 4; ++i) {
+      const auto stride = int64_t{4} << i;
+      EXPECT_EQ(features[i].name, fmt::format("c{}", i + 2));
+      EXPECT_EQ(features[i].stride, stride);
+      EXPECT_EQ(features[i].channels, (int64_t{4} << i) * (depth == 50 ? 4 : 1));
+      EXPECT_EQ(maps[i].sizes(), (std::vector<int64_t>{2, features[i].channels, (50 + stride - 1) / stride,
+                                                       (71 + stride - 1) / stride}));
+    }
+  }
+}
+
+TEST(ResNet, GivesTheLevelsAskedForAndNoLaterStage) {
+  const auto backbone = make(18, R"({"width": 4, "levels": ["c2", "c4"]})");
+  const torch::NoGradGuard no_grad;
+  const auto maps = backbone->forward(torch::rand({1, 3, 64, 64}));
+  ASSERT_EQ(maps.size(), 2u);
+  EXPECT_EQ(maps[0].size(2), 16);
+  EXPECT_EQ(maps[1].size(2), 4);
+  EXPECT_TRUE(shapes_of(*backbone, "layer4.").empty());
+}
+
+TEST(ResNet, FreezesTheFirstStages) {
+  const std::vector<std::string> stages = {"conv1.", "layer1.", "layer2.", "layer3.", "layer4."};
+  for (size_t frozen = 0; frozen <= stages.size(); ++frozen) {
+    const auto backbone =
+        make(18, fmt::format(R"({{"width": 4, "levels": ["c5"], "frozen_stages": {}}})", frozen));
+    for (size_t stage = 0; stage < stages.size(); ++stage) {
+      for (const auto& item : backbone->named_parameters()) {
+        if (!item.key().starts_with(stages[stage])) continue;
+        EXPECT_EQ(item.value().requires_grad(), stage >= frozen) << item.key() << " of " << frozen;
+      }
+    }
+  }
+}
+
+/// relu(bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x)))))))) + bn(conv(x))), from the block's state.
+at::Tensor plain_bottleneck(TensorMap state, const at::Tensor& x, int64_t stride) {
+  const auto conv_norm = [&](const std::string& conv, const std::string& norm, const at::Tensor& input,
+                             int64_t conv_stride) {
+    const auto weight = state.at(conv + ".weight");
+    return at::batch_norm(at::conv2d(input, weight, {}, conv_stride, weight.size(2) / 2),
+                          state.at(norm + ".weight"), state.at(norm + ".bias"),
+                          state.at(norm + ".running_mean"), state.at(norm + ".running_var"), false, 0.1, 1e-5,
+                          false);
+  };
+  auto y = at::relu(conv_norm("conv1", "bn1", x, 1));
+  y = at::relu(conv_norm("conv2", "bn2", y, stride));
+  y = conv_norm("conv3", "bn3", y, 1);
+  const bool shortcut = state.contains("downsample.0.weight");
+  return at::relu(y + (shortcut ? conv_norm("downsample.0", "downsample.1", x, stride) : x));
+}
+
+TEST(ResNet, ABottleneckStridesInItsMiddleConvolution) {
+  torch::manual_seed(1);
+  const torch::NoGradGuard no_grad;
+  for (const auto& [in_channels, stride] :
+       {std::pair{6, 2}, std::pair{6, 1}, std::pair{16, 1}, std::pair{16, 2}}) {
+    ResidualBlock block(in_channels, 4, stride, true, Norm::frozen);
+    for (auto& buffer : block->buffers()) buffer.copy_(at::rand_like(buffer) + 0.5);
+    const auto x = at::randn({2, in_channels, 7, 9});
+    const auto before = x.clone();
+    EXPECT_TRUE(close(block->forward(x), plain_bottleneck(state_of(*block), x, stride), 1e-4));
+    EXPECT_TRUE(identical(x, before));
+  }
+}
+
+TEST(ResNet, AWrongConfigNamesTheKey) {
+  const auto message = [](const std::string& json) {
+    return message_of<ConfigError>([&] { make(18, json); });
+  };
+  for (const char* levels :
+       {"[]", R"(["c3", "c2"])", R"(["c2", "c2"])", R"(["c1"])", R"(["c6"])", R"([""])"}) {
+    EXPECT_EQ(message(fmt::format(R"({{"levels": {}}})", levels)),
+              "f.json: levels: must be some of c2, c3, c4, c5, in this order");
+  }
+  EXPECT_NE(message(R"({"frozen_stages": 6})").find("f.json: frozen_stages"), std::string::npos);
+  EXPECT_NE(message(R"({"width": 0})").find("f.json: width"), std::string::npos);
+  EXPECT_NE(message(R"({"dephts": 0})").find("f.json: dephts"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace rcnn::nn

@@ -1,0 +1,122 @@
+#include <rcnn/io/safetensors.h>
+#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/weights.h>
+
+#include "tests/support/message_of.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/tensors.h"
+
+namespace rcnn::nn {
+namespace {
+
+using namespace rcnn::test;
+
+constexpr const char* kConfig = R"({
+  "model": {
+    "type": "faster_rcnn",
+    "pixels": {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.5, 1]},
+    "backbone": {"type": "resnet18", "width": 4},
+    "rpn": {"anchors": {"sizes": [16, 32]}, "test": {"pre_nms": 50, "post_nms": 20}},
+    "roi": {"head": {"type": "mlp", "hidden": 8}, "score_threshold": 0.01}
+  },
+  "train": {"iterations": 7}
+})";
+const std::vector<Category> kCategories = {{3, "cat"}, {90, "dog \"of\" Zürich"}};
+
+DescribedModel fresh_model() {
+  torch::manual_seed(1);
+  auto config = config::Config::parse(kConfig, "test");
+  auto model = make_detection_model(config.root().child("model"), static_cast<int64_t>(kCategories.size()));
+  return {std::move(model), kCategories, std::move(config)};
+}
+
+Detections detect(DetectionModelImpl& model) {
+  torch::manual_seed(2);
+  const torch::NoGradGuard no_grad;
+  model.eval();
+  return model.detect({at::randint(256, {1, 64, 64, 3}, at::kByte), {{64, 64}}})[0];
+}
+
+class ModelFile : public testing::Test {
+ protected:
+  ModelFile() { save_model(file_, original_); }
+
+  std::string load_error() const {
+    return message_of<WeightsError>([&] { load_model(file_); });
+  }
+  std::string path() const { return file_.string(); }
+
+  TempFolder folder_;
+  std::filesystem::path file_ = folder_.path() / "model.safetensors";
+  DescribedModel original_ = fresh_model();
+};
+
+TEST_F(ModelFile, TellsEverythingThatIsNeededToDetect) {
+  const auto loaded = load_model(file_);
+  EXPECT_EQ(loaded.categories, kCategories);
+  EXPECT_EQ(loaded.config.dump(), original_.config.dump());
+  EXPECT_EQ(loaded.model->pixels().std, original_.model->pixels().std);
+  const auto want = detect(*original_.model), got = detect(*loaded.model);
+  EXPECT_GT(want.scores.size(0), 5);
+  EXPECT_TRUE(identical(got.boxes, want.boxes));
+  EXPECT_TRUE(identical(got.scores, want.scores));
+  EXPECT_TRUE(identical(got.labels, want.labels));
+}
+
+TEST_F(ModelFile, OverridesChangeTheDescriptionAndStayInIt) {
+  const std::string none[] = {"model.roi.score_threshold=0.99"};
+  const auto strict = load_model(file_, none);
+  EXPECT_EQ(detect(*strict.model).scores.size(0), 0);
+  EXPECT_NE(strict.config.dump().find("0.99"), std::string::npos);
+
+  const std::string few[] = {"model.roi.max_detections=3"};
+  EXPECT_EQ(detect(*load_model(file_, few).model).scores.size(0), 3);
+
+  const std::string unknown[] = {"model.roi.score_treshold=0.5"};
+  EXPECT_NE(message_of<ConfigError>([&] { load_model(file_, unknown); }).find("score_threshold"),
+            std::string::npos);
+}
+
+TEST_F(ModelFile, PlainWeightsAreRefused) {
+  io::write_safetensors(file_, {.tensors = state_of(*original_.model), .metadata = {{"format", "pt"}}});
+  EXPECT_EQ(load_error(), path() +
+                              ": has weights but no description of the model (config, categories); give a "
+                              "file that rcnn train wrote");
+}
+
+TEST_F(ModelFile, ATruncatedFileIsRefused) {
+  const auto size = std::filesystem::file_size(file_);
+  for (const auto length : {size - 1, size / 2, uintmax_t{100}, uintmax_t{4}, uintmax_t{0}}) {
+    std::filesystem::resize_file(file_, length);
+    EXPECT_NE(load_error().find(path()), std::string::npos) << length;
+  }
+}
+
+TEST_F(ModelFile, BrokenCategoriesAreRefused) {
+  auto content = io::read_safetensors(file_);
+  for (const char* broken : {"[{\"id\": 1", "[{\"id\": \"one\", \"name\": \"cat\"}]", "[{\"id\": 1}]", "7"}) {
+    content.metadata["categories"] = broken;
+    io::write_safetensors(file_, content);
+    EXPECT_NE(load_error().find(path() + ": its list of categories is broken"), std::string::npos) << broken;
+  }
+}
+
+TEST_F(ModelFile, WeightsThatDoNotFitTheirDescriptionAreRefused) {
+  auto content = io::read_safetensors(file_);
+  content.tensors.erase("rpn.head.cls_logits.bias");
+  content.metadata["categories"] = R"([{"id": 1, "name": "cat"}])";
+  io::write_safetensors(file_, content);
+  const auto message = load_error();
+  EXPECT_NE(message.find("missing: rpn.head.cls_logits.bias"), std::string::npos) << message;
+  EXPECT_NE(message.find("box_predictor.cls_score.weight [2, 8], the file has [3, 8]"), std::string::npos)
+      << message;
+}
+
+TEST_F(ModelFile, SavingTwiceGivesTheSameBytes) {
+  const auto before = file_bytes(file_);
+  save_model(file_, load_model(file_));
+  EXPECT_EQ(file_bytes(file_), before);
+}
+
+}  // namespace
+}  // namespace rcnn::nn

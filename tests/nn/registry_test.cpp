@@ -1,0 +1,55 @@
+#include <rcnn/config/config.h>
+#include <rcnn/nn/backbones/vgg.h>
+#include <rcnn/nn/registry.h>
+
+#include "tests/support/message_of.h"
+
+namespace rcnn::nn {
+namespace {
+
+config::Node node(const char* json) {
+  return config::Config::parse(json, "f.json").root();
+}
+
+std::shared_ptr<BackboneImpl> make_mynet(const config::Node& node) {
+  VggOptions options{.width = 1};
+  node.read("width", options.width);
+  return std::make_shared<VggImpl>(options);
+}
+
+TEST(Registry, AnUnknownNameListsTheKnownOnes) {
+  EXPECT_EQ(
+      message_of<ConfigError>([] { backbones().make(node(R"({"type": "resnet5"})")); }),
+      "f.json: type: unknown type 'resnet5'; known: resnet101, resnet152, resnet18, resnet34, resnet50, "
+      "vgg16");
+  EXPECT_NE(message_of<ConfigError>([] { necks().make(node(R"({"type": "pan"})"), {}); }).find("known: fpn"),
+            std::string::npos);
+  EXPECT_NE(message_of<ConfigError>([] {
+              detection_models().make(node(R"({"type": "yolo"})"), 3);
+            }).find("known: faster_rcnn"),
+            std::string::npos);
+}
+
+TEST(Registry, TheTypeIsRequired) {
+  EXPECT_NE(message_of<ConfigError>([] { backbones().make(node("{}")); }).find("type"), std::string::npos);
+}
+
+TEST(Registry, AFactoryFromOutsideReadsItsOwnKeys) {
+  auto registry = backbones();  // a copy, so that other tests keep the built-in names
+  registry.add("mynet", make_mynet);
+  EXPECT_EQ(registry.make(node(R"({"type": "mynet", "width": 2})"))->features()[0].channels, 16);
+  EXPECT_NE(
+      message_of<ConfigError>([&] { registry.make(node(R"({"type": "mynet", "widht": 2})")); }).find("width"),
+      std::string::npos);
+}
+
+TEST(Registry, ATakenNameIsRefusedAndKeepsItsFactory) {
+  auto registry = backbones();
+  EXPECT_NE(message_of<std::invalid_argument>([&] { registry.add("vgg16", make_mynet); }).find("'vgg16'"),
+            std::string::npos);
+  EXPECT_EQ(registry.make(node(R"({"type": "vgg16", "width": 2, "frozen_stages": 0})"))->parameters().size(),
+            26u);
+}
+
+}  // namespace
+}  // namespace rcnn::nn

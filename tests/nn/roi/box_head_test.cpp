@@ -1,0 +1,118 @@
+#include <cmath>
+
+#include <rcnn/config/config.h>
+#include <rcnn/nn/backbones/resnet.h>
+#include <rcnn/nn/roi/box_head.h>
+
+#include "tests/support/message_of.h"
+#include "tests/support/names.h"
+#include "tests/support/tensors.h"
+
+namespace rcnn::nn {
+namespace {
+
+using namespace rcnn::test;
+
+std::shared_ptr<BoxHeadImpl> make(const std::string& json, int64_t in_channels, int64_t size = 7) {
+  return make_box_head(config::Config::parse(json, "f.json").root(), in_channels, size);
+}
+
+TEST(BoxHead, MlpNamesAndShapesAreTorchvisions) {
+  EXPECT_EQ(shapes_of(*make("{}", 256)),
+            torchvision_shapes("fasterrcnn_resnet50_fpn", "roi_heads.box_head."));
+}
+
+TEST(BoxHead, MlpIsTwoRectifiedLayers) {
+  torch::manual_seed(1);
+  const torch::NoGradGuard no_grad;
+  const auto head = make(R"({"type": "mlp", "hidden": 6})", 2, 3);
+  const auto state = state_of(*head);
+  const auto pooled = at::randn({4, 2, 3, 3});
+  const auto fc6 = at::relu(at::linear(pooled.flatten(1), state.at("fc6.weight"), state.at("fc6.bias")));
+  const auto fc7 = at::relu(at::linear(fc6, state.at("fc7.weight"), state.at("fc7.bias")));
+  EXPECT_TRUE(close(head->forward(pooled), fc7));
+  EXPECT_EQ(head->channels(), 6);
+  EXPECT_EQ(head->forward(torch::zeros({0, 2, 3, 3})).sizes(), (std::vector<int64_t>{0, 6}));
+}
+
+TEST(BoxHead, DropoutActsInTrainingOnly) {
+  torch::manual_seed(2);
+  const auto head = make(R"({"hidden": 64, "dropout": 0.5})", 2, 3);
+  const auto pooled = at::randn({4, 2, 3, 3});
+  head->eval();
+  EXPECT_TRUE(identical(head->forward(pooled), head->forward(pooled)));
+  head->train();
+  EXPECT_FALSE(identical(head->forward(pooled), head->forward(pooled)));
+}
+
+TEST(BoxHead, Res5IsTheLastStageAveraged) {
+  torch::manual_seed(3);
+  const torch::NoGradGuard no_grad;
+  const auto head = make(R"({"type": "res5", "depth": 50, "width": 2})", 32, 14);
+  EXPECT_EQ(head->channels(), 64);
+  auto stage = make_resnet_stage({.depth = 50, .width = 2}, 4);
+  auto state = state_of(*head);
+  for (auto& [name, tensor] : state_of(*stage)) at::Tensor(tensor).copy_(state.at("layer4." + name));
+  const auto pooled = at::randn({3, 32, 14, 14});
+  const auto vectors = head->forward(pooled);
+  EXPECT_EQ(vectors.sizes(), (std::vector<int64_t>{3, 64}));
+  EXPECT_TRUE(close(vectors, stage->forward(pooled).mean({2, 3})));
+  EXPECT_EQ(head->forward(torch::zeros({0, 32, 14, 14})).sizes(), (std::vector<int64_t>{0, 64}));
+}
+
+TEST(BoxHead, Res5NamesAndShapesAreTorchvisions) {
+  EXPECT_EQ(shapes_of(*make(R"({"type": "res5"})", 1024), "layer4."),
+            torchvision_shapes("resnet50", "layer4."));
+}
+
+TEST(BoxHead, AWrongConfigNamesTheKey) {
+  for (const auto& [json, part] : std::vector<std::pair<const char*, const char*>>{
+           {R"({"type": "cnn"})", "f.json: type"},
+           {R"({"hidden": 0})", "f.json: hidden"},
+           {R"({"dropout": 1})", "f.json: dropout"},
+           {R"({"depth": 50})", "f.json: depth"},
+           {R"({"type": "res5", "depth": 19})", "must be 18, 34, 50, 101 or 152"},
+           {R"({"type": "res5", "hidden": 8})", "f.json: hidden"},
+           {R"({"type": "res5", "depth": 18})", "does not fit the backbone"}}) {
+    const auto message = message_of<ConfigError>([&, text = json] { make(text, 1024); });
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
+TEST(BoxPredictor, NamesAndShapesAreTorchvisions) {
+  EXPECT_EQ(shapes_of(*BoxPredictor(1024, 90, false)),
+            torchvision_shapes("fasterrcnn_resnet50_fpn", "roi_heads.box_predictor."));
+}
+
+TEST(BoxPredictor, GivesScoresAndABoxForEachClassOrForAll) {
+  const auto x = torch::ones({5, 8});
+  for (const bool agnostic : {false, true}) {
+    const auto output = BoxPredictor(8, 3, agnostic)->forward(x);
+    EXPECT_EQ(output.scores.sizes(), (std::vector<int64_t>{5, 4}));
+    EXPECT_EQ(output.deltas.sizes(), (std::vector<int64_t>{5, agnostic ? 1 : 4, 4}));
+    const auto none = BoxPredictor(8, 3, agnostic)->forward(x.slice(0, 0, 0));
+    EXPECT_EQ(none.scores.sizes(), (std::vector<int64_t>{0, 4}));
+    EXPECT_EQ(none.deltas.sizes(), (std::vector<int64_t>{0, agnostic ? 1 : 4, 4}));
+  }
+}
+
+TEST(BoxPredictor, DeltasOfAClassLieTogether) {
+  const torch::NoGradGuard no_grad;
+  BoxPredictor predictor(1, 2, false);
+  predictor->named_parameters()["bbox_pred.weight"].zero_();
+  predictor->named_parameters()["bbox_pred.bias"].copy_(at::arange(12));
+  EXPECT_TRUE(
+      identical(predictor->forward(torch::ones({1, 1})).deltas, at::arange(12, at::kFloat).view({1, 3, 4})));
+}
+
+TEST(BoxPredictor, StartsUniformLikeTorchvisions) {
+  torch::manual_seed(4);
+  const auto state = state_of(*BoxPredictor(1024, 20, false));
+  for (const auto* name : {"cls_score.weight", "bbox_pred.weight"}) {
+    EXPECT_LE(state.at(name).abs().max().item<double>(), 1.0 / 32) << name;  // 1 / sqrt(1024)
+    EXPECT_NEAR(state.at(name).std().item<double>(), 1.0 / 32 / std::sqrt(3.0), 0.0005) << name;
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::nn

@@ -1,0 +1,243 @@
+#include <cmath>
+
+#include <rcnn/config/config.h>
+#include <rcnn/nn/roi/roi_heads.h>
+#include <rcnn/nn/weights.h>
+
+#include "tests/support/message_of.h"
+#include "tests/support/tensors.h"
+
+namespace rcnn::nn {
+namespace {
+
+using namespace rcnn::test;
+
+RoiHeadsOptions from(const std::string& json) {
+  return RoiHeadsOptions::from(config::Config::parse(json, "f.json").root());
+}
+
+TEST(RoiHeadsOptions, EveryKeyIsRead) {
+  const auto options = from(R"({
+    "head": {"type": "mlp"}, "pooler": {"size": 3}, "positive_iou": 0.6, "negative_iou": 0.4, "negative_low": 0.1,
+    "ignore_share": 0.9, "batch_per_image": 64, "positive_fraction": 0.5, "box_weights": [1, 2, 3, 4],
+    "class_agnostic": true, "beta": 1, "score_threshold": 0.3, "nms_threshold": 0.4, "max_detections": 9})");
+  EXPECT_EQ(options.pooler.size, 3);
+  EXPECT_EQ(options.matcher.positive_iou, 0.6);
+  EXPECT_EQ(options.matcher.negative_iou, 0.4);
+  EXPECT_EQ(options.matcher.negative_low, 0.1);
+  EXPECT_EQ(options.matcher.ignore_share, 0.9);
+  EXPECT_FALSE(options.matcher.low_quality);
+  EXPECT_EQ(options.sampler.count, 64);
+  EXPECT_EQ(options.sampler.positive_fraction, 0.5);
+  EXPECT_EQ(options.coder.weights, (std::array{1., 2., 3., 4.}));
+  EXPECT_TRUE(options.class_agnostic);
+  EXPECT_EQ(options.beta, 1);
+  EXPECT_EQ(options.score_threshold, 0.3);
+  EXPECT_EQ(options.nms_threshold, 0.4);
+  EXPECT_EQ(options.max_detections, 9);
+}
+
+TEST(RoiHeadsOptions, WhatIsWrongIsNamed) {
+  for (const auto& [json, part] : std::vector<std::pair<const char*, const char*>>{
+           {R"({"positive_iou": 0.2})", "negative_iou: must not be above positive_iou"},
+           {R"({"box_weights": [1, 2, 3]})", "box_weights: must be four numbers"},
+           {R"({"box_weights": [1, 2, 3, 0]})", "f.json: box_weights"},
+           {R"({"max_detections": 0})", "f.json: max_detections"},
+           {R"({"score_threshold": 2})", "f.json: score_threshold"},
+           {R"({"pooler": {"type": "crop"}})", "f.json: pooler.type"},
+           {R"({"nms_treshold": 0.5})", "nms_threshold"}}) {
+    const auto message = message_of<ConfigError>([&, text = json] { from(text); });
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
+constexpr ImageSize kSize{.height = 64, .width = 64};
+
+/// Heads of two classes whose logits are the feature map's own values (above 0) at a RoI, and which leave
+/// boxes where they are.
+RoiHeads reader(RoiHeadsOptions options) {
+  options.pooler.size = 1;
+  RoiHeads heads(std::vector<FeatureSpec>{{"c1", 3, 1}}, 2, options,
+                 config::Config::parse(R"({"hidden": 3})", "test").root());
+  const torch::NoGradGuard no_grad;
+  for (auto& item : heads->named_parameters()) {
+    item.value().zero_();
+    if (item.key().ends_with("weight") && item.key().find("bbox_pred") == std::string::npos)
+      item.value().fill_diagonal_(1);
+  }
+  return heads;
+}
+
+void set(RoiHeads& heads, const std::string& parameter, const at::Tensor& value) {
+  const torch::NoGradGuard no_grad;
+  heads->named_parameters()["box_predictor." + parameter].copy_(value);
+}
+
+/// A map of `images` on which nothing but background is seen.
+at::Tensor background(int64_t images = 1) {
+  auto map = torch::zeros({images, 3, 64, 64});
+  map.select(1, 0).fill_(50);
+  return map;
+}
+
+/// Writes what makes the heads see these probabilities in a box of whole pixels.
+void paint(const at::Tensor& map, int64_t image, const at::Tensor& box,
+           std::initializer_list<float> probabilities) {
+  const auto corner = [&](int64_t i) { return box[i].item<int64_t>(); };
+  const auto logits = at::log(torch::tensor(std::vector<float>(probabilities))) + 20;
+  map[image].slice(1, corner(1), corner(3)).slice(2, corner(0), corner(2)).copy_(logits.view({3, 1, 1}));
+}
+
+const at::Tensor kBoxes =
+    torch::tensor({{0.f, 0.f, 20.f, 20.f}, {30.f, 0.f, 50.f, 20.f}, {0.f, 30.f, 20.f, 50.f}});
+
+at::Tensor labels(std::vector<int64_t> values) {
+  return torch::tensor(values, at::kLong);
+}
+
+TEST(RoiHeads, ReportWhatIsAboveTheThresholdBestFirst) {
+  auto heads = reader({.score_threshold = 0.05});
+  const auto map = background();
+  paint(map, 0, kBoxes[0], {0.4f, 0.56f, 0.04f});
+  paint(map, 0, kBoxes[1], {0.1f, 0.06f, 0.84f});
+  const auto found = heads->detect({map}, {kBoxes}, {kSize})[0];
+  EXPECT_TRUE(close(found.scores, torch::tensor({0.84f, 0.56f, 0.06f}), 1e-4));
+  EXPECT_TRUE(identical(found.labels, labels({2, 1, 1})));
+  EXPECT_TRUE(close(found.boxes, kBoxes.index_select(0, labels({1, 0, 1})), 1e-4));
+}
+
+TEST(RoiHeads, SuppressWithinAClassOnly) {
+  auto heads = reader({});
+  const auto map = background();
+  paint(map, 0, kBoxes[0], {0.2f, 0.5f, 0.3f});
+  const auto twice = at::cat({kBoxes.slice(0, 0, 1), kBoxes.slice(0, 0, 1)});
+  const auto found = heads->detect({map}, {twice}, {kSize})[0];
+  EXPECT_TRUE(identical(found.labels, labels({1, 2})));
+  EXPECT_EQ(reader({.nms_threshold = 1})->detect({map}, {twice}, {kSize})[0].labels.size(0), 4);
+}
+
+TEST(RoiHeads, KeepTheBestOfTooMany) {
+  auto heads = reader({.max_detections = 2});
+  const auto map = background();
+  paint(map, 0, kBoxes[0], {0.3f, 0.6f, 0.1f});
+  paint(map, 0, kBoxes[1], {0.1f, 0.1f, 0.8f});
+  paint(map, 0, kBoxes[2], {0.2f, 0.7f, 0.1f});
+  EXPECT_TRUE(close(heads->detect({map}, {kBoxes}, {kSize})[0].scores, torch::tensor({0.8f, 0.7f}), 1e-4));
+}
+
+TEST(RoiHeads, ClipToTheImageAndDropWhatIsThenTooThin) {
+  auto heads = reader({});
+  const auto map = background();
+  for (int64_t i = 0; i < 3; ++i) paint(map, 0, kBoxes[i], {0.05f, 0.94f, 0.01f});
+  const auto found = heads->detect({map}, {kBoxes}, {{.height = 40, .width = 30}})[0];
+  const auto expected = torch::tensor({{0.f, 0.f, 20.f, 20.f}, {0.f, 30.f, 20.f, 40.f}});
+  EXPECT_TRUE(close(std::get<0>(found.boxes.sort(0)), expected, 1e-4));
+}
+
+TEST(RoiHeads, ImagesDoNotMixAndMayHaveNoProposals) {
+  auto heads = reader({});
+  const auto map = background(3);
+  paint(map, 2, kBoxes[0], {0.05f, 0.01f, 0.94f});
+  const auto found = heads->detect({map}, {kBoxes, torch::zeros({0, 4}), kBoxes}, {kSize, kSize, kSize});
+  ASSERT_EQ(found.size(), 3u);
+  EXPECT_TRUE(identical(found[0].boxes, torch::zeros({0, 4})));
+  EXPECT_TRUE(identical(found[1].labels, labels({})));
+  EXPECT_TRUE(identical(found[2].labels, labels({2})));
+}
+
+TEST(RoiHeads, BoxesAreTheirClassesOwnOrEverybodys) {
+  const auto map = background();
+  paint(map, 0, kBoxes[0], {0.2f, 0.5f, 0.3f});
+  // A delta of 1 over the weight 10 is a tenth of the width: 2 pixels.
+  const auto right = torch::tensor({1.f, 0.f, 0.f, 0.f}), stay = torch::zeros({4});
+  const auto first_x = [&](RoiHeads heads, const at::Tensor& bias) {
+    set(heads, "bbox_pred.bias", bias);
+    return heads->detect({map}, {kBoxes}, {kSize})[0].boxes.select(1, 0);
+  };
+  EXPECT_TRUE(close(first_x(reader({}), at::cat({stay, stay, right})), torch::tensor({0.f, 2.f}), 1e-4));
+  EXPECT_TRUE(close(first_x(reader({.class_agnostic = true}), right), torch::tensor({2.f, 2.f}), 1e-4));
+}
+
+TEST(RoiHeads, NotANumberIsNoDetection) {
+  auto heads = reader({});
+  const auto map = torch::full({1, 3, 64, 64}, std::nanf(""));
+  EXPECT_EQ(heads->detect({map}, {kBoxes}, {kSize})[0].scores.size(0), 0);
+}
+
+const at::Tensor kTruth = torch::tensor({{10.f, 10.f, 30.f, 30.f}});
+const at::Tensor kShifted = torch::tensor({{12.f, 10.f, 32.f, 30.f}});  // dx to the truth is -0.1, times 10
+const at::Tensor kNone = torch::zeros({0, 4});
+
+Target target(const at::Tensor& boxes, int64_t label = 1) {
+  return {boxes, torch::full({boxes.size(0)}, label, at::kLong), torch::zeros({0, 4})};
+}
+
+/// Heads that give every RoI the probabilities 1/2, 3/8 and 1/8.
+RoiHeads constant(const RoiHeadsOptions& options) {
+  auto heads = reader(options);
+  set(heads, "cls_score.weight", torch::zeros({3, 3}));
+  set(heads, "cls_score.bias", at::log(torch::tensor({0.5f, 0.375f, 0.125f})));
+  return heads;
+}
+
+TEST(RoiHeads, SampleTheShareOfPositivesThatIsAskedFor) {
+  torch::manual_seed(1);
+  auto heads = constant({.sampler = {.count = 8, .positive_fraction = 0.25}});
+  const auto proposals = at::cat({kShifted.repeat({10, 1}), (kTruth + 30).repeat({30, 1})});
+  const auto loss = heads->loss({background()}, {proposals}, {target(kTruth)});
+  EXPECT_NEAR(loss.classification.item<double>(), -(2 * std::log(0.375) + 6 * std::log(0.5)) / 8, 1e-5);
+}
+
+TEST(RoiHeads, GroundTruthIsAmongTheProposals) {
+  auto heads = constant({});
+  const auto loss = heads->loss({background()}, {kNone}, {target(kTruth, 2)});
+  EXPECT_NEAR(loss.classification.item<double>(), -std::log(0.125), 1e-5);
+  EXPECT_NEAR(loss.box.item<double>(), 0, 1e-6);
+}
+
+TEST(RoiHeads, WithoutGroundTruthAllIsBackground) {
+  auto heads = constant({});
+  const auto loss = heads->loss({background()}, {kBoxes}, {target(kNone)});
+  EXPECT_NEAR(loss.classification.item<double>(), std::log(2), 1e-5);
+  EXPECT_EQ(loss.box.item<float>(), 0);
+}
+
+TEST(RoiHeads, NothingAtAllCostsNothing) {
+  for (const bool agnostic : {false, true}) {
+    auto heads = reader({.class_agnostic = agnostic});
+    const auto loss = heads->loss({background(2)}, {kNone, kNone}, {target(kNone), target(kNone)});
+    EXPECT_EQ(loss.classification.item<float>(), 0);
+    EXPECT_EQ(loss.box.item<float>(), 0);
+    (loss.classification + loss.box).backward();
+    for (const auto& item : heads->named_parameters()) {
+      EXPECT_TRUE(identical(item.value().grad(), at::zeros_like(item.value()))) << item.key();
+    }
+  }
+}
+
+TEST(RoiHeads, TheBoxLossIsOfTheOwnClassOverAllSamples) {
+  const auto cost = [&](RoiHeads heads, const at::Tensor& bias, int64_t label) {
+    set(heads, "bbox_pred.bias", bias);
+    return heads->loss({background()}, {kShifted}, {target(kTruth, label)}).box.item<double>();
+  };
+  const auto zero = torch::zeros({4}), seven = torch::full({4}, 7.f);
+  // Two samples, the shifted box and the truth itself: targets (-1, 0, 0, 0) and zeros, L1.
+  const auto bias = at::cat({seven, zero, seven});
+  EXPECT_NEAR(cost(constant({.beta = 0}), bias, 1), 1. / 2, 1e-5);
+  EXPECT_NEAR(cost(constant({.beta = 0}), bias, 2), (8 + 3 * 7 + 4 * 7) / 2., 1e-4);
+  for (const int64_t label : {1, 2}) {
+    EXPECT_NEAR(cost(constant({.class_agnostic = true, .beta = 0}), zero, label), 1. / 2, 1e-5);
+  }
+}
+
+TEST(RoiHeads, EachImageIsComparedWithItsOwnTarget) {
+  auto heads = constant({.beta = 0});
+  const auto map = background(2);
+  // Image 0: one background RoI. Image 1: the shifted box and the truth.
+  const auto loss = heads->loss({map}, {kBoxes.slice(0, 1, 2), kShifted}, {target(kNone), target(kTruth)});
+  EXPECT_NEAR(loss.classification.item<double>(), -(std::log(0.5) + 2 * std::log(0.375)) / 3, 1e-5);
+  EXPECT_NEAR(loss.box.item<double>(), 1. / 3, 1e-5);
+}
+
+}  // namespace
+}  // namespace rcnn::nn

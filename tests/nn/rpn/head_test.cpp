@@ -1,0 +1,61 @@
+#include <rcnn/nn/rpn/head.h>
+
+#include "tests/support/names.h"
+#include "tests/support/tensors.h"
+
+namespace rcnn::nn {
+namespace {
+
+using namespace rcnn::test;
+
+TEST(RpnHead, NamesAndShapesAreTorchvisions) {
+  EXPECT_EQ(shapes_of(*RpnHead(256, 3)), torchvision_shapes("fasterrcnn_resnet50_fpn", "rpn.head."));
+}
+
+TEST(RpnHead, StartsSmallWithoutBias) {
+  torch::manual_seed(1);
+  for (const auto& [name, tensor] : state_of(*RpnHead(64, 9))) {
+    if (name.ends_with("bias")) {
+      EXPECT_TRUE(identical(tensor, at::zeros_like(tensor))) << name;
+    } else {
+      EXPECT_NEAR(tensor.std().item<double>(), 0.01, 0.001) << name;
+      EXPECT_NEAR(tensor.mean().item<double>(), 0, 0.002) << name;
+    }
+  }
+}
+
+TEST(RpnHead, AnswersRunOverRowsColumnsAndAnchors) {
+  torch::manual_seed(2);
+  const torch::NoGradGuard no_grad;
+  constexpr int64_t kAnchors = 3;
+  RpnHead head(4, kAnchors);
+  for (auto& parameter : head->parameters()) parameter.copy_(at::randn_like(parameter));
+  const auto state = state_of(*head);
+  const auto conv = [&](const std::string& name, const at::Tensor& x, int64_t padding) {
+    return at::conv2d(x, state.at(name + ".weight"), state.at(name + ".bias"), 1, padding);
+  };
+  // Two levels, one head.
+  const std::vector<at::Tensor> maps = {at::randn({2, 4, 5, 6}), at::randn({2, 4, 2, 3})};
+  const auto prediction = head->forward(maps);
+  ASSERT_EQ(prediction.objectness.size(), 2u);
+  ASSERT_EQ(prediction.deltas.size(), 2u);
+  for (size_t level = 0; level < 2; ++level) {
+    const auto hidden = at::relu(conv("conv.0.0", maps[level], 1));
+    const auto logits = conv("cls_logits", hidden, 0), deltas = conv("bbox_pred", hidden, 0);
+    const auto height = maps[level].size(2), width = maps[level].size(3);
+    ASSERT_EQ(prediction.objectness[level].sizes(), (std::vector<int64_t>{2, height * width * kAnchors}));
+    ASSERT_EQ(prediction.deltas[level].sizes(), (std::vector<int64_t>{2, height * width * kAnchors, 4}));
+    for (int64_t y = 0; y < height; ++y) {
+      for (int64_t x = 0; x < width; ++x) {
+        const auto first = (y * width + x) * kAnchors;
+        EXPECT_TRUE(close(prediction.objectness[level].slice(1, first, first + kAnchors),
+                          logits.select(2, y).select(2, x), 1e-4));
+        EXPECT_TRUE(close(prediction.deltas[level].slice(1, first, first + kAnchors).flatten(1),
+                          deltas.select(2, y).select(2, x), 1e-4));
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::nn

@@ -1,0 +1,105 @@
+#include <limits>
+
+#include <rcnn/nn/rpn/proposals.h>
+
+#include "tests/support/tensors.h"
+
+namespace rcnn::nn {
+namespace {
+
+using namespace rcnn::test;
+
+constexpr ImageSize kSize{.height = 50, .width = 100};
+
+/// What an RPN would say that leaves its anchors where they are.
+RpnPrediction prediction(const std::vector<at::Tensor>& anchors, const std::vector<at::Tensor>& objectness) {
+  RpnPrediction result;
+  for (size_t level = 0; level < anchors.size(); ++level) {
+    result.objectness.push_back(objectness[level]);
+    result.deltas.push_back(torch::zeros({objectness[level].size(0), anchors[level].size(0), 4}));
+  }
+  return result;
+}
+
+at::Tensor box(float x, float y, float width, float height) {
+  return torch::tensor({{x, y, x + width, y + height}});
+}
+
+std::vector<at::Tensor> propose_one_image(const std::vector<at::Tensor>& anchors,
+                                          const std::vector<at::Tensor>& objectness,
+                                          const ProposalOptions& options) {
+  return propose(prediction(anchors, objectness), anchors, {kSize}, boxes::BoxCoder(), options);
+}
+
+TEST(Proposals, AreDecodedAndClippedBestFirst) {
+  const std::vector<at::Tensor> anchors = {
+      at::cat({box(0, 0, 20, 20), box(80, 30, 40, 40), box(40, 0, 20, 20)})};
+  auto said = prediction(anchors, {torch::tensor({{1.f, 3.f, 2.f}})});
+  said.deltas[0][0][2][1] = 0.5;  // down by half its height
+  const auto proposals = propose(said, anchors, {kSize}, boxes::BoxCoder(), {});
+  ASSERT_EQ(proposals.size(), 1u);
+  EXPECT_TRUE(
+      identical(proposals[0], at::cat({box(80, 30, 20, 20), box(40, 10, 20, 20), box(0, 0, 20, 20)})));
+}
+
+TEST(Proposals, SuppressWithinALevelOnly) {
+  const auto near = at::cat({box(0, 0, 20, 20), box(1, 0, 20, 20)});
+  const auto proposals =
+      propose_one_image({near, near}, {torch::tensor({{4.f, 3.f}}), torch::tensor({{1.f, 2.f}})}, {});
+  EXPECT_TRUE(identical(proposals[0], near));
+}
+
+TEST(Proposals, AreLimitedBeforeNmsByLevelAndAfterItByImage) {
+  const auto row = at::cat({box(0, 0, 9, 9), box(10, 0, 9, 9), box(20, 0, 9, 9)});
+  const std::vector<at::Tensor> anchors = {row, row + 30};
+  const std::vector<at::Tensor> objectness = {torch::tensor({{9.f, 8.f, 7.f}}),
+                                              torch::tensor({{6.f, 5.f, 4.f}})};
+  EXPECT_TRUE(identical(propose_one_image(anchors, objectness, {.pre_nms = 2})[0],
+                        at::cat({row.slice(0, 0, 2), row.slice(0, 0, 2) + 30})));
+  EXPECT_TRUE(identical(propose_one_image(anchors, objectness, {.post_nms = 4})[0],
+                        at::cat({row, row.slice(0, 0, 1) + 30})));
+}
+
+TEST(Proposals, TheThresholdDecidesWhatNmsKeeps) {
+  const auto anchors = at::cat({box(0, 0, 10, 10), box(0, 0, 10, 6)});  // IoU 0.6
+  const auto objectness = torch::tensor({{2.f, 1.f}});
+  EXPECT_EQ(propose_one_image({anchors}, {objectness}, {.nms_threshold = 0.59})[0].size(0), 1);
+  EXPECT_EQ(propose_one_image({anchors}, {objectness}, {.nms_threshold = 0.61})[0].size(0), 2);
+}
+
+TEST(Proposals, DropWhatIsSmallAfterClipping) {
+  const auto anchors = at::cat({box(97, 0, 20, 20), box(0, 0, 20, 20), box(120, 0, 20, 20)});
+  const auto objectness = torch::tensor({{3.f, 2.f, 1.f}});
+  EXPECT_TRUE(identical(propose_one_image({anchors}, {objectness}, {.min_size = 4})[0], box(0, 0, 20, 20)));
+  EXPECT_EQ(propose_one_image({anchors}, {objectness}, {.min_size = 3})[0].size(0), 2);
+  EXPECT_TRUE(
+      identical(propose_one_image({anchors}, {objectness}, {.min_size = 60})[0], torch::zeros({0, 4})));
+}
+
+TEST(Proposals, EachImageHasItsOwnScoresAndSize) {
+  const std::vector<at::Tensor> anchors = {at::cat({box(0, 0, 20, 20), box(40, 0, 20, 20)})};
+  const auto said = prediction(anchors, {torch::tensor({{2.f, 1.f}, {1.f, 2.f}})});
+  const auto proposals =
+      propose(said, anchors, {kSize, {.height = 50, .width = 50}}, boxes::BoxCoder(), {.post_nms = 1});
+  ASSERT_EQ(proposals.size(), 2u);
+  EXPECT_TRUE(identical(proposals[0], box(0, 0, 20, 20)));
+  EXPECT_TRUE(identical(proposals[1], box(40, 0, 10, 20)));
+}
+
+TEST(Proposals, NotANumberIsNoBox) {
+  const std::vector<at::Tensor> anchors = {at::cat({box(0, 0, 20, 20), box(40, 0, 20, 20)})};
+  auto said = prediction(anchors, {torch::tensor({{2.f, 1.f}})});
+  said.deltas[0][0][0][3] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_TRUE(identical(propose(said, anchors, {kSize}, boxes::BoxCoder(), {})[0], box(40, 0, 20, 20)));
+}
+
+TEST(Proposals, AreConstantsForTheBackwardPass) {
+  const std::vector<at::Tensor> anchors = {box(0, 0, 20, 20)};
+  auto said = prediction(anchors, {torch::ones({1, 1})});
+  said.objectness[0].requires_grad_();
+  said.deltas[0].requires_grad_();
+  EXPECT_FALSE(propose(said, anchors, {kSize}, boxes::BoxCoder(), {})[0].requires_grad());
+}
+
+}  // namespace
+}  // namespace rcnn::nn

@@ -1,0 +1,179 @@
+#include <set>
+
+#include <rcnn/nn/weights.h>
+
+#include "tests/support/message_of.h"
+#include "tests/support/tensors.h"
+
+namespace rcnn::nn {
+namespace {
+
+using namespace rcnn::test;
+
+using Module = torch::nn::Module;
+
+/// Registers a parameter under a dotted name, with the modules on the way.
+void put(Module& root, const std::string& name, at::IntArrayRef shape) {
+  const auto dot = name.find('.');
+  if (dot == std::string::npos) {
+    root.register_parameter(name, torch::zeros(shape));
+    return;
+  }
+  const auto first = name.substr(0, dot);
+  const auto children = root.named_children();
+  const auto* child = children.find(first);
+  put(child ? **child : *root.register_module(first, std::make_shared<Module>()), name.substr(dot + 1),
+      shape);
+}
+
+/// A detector's skeleton, all zeros: 3 classes with background.
+std::shared_ptr<Module> skeleton() {
+  auto module = std::make_shared<Module>("skeleton");
+  put(*module, "backbone.body.conv1.weight", {4});
+  put(*module, "backbone.body.layer1.0.conv1.weight", {2, 2});
+  put(*module, "rpn.head.conv.weight", {3});
+  put(*module, "roi_heads.box_head.fc6.weight", {5});
+  put(*module, "roi_heads.box_head.fc7.weight", {6});
+  put(*module, "roi_heads.box_head.layer4.0.conv1.weight", {7});
+  put(*module, "roi_heads.box_predictor.cls_score.weight", {3, 6});
+  put(*module, "roi_heads.box_predictor.bbox_pred.weight", {12, 6});
+  return module;
+}
+
+TensorMap ones_like(const TensorMap& state) {
+  TensorMap ones;
+  for (const auto& [name, tensor] : state) ones.emplace(name, torch::ones(tensor.sizes()));
+  return ones;
+}
+
+/// Of the module, the names whose values are no longer 0.
+std::vector<std::string> changed(const Module& module) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : state_of(module)) {
+    if (tensor.count_nonzero().item<int64_t>() > 0) names.push_back(name);
+  }
+  return names;
+}
+
+using Names = std::vector<std::string>;
+
+TEST(State, HoldsParametersAndBuffersThemselves) {
+  Module module;
+  module.register_parameter("weight", torch::zeros({2}));
+  module.register_buffer("mean", torch::zeros({2}));
+  const torch::NoGradGuard no_grad;
+  auto state = state_of(module);
+  ASSERT_EQ(state.size(), 2u);
+  state.at("weight").fill_(3);
+  state.at("mean").fill_(4);
+  EXPECT_EQ(module.parameters()[0][0].item<float>(), 3);
+  EXPECT_EQ(module.buffers()[0][0].item<float>(), 4);
+}
+
+TEST(LoadState, CopiesEverythingAndKeepsTheTensors) {
+  const auto module = skeleton();
+  const auto before = state_of(*module);
+  load_state(*module, ones_like(before), "f");
+  for (const auto& [name, tensor] : state_of(*module)) {
+    EXPECT_TRUE(identical(tensor, torch::ones(tensor.sizes()))) << name;
+    EXPECT_TRUE(tensor.is_same(before.at(name)));
+    EXPECT_TRUE(tensor.requires_grad());
+  }
+}
+
+TEST(LoadState, ListsAllThatDoesNotFitAndChangesNothing) {
+  const auto module = skeleton();
+  auto tensors = ones_like(state_of(*module));
+  tensors.erase("rpn.head.conv.weight");
+  tensors.erase("backbone.body.conv1.weight");
+  tensors["fc.weight"] = tensors["fc.bias"] = torch::ones({1});
+  tensors["roi_heads.box_head.fc6.weight"] = torch::ones({5, 1});
+  tensors["roi_heads.box_head.fc7.weight"] = torch::ones({});
+  EXPECT_EQ(
+      message_of<WeightsError>([&] { load_state(*module, tensors, "a.safetensors"); }),
+      "a.safetensors: does not fit the model; missing: backbone.body.conv1.weight, rpn.head.conv.weight; "
+      "unexpected: fc.bias, fc.weight; of another shape: roi_heads.box_head.fc6.weight [5], the file has "
+      "[5, 1], roi_heads.box_head.fc7.weight [6], the file has []");
+  EXPECT_EQ(changed(*module), Names{});
+}
+
+TEST(LoadState, OneNameTooManyIsAnError) {
+  const auto module = skeleton();
+  auto tensors = ones_like(state_of(*module));
+  tensors["fc.weight"] = torch::ones({1});
+  EXPECT_EQ(message_of<WeightsError>([&] { load_state(*module, tensors, "f"); }),
+            "f: does not fit the model; unexpected: fc.weight");
+  EXPECT_EQ(changed(*module), Names{});
+}
+
+TEST(LoadInitial, AClassificationNetworkFindsItsPlaces) {
+  const auto module = skeleton();
+  const auto report = load_initial(*module,
+                                   {{"conv1.weight", torch::ones({4})},
+                                    {"layer1.0.conv1.weight", torch::ones({2, 2})},
+                                    {"layer4.0.conv1.weight", torch::ones({7})},
+                                    {"classifier.0.weight", torch::ones({5})},
+                                    {"classifier.3.weight", torch::ones({6})},
+                                    {"classifier.6.weight", torch::ones({1000, 6})},
+                                    {"fc.weight", torch::ones({1000})}},
+                                   "f");
+  const Names loaded = {"backbone.body.conv1.weight", "backbone.body.layer1.0.conv1.weight",
+                        "roi_heads.box_head.fc6.weight", "roi_heads.box_head.fc7.weight",
+                        "roi_heads.box_head.layer4.0.conv1.weight"};
+  EXPECT_EQ(changed(*module), loaded);
+  EXPECT_EQ(std::set(report.loaded.begin(), report.loaded.end()), std::set(loaded.begin(), loaded.end()));
+  EXPECT_EQ(report.fresh, (Names{"roi_heads.box_predictor.bbox_pred.weight",
+                                 "roi_heads.box_predictor.cls_score.weight", "rpn.head.conv.weight"}));
+  EXPECT_EQ(report.unused, (Names{"classifier.6.weight", "fc.weight"}));
+}
+
+TEST(LoadInitial, ADetectorLoadsUnderItsOwnNames) {
+  const auto module = skeleton();
+  const auto report = load_initial(*module, ones_like(state_of(*module)), "f");
+  EXPECT_EQ(changed(*module).size(), state_of(*module).size());
+  EXPECT_TRUE(report.fresh.empty());
+  EXPECT_TRUE(report.unused.empty());
+}
+
+TEST(LoadInitial, AnotherNumberOfClassesLeavesTheLastLayersFresh) {
+  const auto module = skeleton();
+  auto tensors = ones_like(state_of(*module));
+  const Names last = {"roi_heads.box_predictor.bbox_pred.weight", "roi_heads.box_predictor.cls_score.weight"};
+  tensors[last[0]] = torch::ones({364, 6});
+  tensors[last[1]] = torch::ones({91, 6});
+  const auto report = load_initial(*module, tensors, "f");
+  EXPECT_EQ(report.fresh, last);
+  EXPECT_EQ(report.unused, last);
+  EXPECT_EQ(changed(*module).size(), state_of(*module).size() - 2);
+}
+
+TEST(LoadInitial, AnyOtherShapeIsAnErrorThatChangesNothing) {
+  const auto module = skeleton();
+  auto tensors = ones_like(state_of(*module));
+  tensors["rpn.head.conv.weight"] = torch::ones({9});
+  EXPECT_EQ(message_of<WeightsError>([&] { load_initial(*module, tensors, "f"); }),
+            "f: does not fit the model; of another shape: rpn.head.conv.weight [3], the file has [9]");
+  EXPECT_EQ(changed(*module), Names{});
+}
+
+TEST(LoadInitial, AFileWithNothingForTheModelIsAnError) {
+  const auto module = skeleton();
+  EXPECT_EQ(message_of<WeightsError>([&] {
+              load_initial(*module,
+                           {{"encoder.0.weight", torch::ones({4})}, {"encoder.0.bias", torch::ones({4})}},
+                           "f");
+            }),
+            "f: none of its 2 names belongs to the model; it has encoder.0.bias (1), encoder.0.weight (1)");
+  EXPECT_NE(message_of<WeightsError>([&] { load_initial(*module, {}, "f"); }).find("none of its 0 names"),
+            std::string::npos);
+}
+
+TEST(Summarize, CountsTheNamesOfEachModule) {
+  EXPECT_EQ(summarize({"backbone.body.layer1.0.conv1.weight", "backbone.body.layer1.1.bn1.bias",
+                       "rpn.head.conv.bias", "rpn.head.conv.weight", "fc"}),
+            "backbone.body.layer1 (2), fc (1), rpn.head.conv (2)");
+  EXPECT_EQ(summarize({}), "");
+}
+
+}  // namespace
+}  // namespace rcnn::nn
