@@ -121,11 +121,10 @@ TEST_F(TrainerTest, AnotherSeedGivesAnotherRun) {
 }
 
 TEST_F(TrainerTest, LearnsTwoImagesByHeart) {
-  auto options = few_iterations(80);
-  options.schedule.lr = 0.02;
-  const auto loss = losses(train(options, images(2)).progress);
+  const auto loss = losses(train(few_iterations(100), images(2)).progress);
   const auto mean = [&](size_t begin) { return std::accumulate(&loss[begin], &loss[begin] + 5, 0.0) / 5; };
-  EXPECT_LT(mean(75), 0.7 * mean(0));
+  // Measured at 0.43 to 0.45 under three seeds: proposals that get better bring box losses of their own.
+  EXPECT_LT(mean(95), 0.55 * mean(0));
 }
 
 TEST_F(TrainerTest, IterationsCutTheRunWithinAnEpoch) {
