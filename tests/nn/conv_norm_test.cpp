@@ -1,7 +1,7 @@
-#include <rcnn/nn/conv_norm.h>
-
 #include <gtest/gtest.h>
 #include <torch/torch.h>
+
+#include <rcnn/nn/conv_norm.h>
 
 namespace rcnn::nn {
 namespace {

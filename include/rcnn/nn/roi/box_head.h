@@ -24,9 +24,9 @@ class BoxHeadImpl : public torch::nn::Module {
 ///   res5  the last stage of a ResNet as layer4, then the mean over the grid (keys: depth = 50, width = 64)
 std::shared_ptr<BoxHeadImpl> make_box_head(const config::Node& node, int64_t in_channels, int64_t size);
 
-/// Class scores and box deltas from a RoI's vector (Fast R-CNN, section 2.1). torchvision's names, cls_score and
-/// bbox_pred, and its initialisation: the linear layer's own. The paper's N(0, 0.001) for bbox_pred passes next to
-/// no gradient on to the layers before it at first, which short schedules pay for.
+/// Class scores and box deltas from a RoI's vector (Fast R-CNN, section 2.1). torchvision's names, cls_score
+/// and bbox_pred, and its initialisation: the linear layer's own. The paper's N(0, 0.001) for bbox_pred
+/// passes next to no gradient on to the layers before it at first, which short schedules pay for.
 class BoxPredictorImpl : public torch::nn::Module {
  public:
   BoxPredictorImpl(int64_t channels, int64_t num_classes, bool class_agnostic);
