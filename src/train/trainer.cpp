@@ -171,7 +171,7 @@ void Trainer::fit(const TrainHooks& hooks) {
       const double rate = learning_rate(options_.schedule, iteration, total);
       set_learning_rate(solver, rate);
       const auto losses = step(batch, solver);
-      meter.add(losses, seconds_since(start), data_seconds);
+      if (hooks.on_progress) meter.add(losses, seconds_since(start), data_seconds);
       ++iteration;
 
       const bool last = iteration == total;
