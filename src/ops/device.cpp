@@ -1,6 +1,8 @@
 #include "ops/device.h"
 
 #ifdef RCNN_HAS_CUDA
+#include <ATen/Context.h>
+#include <ATen/ops/empty.h>
 #include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 #endif
@@ -16,6 +18,11 @@ void check_device(const char* op, at::Device device) {
 
 CUstream_st* current_stream(at::Device device) {
   return c10::cuda::getCurrentCUDAStream(device.index()).stream();
+}
+
+at::Tensor deterministic_scratch(int64_t size, at::Device device) {
+  if (!at::globalContext().deterministicAlgorithms()) return {};
+  return at::empty({size}, at::device(device).dtype(at::kLong));
 }
 
 void check_launch(const char* op, int error) {

@@ -16,12 +16,12 @@ constexpr bool kHasCuda = true;
 constexpr bool kHasCuda = false;
 #endif
 
-/// Channels that a thread of a CPU backward pass takes at least: a cache line, which two threads had better
-/// not share.
-constexpr int64_t kChannelGrain = 16;
-
 /// LibTorch's current stream on a CUDA device.
 CUstream_st* current_stream(at::Device device);
+
+/// What a CUDA backward pass sums in when torch's deterministic algorithms are asked for: int64 [size] of any
+/// content. Undefined when they are not.
+at::Tensor deterministic_scratch(int64_t size, at::Device device);
 
 /// Throws when a CUDA launcher returned something else than success.
 void check_launch(const char* op, int error);
@@ -68,6 +68,12 @@ const T* const_data(const at::Tensor& tensor) {
 template <class T>
 T* mutable_data(const at::Tensor& tensor) {
   return static_cast<T*>(tensor.mutable_data_ptr());
+}
+
+/// For a tensor that may be undefined.
+template <class T>
+T* data_or_null(const at::Tensor& tensor) {
+  return tensor.defined() ? mutable_data<T>(tensor) : nullptr;
 }
 
 }  // namespace rcnn::ops

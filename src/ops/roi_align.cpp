@@ -1,13 +1,11 @@
 #include "ops/kernels/roi_align.h"
 
-#include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
-
 #include <rcnn/ops/roi_align.h>
 
 #include "ops/device.h"
+#include "ops/huge_pages.h"
 #include "ops/once_differentiable.h"
+#include "ops/parallel.h"
 #include "ops/roi_checks.h"
 
 namespace rcnn::ops {
@@ -60,19 +58,14 @@ RoiAlignSpec<T> spec_of(const Call& call, const at::Tensor& rois, const at::Tens
 at::Tensor forward(const Call& call, const std::vector<at::Tensor>& features, const at::Tensor& rois,
                    const at::Tensor& levels) {
   const at::Tensor output =
-      at::empty({rois.size(0), features[0].size(1), call.options.height, call.options.width},
-                features[0].options(), call.format);
+      empty_in_huge_pages({rois.size(0), features[0].size(1), call.options.height, call.options.width},
+                          features[0].options(), call.format);
   with_element_type(output.scalar_type(), [&]<class T>(T) {
     const auto spec = spec_of<Real<T>>(call, rois, levels);
     const auto pyramid = pyramid_of<const T>(call, features);
     T* to = mutable_data<T>(output);
     on_device(
-        kOp, output.device(),
-        [&] {
-          at::parallel_for(0, spec.roi_count, 1, [&](int64_t begin, int64_t end) {
-            kernels::cpu::roi_align_forward(spec, pyramid, to, begin, end);
-          });
-        },
+        kOp, output.device(), [&] { kernels::cpu::roi_align_forward(spec, pyramid, to, parallel); },
         [&](auto stream) { return kernels::cuda::roi_align_forward(spec, pyramid, to, stream); });
   });
   return output;
@@ -83,19 +76,19 @@ std::vector<at::Tensor> backward(const Call& call, const at::Tensor& grad_output
   const at::Tensor grad = grad_output.contiguous(call.format);
   std::vector<at::Tensor> grad_features;
   for (const auto& sizes : call.level_sizes)
-    grad_features.push_back(at::zeros(sizes, rois.options()).contiguous(call.format));
+    grad_features.push_back(empty_in_huge_pages(sizes, rois.options(), call.format));
   with_element_type(grad.scalar_type(), [&]<class T>(T) {
     const auto spec = spec_of<Real<T>>(call, rois, levels);
     const auto pyramid = pyramid_of<Real<T>>(call, grad_features);
     const T* from = const_data<T>(grad);
     on_device(
-        kOp, grad.device(),
-        [&] {
-          at::parallel_for(0, pyramid.channels, kChannelGrain, [&](int64_t begin, int64_t end) {
-            kernels::cpu::roi_align_backward(spec, from, pyramid, begin, end);
-          });
-        },
-        [&](auto stream) { return kernels::cuda::roi_align_backward(spec, from, pyramid, stream); });
+        kOp, grad.device(), [&] { kernels::cpu::roi_align_backward(spec, from, pyramid, parallel); },
+        [&](auto stream) {
+          const at::Tensor scratch =
+              deterministic_scratch(kernels::cuda::scratch_size(pyramid), grad.device());
+          return kernels::cuda::roi_align_backward(spec, from, pyramid, data_or_null<int64_t>(scratch),
+                                                   stream);
+        });
   });
   for (at::Tensor& map : grad_features) map = map.to(grad.scalar_type());
   return grad_features;

@@ -3,14 +3,14 @@
 #include <array>
 #include <limits>
 
-#include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/core/grad_mode.h>
 
 #include <rcnn/ops/roi_pool.h>
 
 #include "ops/device.h"
+#include "ops/huge_pages.h"
 #include "ops/once_differentiable.h"
+#include "ops/parallel.h"
 #include "ops/roi_checks.h"
 
 namespace rcnn::ops {
@@ -30,22 +30,21 @@ struct Pooled {
   at::Tensor argmax;  ///< int32, as output: y * W + x of each maximum, -1 where there is none
 };
 
-Pooled forward(const RoiPoolShape& shape, const at::Tensor& features, const at::Tensor& rois) {
+/// argmax stays undefined where no gradient will ask for it.
+Pooled forward(const RoiPoolShape& shape, const at::Tensor& features, const at::Tensor& rois,
+               bool with_argmax) {
   const std::array sizes = {shape.rois, shape.channels, shape.out_height, shape.out_width};
-  const Pooled pooled{at::empty(sizes, features.options(), format_of(shape)),
-                      at::empty(sizes, features.options().dtype(at::kInt), format_of(shape))};
+  Pooled pooled{empty_in_huge_pages(sizes, features.options(), format_of(shape)), {}};
+  if (with_argmax)
+    pooled.argmax = empty_in_huge_pages(sizes, features.options().dtype(at::kInt), format_of(shape));
   with_element_type(features.scalar_type(), [&]<class T>(T) {
     const T* cells = const_data<T>(features);
     const Real<T>* boxes = const_data<Real<T>>(rois);
     T* output = mutable_data<T>(pooled.output);
-    int32_t* argmax = mutable_data<int32_t>(pooled.argmax);
+    int32_t* argmax = with_argmax ? mutable_data<int32_t>(pooled.argmax) : nullptr;
     on_device(
         kOp, features.device(),
-        [&] {
-          at::parallel_for(0, shape.rois, 1, [&](int64_t begin, int64_t end) {
-            kernels::cpu::roi_pool_forward(shape, cells, boxes, output, argmax, begin, end);
-          });
-        },
+        [&] { kernels::cpu::roi_pool_forward(shape, cells, boxes, output, argmax, parallel); },
         [&](auto stream) {
           return kernels::cuda::roi_pool_forward(shape, cells, boxes, output, argmax, stream);
         });
@@ -56,22 +55,20 @@ Pooled forward(const RoiPoolShape& shape, const at::Tensor& features, const at::
 at::Tensor backward(const RoiPoolShape& shape, const at::Tensor& grad_output, const at::Tensor& rois,
                     const at::Tensor& argmax) {
   const at::Tensor grad = grad_output.contiguous(format_of(shape));
-  const at::Tensor grad_features =
-      at::zeros({shape.images, shape.channels, shape.height, shape.width}, rois.options())
-          .contiguous(format_of(shape));
+  const at::Tensor grad_features = empty_in_huge_pages(
+      {shape.images, shape.channels, shape.height, shape.width}, rois.options(), format_of(shape));
   with_element_type(grad.scalar_type(), [&]<class T>(T) {
     const T* from = const_data<T>(grad);
     const Real<T>* boxes = const_data<Real<T>>(rois);
     const int32_t* cells = const_data<int32_t>(argmax);
     Real<T>* to = mutable_data<Real<T>>(grad_features);
     on_device(
-        kOp, grad.device(),
-        [&] {
-          at::parallel_for(0, shape.channels, kChannelGrain, [&](int64_t begin, int64_t end) {
-            kernels::cpu::roi_pool_backward(shape, from, boxes, cells, to, begin, end);
-          });
-        },
-        [&](auto stream) { return kernels::cuda::roi_pool_backward(shape, from, boxes, cells, to, stream); });
+        kOp, grad.device(), [&] { kernels::cpu::roi_pool_backward(shape, from, boxes, cells, to, parallel); },
+        [&](auto stream) {
+          const at::Tensor scratch = deterministic_scratch(kernels::cuda::scratch_size(shape), grad.device());
+          return kernels::cuda::roi_pool_backward(shape, from, boxes, cells, to,
+                                                  data_or_null<int64_t>(scratch), stream);
+        });
   });
   return grad_features.to(grad.scalar_type());
 }
@@ -98,7 +95,8 @@ at::Tensor roi_pool(const at::Tensor& features, const at::Tensor& rois, int64_t 
                            .spatial_scale = spatial_scale,
                            .channels_last = format == at::MemoryFormat::ChannelsLast};
   const at::Tensor boxes = rois.detach().to(real_type(features.scalar_type())).contiguous();
-  const Pooled pooled = forward(shape, features.contiguous(format), boxes);
+  const bool with_argmax = at::GradMode::is_enabled() && features.requires_grad();
+  const Pooled pooled = forward(shape, features.contiguous(format), boxes, with_argmax);
   return join_graph({features},
                     {.op = kOp,
                      .output = pooled.output,

@@ -152,6 +152,66 @@ TEST_P(NmsTest, FarGroupsStayApart) {
       indices({0, 1, 2})));
 }
 
+class PaddedNmsTest : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(, PaddedNmsTest, devices(), device_name);
+
+TEST_P(PaddedNmsTest, IsNmsOfEachImageAndPadding) {
+  const double inf = std::numeric_limits<double>::infinity();
+  for (const int seed : {1, 2, 3, 4}) {
+    torch::manual_seed(seed);
+    const int64_t count = at::randint(1, 300, {1}).item<int64_t>();
+    at::Tensor boxes = at::stack({random_boxes(count, 50), random_boxes(count, 90), random_boxes(count, 20)});
+    at::Tensor scores = at::rand({3, count});
+    scores[1].slice(0, count / 2).fill_(-inf);  // slots without a box
+    scores[2].fill_(std::nan(""));
+    const at::Tensor groups = at::randint(0, 3, {3, count}, at::kLong);
+    for (const int64_t max_kept : {1L, 20L, count + 7}) {
+      SCOPED_TRACE(testing::Message() << "seed " << seed << ", max_kept " << max_kept);
+      const PaddedNms all = padded_nms(on_device(boxes), on_device(scores), {}, 0.5, max_kept);
+      const PaddedNms grouped =
+          padded_nms(on_device(boxes), on_device(scores), on_device(groups), 0.5, max_kept);
+      for (int64_t image = 0; image < 3; ++image) {
+        const at::Tensor present = (scores[image] > -inf).nonzero().squeeze(1);
+        const auto of = [&](const at::Tensor& tensor) { return tensor[image].index_select(0, present); };
+        const auto check = [&](const PaddedNms& padded, const at::Tensor& expected) {
+          const int64_t kept = expected.size(0);
+          EXPECT_EQ(padded.counts[image].item<int64_t>(), kept);
+          EXPECT_TRUE(identical(padded.indices[image].cpu(),
+                                at::cat({expected, at::full({max_kept - kept}, -1, at::kLong)})));
+        };
+        check(all, nms(of(boxes), of(scores), 0.5, max_kept));
+        check(grouped, batched_nms(of(boxes), of(scores), of(groups), 0.5, max_kept));
+      }
+    }
+  }
+}
+
+TEST_P(PaddedNmsTest, WithoutImagesBoxesOrRoom) {
+  const auto check = [](at::IntArrayRef sizes, int64_t max_kept) {
+    const at::Tensor scores = on_device(at::rand(sizes));
+    const PaddedNms padded =
+        padded_nms(on_device(at::rand({sizes[0], sizes[1], 4})), scores, {}, 0.5, max_kept);
+    EXPECT_TRUE(identical(padded.indices, at::full({sizes[0], max_kept}, -1, at::kLong)));
+    EXPECT_TRUE(identical(padded.counts, at::zeros({sizes[0]}, at::kLong)));
+  };
+  check({0, 5}, 3);
+  check({2, 0}, 3);
+  check({2, 5}, 0);
+}
+
+TEST(NmsThreads, DoNotChangeTheResult) {
+  torch::manual_seed(11);
+  const at::Tensor boxes = random_boxes(5000, 1000), scores = at::rand({5000});
+  const at::Tensor groups = at::randint(0, 7, {5000}, at::kLong);
+  const auto run = [&](int threads) {
+    at::set_num_threads(threads);
+    return std::pair(nms(boxes, scores, 0.6), batched_nms(boxes, scores, groups, 0.6));
+  };
+  const auto one = run(1), two = run(2);
+  EXPECT_TRUE(identical(two.first, one.first));
+  EXPECT_TRUE(identical(two.second, one.second));
+}
+
 TEST(NmsErrors, NameTheArgument) {
   const at::Tensor boxes = at::zeros({3, 4}), scores = at::zeros({3});
   const auto message = [&](const at::Tensor& b, const at::Tensor& s, double threshold = 0.5,
@@ -170,6 +230,10 @@ TEST(NmsErrors, NameTheArgument) {
             "nms: groups: expected [N] for boxes [N, 4], got [2] and [3, 4]");
   EXPECT_EQ(error_of([&] { batched_nms(boxes, scores, at::zeros({3}), 0.5); }),
             "nms: groups: expected int64, got Float");
+  EXPECT_EQ(error_of([&] { padded_nms(boxes, scores, {}, 0.5, 5); }),
+            "padded_nms: boxes: expected [B, N, 4], got [3, 4]");
+  EXPECT_EQ(error_of([&] { padded_nms(boxes.unsqueeze(0), scores.unsqueeze(0), {}, 0.5, -1); }),
+            "padded_nms: max_kept: expected a count, got -1");
 }
 
 }  // namespace

@@ -6,8 +6,8 @@ Usage: python tests/oracle/bench_torchvision.py [--bench build/release/bin/bench
 Each case of bench_ops that the regular expression finds (all of them by default: half an hour) first writes its inputs
 and results to a file, and torchvision's operator has to give the same results for these inputs, or the program stops
 with exit code 1. Then both are timed in turn, so that whatever else the machine does hits both: a round is the mean
-over single calls for at least 0.1 s, a figure is the median over the rounds. bench_ops runs as a program of its own,
-torchvision here.
+over single calls for at least 0.1 s after calls for 0.2 s that do not count, a figure is the median over the rounds.
+bench_ops runs as a program of its own, torchvision here.
 
 What torchvision runs: ops.nms, ops.batched_nms, ops.roi_align, ops.roi_pool; over a pyramid, the loop of its
 MultiScaleRoIAlign, with the RoIs' levels given; for matching, ops.box_iou and the maximum over both axes. It has no
@@ -31,7 +31,7 @@ from torchvision import ops
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 SUFFIX = "/real_time"  # Google Benchmark's, for which clock it went by
-ROUND_SECONDS = 0.1
+ROUND_SECONDS, WARM_UP_SECONDS = 0.1, 0.2
 
 # As in tools/bench; whoever changes them in one place only gets results that disagree.
 IOU_THRESHOLD = 0.7
@@ -59,7 +59,8 @@ class Bench:
     def measure(self, case, *flags):
         """Google Benchmark's figures for one round."""
         report = self.run(f"--benchmark_filter=^{case}{SUFFIX}$", "--benchmark_format=json",
-                          f"--benchmark_min_time={ROUND_SECONDS}", *flags)
+                          f"--benchmark_min_time={ROUND_SECONDS}",
+                          f"--benchmark_min_warmup_time={WARM_UP_SECONDS}", *flags)
         (figures,) = json.loads(report)["benchmarks"]
         return figures
 
@@ -179,13 +180,18 @@ def check(case, inputs, ours, theirs):
             check_close(case, name, ours[name], theirs[name])
 
 
-def round_ms(call):
-    """Mean time of single calls."""
+def mean_seconds(call, at_least):
+    """Mean time of single calls, as many as take so long."""
     calls, start = 0, time.perf_counter()
-    while (seconds := time.perf_counter() - start) < ROUND_SECONDS:
+    while (seconds := time.perf_counter() - start) < at_least:
         call()
         calls += 1
-    return 1e3 * seconds / calls
+    return seconds / calls
+
+
+def round_ms(call):
+    mean_seconds(call, WARM_UP_SECONDS)
+    return 1e3 * mean_seconds(call, ROUND_SECONDS)
 
 
 def compare(bench, case, repetitions):

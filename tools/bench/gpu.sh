@@ -1,22 +1,40 @@
 #!/usr/bin/env bash
-# Every check that needs a GPU, in one command: the operators and the network against their references on the device,
-# and the operators under compute-sanitizer. Needs LibTorch (python3's torch or CMAKE_PREFIX_PATH), nvcc, and the
-# headers of nlohmann_json, spdlog and GoogleTest, but no OpenCV.
+# Every check that needs a GPU, in one command, and then the operators' times:
+#   the kernels by themselves against references   nvcc and CMake
+#   the operators and the network on the device    LibTorch (python3's torch or CMAKE_PREFIX_PATH) and the headers of
+#                                                  nlohmann_json, spdlog and GoogleTest; no OpenCV
+#   times, to build/gpu/bench_ops.json             Google Benchmark
+#   both tests once more under compute-sanitizer   a machine that lets it at the device
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
+
+cmake -S src/ops/kernels -B build/kernels -DCMAKE_BUILD_TYPE=Release -DRCNN_WITH_CUDA=ON
+cmake --build build/kernels --parallel
+ctest --test-dir build/kernels --output-on-failure --exclude-regex kernels_cuda
+build/kernels/tests/rcnn_kernels_cuda_test  # not by ctest, which takes a missing device for no failure
 
 if [[ -z ${CMAKE_PREFIX_PATH:-} ]]; then
   CMAKE_PREFIX_PATH="$(python3 -c 'import torch; print(torch.utils.cmake_prefix_path)')"
   export CMAKE_PREFIX_PATH
 fi
-nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
-
-cmake -S . -B build/gpu -G Ninja -DCMAKE_BUILD_TYPE=Release -DRCNN_WITH_CUDA=ON -DRCNN_WITH_OPENCV=OFF \
-  -DRCNN_BUILD_TOOLS=OFF
+cmake -S . -B build/gpu -G Ninja -DCMAKE_BUILD_TYPE=Release -DRCNN_WITH_CUDA=ON -DRCNN_WITH_OPENCV=OFF
 cmake --build build/gpu --target rcnn_ops_test rcnn_nn_test
-
-# A skipped device test means that LibTorch did not see the GPU: then nothing was checked.
 build/gpu/tests/ops/rcnn_ops_test | tee build/gpu/ops.txt
-! grep -q 'SKIPPED' build/gpu/ops.txt
+if grep -q 'SKIPPED' build/gpu/ops.txt; then
+  echo 'gpu.sh: tests of the operators were skipped: LibTorch did not see the GPU' >&2
+  exit 1
+fi
 build/gpu/tests/nn/rcnn_nn_test
+
+if grep -q '^benchmark_DIR:.*-NOTFOUND$' build/gpu/CMakeCache.txt; then
+  echo 'gpu.sh: no Google Benchmark (Debian: libbenchmark-dev), so nothing is timed' >&2
+else
+  cmake --build build/gpu --target bench_ops
+  build/gpu/bin/bench_ops --device cuda --benchmark_out=build/gpu/bench_ops.json --benchmark_out_format=json
+fi
+
+for tool in memcheck racecheck synccheck; do
+  compute-sanitizer --tool "$tool" --error-exitcode 1 build/kernels/tests/rcnn_kernels_cuda_test 50
+done
 compute-sanitizer --error-exitcode 1 build/gpu/tests/ops/rcnn_ops_test --gtest_filter='*cuda*'

@@ -6,16 +6,18 @@ namespace rcnn::ops {
 
 /// How candidates (anchors, proposals) and ground truth overlap. All on the candidates' device.
 struct BoxMatches {
-  at::Tensor
-      truth;       ///< int64 [N], the ground truth with the highest IoU (lowest index on a tie), -1 if M = 0
-  at::Tensor iou;  ///< float32 [N], that IoU; 0 if M = 0
-  at::Tensor best_of_truth;  ///< bool [N], whether some ground truth with IoU > 0 has no better candidate
-                             ///< than this one
-  at::Tensor ignored;  ///< float32 [N], the largest share of the candidate's area inside one ignore region
+  /// int64 [N], the ground truth with the highest IoU (lowest index on a tie), -1 if M = 0
+  at::Tensor truth;
+  /// float32 [N], that IoU; 0 if M = 0
+  at::Tensor iou;
+  /// bool [N], whether some ground truth with IoU > 0 has no better candidate than this one
+  at::Tensor best_of_truth;
+  /// float32 [N], the largest share of the candidate's area inside one ignore region
+  at::Tensor ignored;
 };
 
-/// Best ground truth of every candidate and best candidates (all ties) of every ground truth, without an N x
-/// M matrix (Ren et al. 2015, Faster R-CNN, section 3.1.2).
+/// Best ground truth of every candidate and best candidates (all ties) of every ground truth, without a
+/// matrix [N, M] (Ren et al. 2015, Faster R-CNN, section 3.1.2).
 ///
 /// candidates     float32 [N, 4]
 /// truths         float32 [M, 4]

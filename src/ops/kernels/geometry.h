@@ -19,7 +19,7 @@ RCNN_HOST_DEVICE inline Number larger(Number a, Number b) {
   return a > b ? a : b;
 }
 
-// ---- boxes
+// ---- boxes; Real may be a vector of numbers, computed lane by lane
 
 template <class Real>
 struct Corners {
@@ -35,13 +35,13 @@ template <class Real>
 RCNN_HOST_DEVICE inline Real intersection(const Corners<Real>& a, const Corners<Real>& b) {
   const Real width = smaller(a.x2, b.x2) - larger(a.x1, b.x1);
   const Real height = smaller(a.y2, b.y2) - larger(a.y1, b.y1);
-  return larger(width, Real(0)) * larger(height, Real(0));
+  return larger(width, Real{}) * larger(height, Real{});
 }
 
 /// part / whole, and 0 where that is not a positive number (empty, inverted or NaN boxes).
 template <class Real>
 RCNN_HOST_DEVICE inline Real share(Real part, Real whole) {
-  return larger(part / whole, Real(0));
+  return larger(part / whole, Real{});
 }
 
 template <class Real>

@@ -2,6 +2,9 @@
 
 #include <cstdint>
 
+#include "ops/kernels/cpu/instruction_set.h"
+#include "ops/kernels/cpu/parallel.h"
+
 struct CUstream_st;
 
 namespace rcnn::ops::kernels {
@@ -24,18 +27,13 @@ struct MatchOutput {
 
 namespace cpu {
 
-/// First pass, candidates begin..end-1: truth, iou, ignored; raises best_iou [truth_count] to the highest
-/// seen.
-void match_boxes(const MatchInput& input, const MatchOutput& output, float* best_iou, int64_t begin,
-                 int64_t end);
-
-/// Second pass: best_of_truth, from the outcome of the first over all candidates.
-void mark_best(const MatchInput& input, const MatchOutput& output, const float* best_iou, int64_t begin,
-               int64_t end);
+void match_boxes(const MatchInput& input, const MatchOutput& output, const Parallel& parallel,
+                 InstructionSet instruction_set = best_instruction_set());
 
 }  // namespace cpu
 
-/// The same over all candidates; best_iou comes filled with 0. The result is a cudaError_t.
+/// In two passes: the first writes everything but best_of_truth, and each truth's highest IoU to best_iou
+/// [truth_count], which comes filled with 0; the second reads that. The result is a cudaError_t.
 namespace cuda {
 
 int match_boxes(const MatchInput& input, const MatchOutput& output, float* best_iou, CUstream_st* stream);

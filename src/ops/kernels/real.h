@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <type_traits>
 
-// The one macro of the kernels: functions of both twins run on the host and on the device.
+// The one macro of the kernels: functions of both twins run on the host and on the device. On the host they
+// are always inlined, so that a source compiled for a newer instruction set leaves no copy of them for the
+// linker to share.
 #ifdef __CUDACC__
 #define RCNN_HOST_DEVICE __host__ __device__
 #else
-#define RCNN_HOST_DEVICE
+#define RCNN_HOST_DEVICE [[gnu::always_inline]]
 #endif
 
 /// Element types: storage is float, double or BFloat16; arithmetic is in Real<storage>.
@@ -21,6 +23,10 @@ struct BFloat16 {
 template <class T>
 using Real =
     std::conditional_t<std::is_same_v<std::remove_const_t<T>, BFloat16>, float, std::remove_const_t<T>>;
+
+/// The signed integer as wide as a Real, and what comparing vectors of Reals gives: -1 or 0.
+template <class Real>
+using IntegerLike = std::conditional_t<sizeof(Real) == 8, int64_t, int32_t>;
 
 RCNN_HOST_DEVICE inline float to_real(float value) {
   return value;

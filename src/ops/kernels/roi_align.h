@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "ops/kernels/cpu/instruction_set.h"
+#include "ops/kernels/cpu/parallel.h"
 #include "ops/kernels/real.h"
 
 struct CUstream_st;
@@ -39,28 +41,40 @@ struct RoiAlignSpec {
 
 namespace cpu {
 
-/// RoIs begin..end-1.
 template <class T>
 void roi_align_forward(const RoiAlignSpec<Real<T>>& spec, const Pyramid<const T>& features, T* output,
-                       int64_t begin, int64_t end);
+                       const Parallel& parallel, InstructionSet instruction_set = best_instruction_set());
 
-/// Channels begin..end-1. Adds to grad_features.
+/// Overwrites grad_features.
 template <class T>
 void roi_align_backward(const RoiAlignSpec<Real<T>>& spec, const T* grad_output,
-                        const Pyramid<Real<T>>& grad_features, int64_t begin, int64_t end);
+                        const Pyramid<Real<T>>& grad_features, const Parallel& parallel,
+                        InstructionSet instruction_set = best_instruction_set());
 
 }  // namespace cpu
 
-/// The same over all RoIs and channels; the result is a cudaError_t.
+/// The results are cudaError_t.
 namespace cuda {
 
 template <class T>
 int roi_align_forward(const RoiAlignSpec<Real<T>>& spec, const Pyramid<const T>& features, T* output,
                       CUstream_st* stream);
 
+/// Elements of the scratch that makes roi_align_backward deterministic.
+template <class Cell>
+constexpr int64_t scratch_size(const Pyramid<Cell>& grad_features) {
+  int64_t cells = 0;
+  for (int i = 0; i < grad_features.level_count; ++i)
+    cells += grad_features.levels[i].height * grad_features.levels[i].width;
+  return 1 + grad_features.images * grad_features.channels * cells;
+}
+
+/// Overwrites grad_features. With scratch, of any content, the sums are taken in fixed point: the same bits
+/// every time, and NaN in every cell if any element of grad_output is not finite. Null: in floating point by
+/// atomics, whose order varies.
 template <class T>
 int roi_align_backward(const RoiAlignSpec<Real<T>>& spec, const T* grad_output,
-                       const Pyramid<Real<T>>& grad_features, CUstream_st* stream);
+                       const Pyramid<Real<T>>& grad_features, int64_t* scratch, CUstream_st* stream);
 
 }  // namespace cuda
 }  // namespace rcnn::ops::kernels

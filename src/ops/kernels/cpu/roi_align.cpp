@@ -1,199 +1,241 @@
 #include "ops/kernels/roi_align.h"
 
 #include <algorithm>
-#include <optional>
-#include <span>
+#include <atomic>
 #include <vector>
 
-#include "ops/kernels/feature_map.h"
-#include "ops/kernels/geometry.h"
+#include "ops/kernels/cpu/lists.h"
+#include "ops/kernels/cpu/roi_align_plan.h"
+#include "ops/kernels/cpu/scratch.h"
+#include "ops/kernels/cpu/simd/dispatch.h"
 
 namespace rcnn::ops::kernels::cpu {
 namespace {
 
-constexpr int64_t kChannelBlock = 32;
+using simd::Cells;
 
-template <class Real>
-struct Tap {
-  int64_t cell;
-  Real weight;
-};
+template <class Cell>
+Cells<Cell> cells_of(const Pyramid<Cell>& pyramid, int level, int64_t image) {
+  const Level<Cell>& map = pyramid.levels[level];
+  return {map.cells + image * pyramid.channels * map.height * map.width, map.width, pyramid.channels};
+}
 
-/// The cells that each bin reads along one axis. A bin's average of bilinear samples is separable: the weight
-/// of cell (y, x) is the product of its weights along y and x, and samples that share a cell share one tap.
+template <class Cell>
+Cells<Cell> plane_of(const Pyramid<Cell>& pyramid, int level, int64_t image, int64_t channel) {
+  const Level<Cell>& map = pyramid.levels[level];
+  return {map.cells + (image * pyramid.channels + channel) * map.height * map.width, map.width, 1};
+}
+
+/// Whether output row i reads anything.
 template <class Real>
-class AxisTaps {
+bool reads(const PlacedRoi<Real>& roi, int64_t i) {
+  return roi.level >= 0 && roi.rows[i]->index != simd::kOutside;
+}
+
+/// Pieces of `rows` rows of the maps of all levels and images, numbered through.
+template <class Cell>
+class Bands {
  public:
-  void assign(const AlignAxis<Real>& axis, int64_t bins, int64_t length) {
-    taps_.clear();
-    ends_.clear();
-    for (int64_t bin = 0; bin < bins; ++bin) {
-      for (int sample = 0; sample < axis.samples(); ++sample) {
-        const LinearTaps<Real> pair = linear_taps(axis.position(bin, sample), length);
-        if (!pair.inside) continue;
-        add(pair.low, pair.low_weight);
-        add(pair.high, pair.high_weight);
-      }
-      ends_.push_back(taps_.size());
-    }
+  Bands(const Pyramid<Cell>& pyramid, int64_t rows) : pyramid_(pyramid), rows_(rows) {
+    for (int level = 0; level < pyramid.level_count; ++level)
+      begins_[level + 1] = begins_[level] + pyramid.images * bands_of_map(level);
   }
 
-  std::span<const Tap<Real>> bin(int64_t i) const {
-    const size_t begin = i == 0 ? 0 : ends_[i - 1];
-    return {taps_.data() + begin, ends_[i] - begin};
+  struct Band {
+    int level;
+    int64_t image, begin, end;  ///< rows begin..end-1
+  };
+
+  int64_t rows() const { return rows_; }
+  int64_t count() const { return begins_[pyramid_.level_count]; }
+  int64_t number(int level, int64_t image, int64_t row) const {
+    return begins_[level] + image * bands_of_map(level) + row / rows_;
+  }
+  Band operator[](int64_t i) const {
+    const auto level =
+        static_cast<int>(std::upper_bound(begins_, begins_ + pyramid_.level_count + 1, i) - begins_ - 1);
+    const int64_t inside = i - begins_[level], row = inside % bands_of_map(level) * rows_;
+    return {level, inside / bands_of_map(level), row, std::min(row + rows_, pyramid_.levels[level].height)};
   }
 
  private:
-  void add(int64_t cell, Real weight) {
-    const size_t begin = ends_.empty() ? 0 : ends_.back();
-    if (taps_.size() > begin && taps_.back().cell == cell) {
-      taps_.back().weight += weight;
-    } else {
-      taps_.push_back({cell, weight});
-    }
-  }
+  int64_t bands_of_map(int level) const { return (pyramid_.levels[level].height + rows_ - 1) / rows_; }
 
-  std::vector<Tap<Real>> taps_;
-  std::vector<size_t> ends_;
+  const Pyramid<Cell>& pyramid_;
+  int64_t rows_;
+  int64_t begins_[kMaxLevels + 1] = {};
 };
 
-/// One RoI on its level.
-template <class Cell>
-struct PlacedRoi {
-  Cell* image;
-  CellLayout layout;
-  Real<Cell> sample_count;
-};
-
-/// Finds RoI k's map and fills in its taps; nothing when it lies on no map.
-template <class Cell>
-std::optional<PlacedRoi<Cell>> place(const RoiAlignSpec<Real<Cell>>& spec, const Pyramid<Cell>& pyramid,
-                                     int64_t k, AxisTaps<Real<Cell>>& y_taps, AxisTaps<Real<Cell>>& x_taps) {
-  const Real<Cell>* roi = spec.rois + 5 * k;
-  const int64_t index = spec.levels ? spec.levels[k] : 0;
-  if (!roi_is_valid(roi, pyramid.images) || index < 0 || index >= pyramid.level_count) return std::nullopt;
-  const Level<Cell>& level = pyramid.levels[index];
-  const auto scale = static_cast<Real<Cell>>(level.spatial_scale);
-  const AlignAxis<Real<Cell>> x(roi[1], roi[3], scale, spec.out_width, spec.sampling_ratio, spec.aligned);
-  const AlignAxis<Real<Cell>> y(roi[2], roi[4], scale, spec.out_height, spec.sampling_ratio, spec.aligned);
-  y_taps.assign(y, spec.out_height, level.height);
-  x_taps.assign(x, spec.out_width, level.width);
-  const CellLayout layout{pyramid.channels, level.height, level.width, pyramid.channels_last};
-  return PlacedRoi<Cell>{level.cells + layout.offset(static_cast<int64_t>(roi[0]), 0, 0), layout,
-                         sample_count(y, x)};
+template <class Real>
+Scratch<Real> scratch_for(const RoiAlignPlan<Real>& plan, int64_t bytes_of_column) {
+  return Scratch<Real>((plan.most_columns() + 1) * bytes_of_column / static_cast<int64_t>(sizeof(Real)));
 }
 
-/// One bin, for `n` <= kChannelBlock channels that lie next to each other.
-template <class T>
-void average_bin(const T* image, const CellLayout& layout, std::span<const Tap<Real<T>>> rows,
-                 std::span<const Tap<Real<T>>> columns, Real<T> sample_count, int64_t n,
-                 T* __restrict output) {
-  Real<T> sum[kChannelBlock] = {};
-  for (const auto& row : rows) {
-    for (const auto& column : columns) {
-      const Real<T> weight = row.weight * column.weight;
-      const T* cell = image + layout.offset(0, row.cell, column.cell);
-      for (int64_t c = 0; c < n; ++c) sum[c] += weight * to_real(cell[c]);
+template <class Isa, class T>
+void forward_in_cells(const RoiAlignPlan<Real<T>>& plan, const RoiAlignSpec<Real<T>>& spec,
+                      const Pyramid<const T>& features, T* output, const Parallel& parallel) {
+  // Output rows in the order of the map's rows that they read: each finds in the cache what the last one left
+  // there.
+  const Bands rows(features, 1);
+  const Lists by_map_row(rows.count() + 1, [&](auto put) {  // what reads nothing comes last
+    for (int64_t k = 0; k < plan.count(); ++k) {
+      const PlacedRoi<Real<T>> roi = plan[k];
+      for (int64_t i = 0; i < spec.out_height; ++i) {
+        const int64_t row =
+            reads(roi, i) ? rows.number(roi.level, roi.image, roi.rows[i]->index) : rows.count();
+        put(row, k * spec.out_height + i);
+      }
     }
-  }
-  for (int64_t c = 0; c < n; ++c) output[c] = from_real<T>(sum[c] / sample_count);
+  });
+  const std::vector<int64_t>& order = by_map_row.items();
+  const int64_t row_size = spec.out_width * features.channels;
+  parallel(static_cast<int64_t>(order.size()), 1, [&](int64_t begin, int64_t end) {
+    Scratch<Real<T>> scratch = scratch_for(plan, simd::kBlockBytes);
+    for (int64_t n = begin; n < end; ++n) {
+      const PlacedRoi<Real<T>> roi = plan[order[n] / spec.out_height];
+      const int64_t i = order[n] % spec.out_height;
+      T* to = output + order[n] * row_size;
+      if (reads(roi, i)) {
+        simd::average_row<Isa, T>(cells_of(features, roi.level, roi.image), roi.rows[i], roi.rows.count,
+                                  roi.bins, roi.columns, scratch.data(), to);
+      } else {
+        std::fill_n(to, row_size, T{});
+      }
+    }
+  });
 }
 
-/// The same for one channel whose cells lie next to each other.
-template <class T>
-T average_bin_in_plane(const T* plane, int64_t width, std::span<const Tap<Real<T>>> rows,
-                       std::span<const Tap<Real<T>>> columns, Real<T> sample_count) {
-  Real<T> sum = 0;
-  for (const auto& row : rows) {
-    for (const auto& column : columns)
-      sum += row.weight * column.weight * to_real(plane[row.cell * width + column.cell]);
-  }
-  return from_real<T>(sum / sample_count);
+template <class Isa, class T>
+void backward_in_cells(const RoiAlignPlan<Real<T>>& plan, const RoiAlignSpec<Real<T>>& spec,
+                       const T* grad_output, const Pyramid<Real<T>>& grad_features,
+                       const Parallel& parallel) {
+  // A band stays in the cache from its zeros to its last sum, and no two threads write to one.
+  const Bands bands(grad_features, 4);
+  const Lists rows_of_band(bands.count(), [&](auto put) {
+    for (int64_t k = 0; k < plan.count(); ++k) {
+      const PlacedRoi<Real<T>> roi = plan[k];
+      for (int64_t i = 0; i < spec.out_height; ++i) {
+        if (!reads(roi, i)) continue;
+        const int64_t last = roi.rows[i][roi.rows.count - 1].index;
+        for (int64_t y = roi.rows[i]->index; y <= last; y += bands.rows() - y % bands.rows())
+          put(bands.number(roi.level, roi.image, y), k * spec.out_height + i);
+      }
+    }
+  });
+  const int64_t row_size = spec.out_width * grad_features.channels;
+  std::atomic<int64_t> next = 0;  // bands differ in how much there is to add
+  parallel(bands.count(), 1, [&](int64_t, int64_t) {
+    Scratch<Real<T>> scratch = scratch_for(plan, simd::kBlockBytes);
+    for (int64_t b; (b = next++) < bands.count();) {
+      const auto band = bands[b];
+      const Cells<Real<T>> map = cells_of(grad_features, band.level, band.image);
+      std::fill(map.first + band.begin * map.width * map.channels,
+                map.first + band.end * map.width * map.channels, Real<T>(0));
+      for (auto n = rows_of_band.begin(b); n != rows_of_band.end(b); ++n) {
+        const PlacedRoi<Real<T>> roi = plan[*n / spec.out_height];
+        const auto *first = roi.rows[*n % spec.out_height], *last = first + roi.rows.count;
+        while (first != last && first->index < band.begin) ++first;
+        while (first != last && (last - 1)->index >= band.end) --last;
+        simd::spread_row<Isa, T>(map, first, last - first, roi.bins, roi.columns, scratch.data(),
+                                 grad_output + *n * row_size);
+      }
+    }
+  });
+}
+
+/// Calls start(level, image, channel) for every plane, and then visit(channel, scratch, k) for each RoI k
+/// that reads it.
+template <class Real, class Cell, class Start, class Visit>
+void for_each_plane(const RoiAlignPlan<Real>& plan, const Pyramid<Cell>& pyramid, const Parallel& parallel,
+                    Start start, Visit visit) {
+  const Lists by_map(pyramid.level_count * pyramid.images, [&](auto put) {
+    for (int64_t k = 0; k < plan.count(); ++k)
+      if (const auto roi = plan[k]; roi.level >= 0) put(roi.level * pyramid.images + roi.image, k);
+  });
+  parallel(pyramid.channels, 1, [&](int64_t begin, int64_t end) {
+    Scratch<Real> scratch = scratch_for(plan, sizeof(Real));
+    for (int64_t c = begin; c < end; ++c) {
+      for (int64_t map = 0; map < by_map.count(); ++map) {
+        start(static_cast<int>(map / pyramid.images), map % pyramid.images, c);
+        for (auto k = by_map.begin(map); k != by_map.end(map); ++k) visit(c, scratch.data(), *k);
+      }
+    }
+  });
+}
+
+template <class Isa, class T>
+void forward_in_planes(const RoiAlignPlan<Real<T>>& plan, const RoiAlignSpec<Real<T>>& spec,
+                       const Pyramid<const T>& features, T* output, const Parallel& parallel) {
+  const int64_t channels = features.channels, bins = spec.out_height * spec.out_width;
+  for (int64_t k = 0; k < plan.count(); ++k)
+    if (plan[k].level < 0) std::fill_n(output + k * channels * bins, channels * bins, T{});
+  for_each_plane(
+      plan, features, parallel, [](int, int64_t, int64_t) {},
+      [&](int64_t c, Real<T>* scratch, int64_t k) {
+        const PlacedRoi<Real<T>> roi = plan[k];
+        simd::average_plane<Isa, T>(plane_of(features, roi.level, roi.image, c), roi.rows, roi.bins,
+                                    roi.columns, scratch, output + (k * channels + c) * bins);
+      });
+}
+
+template <class Isa, class T>
+void backward_in_planes(const RoiAlignPlan<Real<T>>& plan, const RoiAlignSpec<Real<T>>& spec,
+                        const T* grad_output, const Pyramid<Real<T>>& grad_features,
+                        const Parallel& parallel) {
+  const int64_t channels = grad_features.channels, bins = spec.out_height * spec.out_width;
+  for_each_plane(
+      plan, grad_features, parallel,
+      [&](int level, int64_t image, int64_t c) {
+        const Level<Real<T>>& map = grad_features.levels[level];
+        std::fill_n(plane_of(grad_features, level, image, c).first, map.height * map.width, Real<T>(0));
+      },
+      [&](int64_t c, Real<T>* scratch, int64_t k) {
+        const PlacedRoi<Real<T>> roi = plan[k];
+        simd::spread_plane<Isa, T>(plane_of(grad_features, roi.level, roi.image, c), roi.rows, roi.bins,
+                                   roi.columns, scratch, grad_output + (k * channels + c) * bins);
+      });
 }
 
 }  // namespace
 
 template <class T>
 void roi_align_forward(const RoiAlignSpec<Real<T>>& spec, const Pyramid<const T>& features, T* output,
-                       int64_t begin, int64_t end) {
-  const int64_t channels = features.channels;
-  const int64_t bins = spec.out_height * spec.out_width;
-  AxisTaps<Real<T>> y_taps, x_taps;
-  for (int64_t k = begin; k < end; ++k) {
-    T* out = output + k * bins * channels;
-    const auto roi = place<const T>(spec, features, k, y_taps, x_taps);
-    if (!roi) {
-      std::fill_n(out, bins * channels, T{});
-    } else if (features.channels_last) {
-      for (int64_t bin = 0; bin < bins; ++bin, out += channels) {
-        const auto rows = y_taps.bin(bin / spec.out_width), columns = x_taps.bin(bin % spec.out_width);
-        for (int64_t c = 0; c < channels; c += kChannelBlock) {
-          average_bin(roi->image + c, roi->layout, rows, columns, roi->sample_count,
-                      std::min(kChannelBlock, channels - c), out + c);
-        }
-      }
+                       const Parallel& parallel, InstructionSet instruction_set) {
+  const RoiAlignPlan<Real<T>> plan(spec, features);
+  with_instruction_set(instruction_set, [&]<class Isa>(Isa) {
+    if (features.channels_last) {
+      forward_in_cells<Isa>(plan, spec, features, output, parallel);
     } else {
-      for (int64_t c = 0; c < channels; ++c, out += bins) {
-        const T* plane = roi->image + c * roi->layout.channel_stride();
-        for (int64_t bin = 0; bin < bins; ++bin) {
-          out[bin] = average_bin_in_plane(plane, roi->layout.width, y_taps.bin(bin / spec.out_width),
-                                          x_taps.bin(bin % spec.out_width), roi->sample_count);
-        }
-      }
+      forward_in_planes<Isa>(plan, spec, features, output, parallel);
     }
-  }
+  });
 }
 
 template <class T>
 void roi_align_backward(const RoiAlignSpec<Real<T>>& spec, const T* grad_output,
-                        const Pyramid<Real<T>>& grad_features, int64_t begin, int64_t end) {
-  const int64_t bins = spec.out_height * spec.out_width;
-  const CellLayout grid{grad_features.channels, spec.out_height, spec.out_width, grad_features.channels_last};
-  AxisTaps<Real<T>> y_taps, x_taps;
-  std::vector<Real<T>> share(end - begin);  // of one bin's gradient, for each of its samples
-  for (int64_t k = 0; k < spec.roi_count; ++k) {
-    const auto roi = place<Real<T>>(spec, grad_features, k, y_taps, x_taps);
-    if (!roi) continue;
+                        const Pyramid<Real<T>>& grad_features, const Parallel& parallel,
+                        InstructionSet instruction_set) {
+  const RoiAlignPlan<Real<T>> plan(spec, grad_features);
+  with_instruction_set(instruction_set, [&]<class Isa>(Isa) {
     if (grad_features.channels_last) {
-      for (int64_t bin = 0; bin < bins; ++bin) {
-        const T* grad = grad_output + grid.offset(k, 0, bin) + begin;
-        for (int64_t c = 0; c < end - begin; ++c) share[c] = to_real(grad[c]) / roi->sample_count;
-        for (const auto& row : y_taps.bin(bin / spec.out_width)) {
-          for (const auto& column : x_taps.bin(bin % spec.out_width)) {
-            const Real<T> weight = row.weight * column.weight;
-            const Real<T>* __restrict from = share.data();
-            Real<T>* __restrict to = roi->image + roi->layout.offset(0, row.cell, column.cell) + begin;
-            for (int64_t c = 0; c < end - begin; ++c) to[c] += weight * from[c];
-          }
-        }
-      }
+      backward_in_cells<Isa>(plan, spec, grad_output, grad_features, parallel);
     } else {
-      for (int64_t c = begin; c < end; ++c) {
-        const T* grad = grad_output + grid.offset(k, 0, 0) + c * grid.channel_stride();
-        Real<T>* plane = roi->image + c * roi->layout.channel_stride();
-        for (int64_t bin = 0; bin < bins; ++bin) {
-          const Real<T> share_of_bin = to_real(grad[bin]) / roi->sample_count;
-          for (const auto& row : y_taps.bin(bin / spec.out_width)) {
-            for (const auto& column : x_taps.bin(bin % spec.out_width))
-              plane[row.cell * roi->layout.width + column.cell] += row.weight * column.weight * share_of_bin;
-          }
-        }
-      }
+      backward_in_planes<Isa>(plan, spec, grad_output, grad_features, parallel);
     }
-  }
+  });
 }
 
-template void roi_align_forward(const RoiAlignSpec<float>&, const Pyramid<const float>&, float*, int64_t,
-                                int64_t);
-template void roi_align_forward(const RoiAlignSpec<double>&, const Pyramid<const double>&, double*, int64_t,
-                                int64_t);
+template void roi_align_forward(const RoiAlignSpec<float>&, const Pyramid<const float>&, float*,
+                                const Parallel&, InstructionSet);
+template void roi_align_forward(const RoiAlignSpec<double>&, const Pyramid<const double>&, double*,
+                                const Parallel&, InstructionSet);
 template void roi_align_forward(const RoiAlignSpec<float>&, const Pyramid<const BFloat16>&, BFloat16*,
-                                int64_t, int64_t);
+                                const Parallel&, InstructionSet);
 template void roi_align_backward<float>(const RoiAlignSpec<float>&, const float*, const Pyramid<float>&,
-                                        int64_t, int64_t);
+                                        const Parallel&, InstructionSet);
 template void roi_align_backward<double>(const RoiAlignSpec<double>&, const double*, const Pyramid<double>&,
-                                         int64_t, int64_t);
+                                         const Parallel&, InstructionSet);
 template void roi_align_backward<BFloat16>(const RoiAlignSpec<float>&, const BFloat16*, const Pyramid<float>&,
-                                           int64_t, int64_t);
+                                           const Parallel&, InstructionSet);
 
 }  // namespace rcnn::ops::kernels::cpu

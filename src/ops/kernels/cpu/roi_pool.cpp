@@ -1,135 +1,269 @@
 #include "ops/kernels/roi_pool.h"
 
 #include <algorithm>
+#include <atomic>
+#include <vector>
 
-#include "ops/kernels/feature_map.h"
+#include "ops/kernels/cpu/lists.h"
+#include "ops/kernels/cpu/scratch.h"
+#include "ops/kernels/cpu/simd/dispatch.h"
+#include "ops/kernels/cpu/simd/roi_pool.h"
 #include "ops/kernels/geometry.h"
 
 namespace rcnn::ops::kernels::cpu {
 namespace {
 
-constexpr int64_t kChannelBlock = 64;
+using simd::PoolWindow;
 
-/// Maximum and its first position of one bin, for channels that lie next to each other. A NaN wins and stays.
-template <class T>
-void max_of_bin(const T* image, const RoiPoolShape& shape, CellRange rows, CellRange columns, T* output,
-                int32_t* argmax) {
-  for (int64_t c0 = 0; c0 < shape.channels; c0 += kChannelBlock) {
-    const int64_t n = std::min(kChannelBlock, shape.channels - c0);
-    Real<T> best[kChannelBlock];
-    int32_t best_cell[kChannelBlock];
-    const auto first = static_cast<int32_t>(rows.begin * shape.width + columns.begin);
-    for (int64_t c = 0; c < n; ++c) {
-      best[c] = to_real(image[first * shape.channels + c0 + c]);
-      best_cell[c] = first;
+bool empty(CellRange range) {
+  return range.begin >= range.end;
+}
+
+/// The cells of every RoI's bins along both axes; none for a RoI that is invalid.
+template <class Real>
+class Plan {
+ public:
+  Plan(const RoiPoolShape& shape, const Real* rois) : shape_(shape), image_(shape.rois) {
+    rows_.reserve(shape.rois * shape.out_height);
+    columns_.reserve(shape.rois * shape.out_width);
+    const auto scale = static_cast<Real>(shape.spatial_scale);
+    for (int64_t k = 0; k < shape.rois; ++k) {
+      const Real* roi = rois + 5 * k;
+      const bool valid = roi_is_valid(roi, shape.images);
+      image_[k] = valid ? static_cast<int64_t>(roi[0]) : 0;
+      const PoolAxis<Real> x(roi[1], roi[3], scale, shape.out_width),
+          y(roi[2], roi[4], scale, shape.out_height);
+      for (int64_t i = 0; i < shape.out_height; ++i)
+        rows_.push_back(valid ? y.cells(i, shape.height) : CellRange{0, 0});
+      for (int64_t j = 0; j < shape.out_width; ++j)
+        columns_.push_back(valid ? x.cells(j, shape.width) : CellRange{0, 0});
     }
-    for (int64_t y = rows.begin; y < rows.end; ++y) {
-      for (int64_t x = columns.begin; x < columns.end; ++x) {
-        const auto cell = static_cast<int32_t>(y * shape.width + x);
-        const T* values = image + cell * shape.channels + c0;
-        for (int64_t c = 0; c < n; ++c) {
-          const Real<T> value = to_real(values[c]);
-          const bool better = (value > best[c]) | (value != value);
-          best[c] = better ? value : best[c];
-          best_cell[c] = better ? cell : best_cell[c];
+  }
+
+  int64_t image(int64_t k) const { return image_[k]; }
+  /// Of RoI k's output rows.
+  const CellRange* rows(int64_t k) const { return rows_.data() + k * shape_.out_height; }
+  /// Of its bins from left to right.
+  const CellRange* columns(int64_t k) const { return columns_.data() + k * shape_.out_width; }
+
+ private:
+  RoiPoolShape shape_;
+  std::vector<int64_t> image_;
+  std::vector<CellRange> rows_, columns_;
+};
+
+/// The windows of all RoIs of a plan, which every plane shares.
+class Windows {
+ public:
+  template <class Real>
+  Windows(const RoiPoolShape& shape, const Plan<Real>& plan)
+      : padded_width_((shape.out_width + PoolWindow::kBins - 1) / PoolWindow::kBins * PoolWindow::kBins) {
+    for (int64_t k = 0; k < shape.rois; ++k) {
+      const CellRange *rows = plan.rows(k), *columns = plan.columns(k);
+      PoolWindow window{.rows = rows,
+                        .row_count = longest(rows, shape.out_height),
+                        .columns = nullptr,
+                        .column_count = longest(columns, shape.out_width),
+                        .first = 0,
+                        .width = 0,
+                        .out_height = shape.out_height,
+                        .out_width = shape.out_width};
+      place(shape, columns, window);
+      begins_.push_back(indices_.size());
+      for (int64_t t = 0; t < window.column_count; ++t) {
+        for (int64_t j = 0; j < padded_width_; ++j) {
+          const bool none = j >= shape.out_width || empty(columns[j]);
+          indices_.push_back(
+              none ? -1
+                   : static_cast<int32_t>(std::min(columns[j].begin + t, columns[j].end - 1) - window.first));
+        }
+      }
+      windows_.push_back(window);
+    }
+  }
+
+  PoolWindow operator[](int64_t k) const {
+    PoolWindow window = windows_[k];
+    window.columns = indices_.data() + begins_[k];
+    return window;
+  }
+
+ private:
+  static int64_t longest(const CellRange* ranges, int64_t count) {
+    int64_t most = 1;
+    for (int64_t i = 0; i < count; ++i) most = std::max(most, ranges[i].end - ranges[i].begin);
+    return most;
+  }
+
+  /// From the first to the last column, in whole vectors where the map is wide enough for some columns more.
+  static void place(const RoiPoolShape& shape, const CellRange* columns, PoolWindow& window) {
+    int64_t begin = shape.width, end = 0;
+    for (int64_t j = 0; j < shape.out_width; ++j)
+      if (!empty(columns[j])) begin = std::min(begin, columns[j].begin), end = std::max(end, columns[j].end);
+    if (begin >= end) return;
+    const int64_t whole = (end - begin + PoolWindow::kBins - 1) / PoolWindow::kBins * PoolWindow::kBins;
+    window.width = whole <= shape.width ? whole : end - begin;
+    window.first = std::min(begin, shape.width - window.width);
+  }
+
+  int64_t padded_width_;
+  std::vector<PoolWindow> windows_;
+  std::vector<size_t> begins_;
+  std::vector<int32_t> indices_;
+};
+
+template <class Isa, class T>
+void forward_in_cells(const RoiPoolShape& shape, const Plan<Real<T>>& plan, const T* features, T* output,
+                      int32_t* argmax, const Parallel& parallel) {
+  const int64_t channels = shape.channels;
+  parallel(shape.rois * shape.out_height, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t k = i / shape.out_height;
+      const CellRange rows = plan.rows(k)[i % shape.out_height];
+      const T* image = features + plan.image(k) * shape.height * shape.width * channels;
+      for (int64_t j = 0; j < shape.out_width; ++j) {
+        const CellRange columns = plan.columns(k)[j];
+        const int64_t out = (i * shape.out_width + j) * channels;
+        if (empty(rows) || empty(columns)) {
+          std::fill_n(output + out, channels, T{});
+          if (argmax) std::fill_n(argmax + out, channels, -1);
+        } else {
+          simd::max_of_bin<Isa, T>(image, shape.width, channels, rows, columns, output + out,
+                                   argmax ? argmax + out : nullptr);
         }
       }
     }
-    for (int64_t c = 0; c < n; ++c) {
-      output[c0 + c] = from_real<T>(best[c]);
-      argmax[c0 + c] = best_cell[c];
-    }
-  }
+  });
 }
 
-/// The same for one channel whose cells lie next to each other.
-template <class T>
-void max_of_bin_in_plane(const T* plane, const RoiPoolShape& shape, CellRange rows, CellRange columns,
-                         T* output, int32_t* argmax) {
-  auto best_cell = static_cast<int32_t>(rows.begin * shape.width + columns.begin);
-  Real<T> best = to_real(plane[best_cell]);
-  for (int64_t y = rows.begin; y < rows.end; ++y) {
-    for (int64_t x = columns.begin; x < columns.end; ++x) {
-      const auto cell = static_cast<int32_t>(y * shape.width + x);
-      const Real<T> value = to_real(plane[cell]);
-      if (value > best || value != value) best = value, best_cell = cell;
+template <class Isa, class T>
+void forward_in_planes(const RoiPoolShape& shape, const Plan<Real<T>>& plan, const T* features, T* output,
+                       int32_t* argmax, const Parallel& parallel) {
+  const Windows windows(shape, plan);
+  const int64_t bins = shape.out_height * shape.out_width, padded_bins = bins + PoolWindow::kBins;
+  const int64_t padded_width = shape.width + 2 * PoolWindow::kBins;
+  // Channel after channel of a RoI: what the processor learned of its loops on the first plane serves the
+  // others.
+  parallel(shape.channels, 1, [&](int64_t begin, int64_t end) {
+    Scratch<Real<T>> scratch(padded_width);
+    Scratch<IntegerLike<Real<T>>> scratch_cells(padded_width);
+    Scratch<T> values(padded_bins);
+    Scratch<int32_t> cells(padded_bins);
+    for (int64_t k = 0; k < shape.rois; ++k) {
+      const PoolWindow window = windows[k];
+      const int64_t end_of_range = (k * shape.channels + end) * bins;
+      for (int64_t c = begin; c < end; ++c) {
+        const T* plane = features + (plan.image(k) * shape.channels + c) * shape.height * shape.width;
+        const int64_t out = (k * shape.channels + c) * bins;
+        // What is written too far is written over with the next planes, if they are this thread's.
+        const bool direct = out + padded_bins <= end_of_range;
+        simd::max_in_plane<Isa, T>(plane, shape.width, window, scratch.data(), scratch_cells.data(),
+                                   direct ? output + out : values.data(),
+                                   argmax ? (direct ? argmax + out : cells.data()) : nullptr);
+        if (direct) continue;
+        std::copy_n(values.data(), bins, output + out);
+        if (argmax) std::copy_n(cells.data(), bins, argmax + out);
+      }
     }
-  }
-  *output = from_real<T>(best);
-  *argmax = best_cell;
+  });
+}
+
+template <class Isa, class T>
+void backward_in_cells(const RoiPoolShape& shape, const Plan<Real<T>>& plan, const T* grad_output,
+                       const int32_t* argmax, Real<T>* grad_features, const Parallel& parallel) {
+  // A band of rows stays in the cache from its zeros to its last sum, and no two threads write to one.
+  constexpr int64_t kRowsOfBand = 2;
+  const int64_t bands = (shape.height + kRowsOfBand - 1) / kRowsOfBand;
+  const Lists rows_of_band(shape.images * bands, [&](auto put) {
+    for (int64_t i = 0; i < shape.rois * shape.out_height; ++i) {
+      const int64_t k = i / shape.out_height;
+      const CellRange rows = plan.rows(k)[i % shape.out_height];
+      for (int64_t y = rows.begin; y < rows.end; y += kRowsOfBand - y % kRowsOfBand)
+        put(plan.image(k) * bands + y / kRowsOfBand, i);
+    }
+  });
+  const int64_t row_size = shape.width * shape.channels;
+  std::atomic<int64_t> next = 0;  // bands differ in how much there is to add
+  parallel(rows_of_band.count(), 1, [&](int64_t, int64_t) {
+    for (int64_t b; (b = next++) < rows_of_band.count();) {
+      Real<T>* image = grad_features + b / bands * shape.height * row_size;
+      const int64_t top = b % bands * kRowsOfBand;
+      const CellRange band{top, std::min(top + kRowsOfBand, shape.height)};
+      std::fill(image + band.begin * row_size, image + band.end * row_size, Real<T>(0));
+      for (auto i = rows_of_band.begin(b); i != rows_of_band.end(b); ++i) {
+        const int64_t k = *i / shape.out_height;
+        const CellRange all = plan.rows(k)[*i % shape.out_height];
+        const CellRange rows{std::max(all.begin, band.begin), std::min(all.end, band.end)};
+        for (int64_t j = 0; j < shape.out_width; ++j) {
+          const int64_t out = (*i * shape.out_width + j) * shape.channels;
+          simd::add_to_maxima<Isa, T>(image, shape.width, shape.channels, rows, plan.columns(k)[j],
+                                      grad_output + out, argmax + out);
+        }
+      }
+    }
+  });
+}
+
+template <class T>
+void backward_in_planes(const RoiPoolShape& shape, const Plan<Real<T>>& plan, const T* grad_output,
+                        const int32_t* argmax, Real<T>* grad_features, const Parallel& parallel) {
+  const int64_t bins = shape.out_height * shape.out_width, plane_size = shape.height * shape.width;
+  parallel(shape.channels, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t image = 0; image < shape.images; ++image)
+      std::fill_n(grad_features + (image * shape.channels + begin) * plane_size, (end - begin) * plane_size,
+                  Real<T>(0));
+    // Channel after channel of a RoI, as they lie in memory: reading them takes longest.
+    for (int64_t k = 0; k < shape.rois; ++k) {
+      for (int64_t c = begin; c < end; ++c) {
+        Real<T>* plane = grad_features + (plan.image(k) * shape.channels + c) * plane_size;
+        const int64_t first = (k * shape.channels + c) * bins;
+        for (int64_t out = first; out < first + bins; ++out)
+          if (argmax[out] >= 0) plane[argmax[out]] += to_real(grad_output[out]);
+      }
+    }
+  });
 }
 
 }  // namespace
 
 template <class T>
 void roi_pool_forward(const RoiPoolShape& shape, const T* features, const Real<T>* rois, T* output,
-                      int32_t* argmax, int64_t begin, int64_t end) {
-  const int64_t bins = shape.out_height * shape.out_width;
-  const int64_t image_size = shape.channels * shape.height * shape.width;
-  const auto scale = static_cast<Real<T>>(shape.spatial_scale);
-  std::fill(output + begin * bins * shape.channels, output + end * bins * shape.channels, T{});
-  std::fill(argmax + begin * bins * shape.channels, argmax + end * bins * shape.channels, -1);
-  for (int64_t k = begin; k < end; ++k) {
-    const Real<T>* roi = rois + 5 * k;
-    if (!roi_is_valid(roi, shape.images)) continue;
-    const PoolAxis<Real<T>> x_axis(roi[1], roi[3], scale, shape.out_width);
-    const PoolAxis<Real<T>> y_axis(roi[2], roi[4], scale, shape.out_height);
-    const T* image = features + static_cast<int64_t>(roi[0]) * image_size;
-    for (int64_t bin = 0; bin < bins; ++bin) {
-      const CellRange rows = y_axis.cells(bin / shape.out_width, shape.height);
-      const CellRange columns = x_axis.cells(bin % shape.out_width, shape.width);
-      if (rows.begin >= rows.end || columns.begin >= columns.end) continue;
-      if (shape.channels_last) {
-        const int64_t out = (k * bins + bin) * shape.channels;
-        max_of_bin(image, shape, rows, columns, output + out, argmax + out);
-      } else {
-        for (int64_t c = 0; c < shape.channels; ++c) {
-          const int64_t out = (k * shape.channels + c) * bins + bin;
-          max_of_bin_in_plane(image + c * shape.height * shape.width, shape, rows, columns, output + out,
-                              argmax + out);
-        }
-      }
+                      int32_t* argmax, const Parallel& parallel, InstructionSet instruction_set) {
+  const Plan<Real<T>> plan(shape, rois);
+  with_instruction_set(instruction_set, [&]<class Isa>(Isa) {
+    if (shape.channels_last) {
+      forward_in_cells<Isa>(shape, plan, features, output, argmax, parallel);
+    } else {
+      forward_in_planes<Isa>(shape, plan, features, output, argmax, parallel);
     }
-  }
+  });
 }
 
 template <class T>
 void roi_pool_backward(const RoiPoolShape& shape, const T* grad_output, const Real<T>* rois,
-                       const int32_t* argmax, Real<T>* grad_features, int64_t begin, int64_t end) {
-  const CellLayout map{shape.channels, shape.height, shape.width, shape.channels_last};
-  const CellLayout grid{shape.channels, shape.out_height, shape.out_width, shape.channels_last};
-  for (int64_t k = 0; k < shape.rois; ++k) {
-    const Real<T>* roi = rois + 5 * k;
-    if (!roi_is_valid(roi, shape.images)) continue;
-    Real<T>* image = grad_features + map.offset(static_cast<int64_t>(roi[0]), 0, 0);
-    // Channels outermost in planes and innermost in cells, as they lie in memory.
-    const auto add = [&](int64_t bin, int64_t c) {
-      const int64_t out = grid.offset(k, 0, bin) + c * grid.channel_stride();
-      if (argmax[out] < 0) return;
-      image[argmax[out] * map.cell_stride() + c * map.channel_stride()] += to_real(grad_output[out]);
-    };
-    const int64_t bins = shape.out_height * shape.out_width;
-    if (shape.channels_last) {
-      for (int64_t bin = 0; bin < bins; ++bin)
-        for (int64_t c = begin; c < end; ++c) add(bin, c);
-    } else {
-      for (int64_t c = begin; c < end; ++c)
-        for (int64_t bin = 0; bin < bins; ++bin) add(bin, c);
-    }
+                       const int32_t* argmax, Real<T>* grad_features, const Parallel& parallel,
+                       InstructionSet instruction_set) {
+  const Plan<Real<T>> plan(shape, rois);
+  if (shape.channels_last) {
+    with_instruction_set(instruction_set, [&]<class Isa>(Isa) {
+      backward_in_cells<Isa>(shape, plan, grad_output, argmax, grad_features, parallel);
+    });
+  } else {
+    backward_in_planes(shape, plan, grad_output, argmax, grad_features, parallel);
   }
 }
 
-template void roi_pool_forward(const RoiPoolShape&, const float*, const float*, float*, int32_t*, int64_t,
-                               int64_t);
-template void roi_pool_forward(const RoiPoolShape&, const double*, const double*, double*, int32_t*, int64_t,
-                               int64_t);
+template void roi_pool_forward(const RoiPoolShape&, const float*, const float*, float*, int32_t*,
+                               const Parallel&, InstructionSet);
+template void roi_pool_forward(const RoiPoolShape&, const double*, const double*, double*, int32_t*,
+                               const Parallel&, InstructionSet);
 template void roi_pool_forward(const RoiPoolShape&, const BFloat16*, const float*, BFloat16*, int32_t*,
-                               int64_t, int64_t);
+                               const Parallel&, InstructionSet);
 template void roi_pool_backward(const RoiPoolShape&, const float*, const float*, const int32_t*, float*,
-                                int64_t, int64_t);
+                                const Parallel&, InstructionSet);
 template void roi_pool_backward(const RoiPoolShape&, const double*, const double*, const int32_t*, double*,
-                                int64_t, int64_t);
+                                const Parallel&, InstructionSet);
 template void roi_pool_backward(const RoiPoolShape&, const BFloat16*, const float*, const int32_t*, float*,
-                                int64_t, int64_t);
+                                const Parallel&, InstructionSet);
 
 }  // namespace rcnn::ops::kernels::cpu

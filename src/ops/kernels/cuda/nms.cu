@@ -5,108 +5,172 @@
 namespace rcnn::ops::kernels::cuda {
 namespace {
 
-using Word = unsigned long long;  // a bit for each box of a tile
-static_assert(sizeof(Word) == sizeof(uint64_t));
+constexpr int kTile = kNmsTile;  // a Word has a bit for each box of a tile
+static_assert(kTile == 2 * kWarp);
+
+/// How many of an image's `count` boxes count.
+__device__ int64_t valid_of(const int64_t* valid, int64_t image, int64_t count) {
+  return valid ? smaller(larger<int64_t>(valid[image], 0), count) : count;
+}
+
+/// An image's part of the mask: [count, tiles], and then one row more for sweep.
+__device__ Word* mask_of(Word* mask, int64_t image, int64_t count, int64_t tiles) {
+  return mask + image * (count + 1) * tiles;
+}
 
 template <class T>
-__device__ Corners<T> box_at(const SortedBoxes<T>& boxes, int64_t i) {
-  const T* x1 = boxes.coordinates + i;
+__device__ Corners<T> box_at(const SortedBoxes<T>& boxes, int64_t image, int64_t i) {
+  const T* x1 = boxes.coordinates + image * 4 * boxes.count + i;
   return {x1[0], x1[boxes.count], x1[2 * boxes.count], x1[3 * boxes.count]};
 }
 
-/// mask[row * tiles + tile] gets the boxes of the tile that `row` would drop: those after it, in its group,
-/// that overlap it by more than the threshold. A block of one tile of rows fills the tile itself and those to
-/// its right; nothing reads the others.
+template <class T>
+__device__ int64_t group_at(const SortedBoxes<T>& boxes, int64_t image, int64_t i) {
+  return boxes.groups ? boxes.groups[image * boxes.count + i] : 0;
+}
+
+/// mask[row, tile] gets the boxes of the tile that `row` would drop: those after it, in its group, that
+/// overlap it by more than the threshold. A block of one tile of rows fills the tile itself and those to its
+/// right; nothing reads the others.
 template <class T>
 __global__ void find_overlaps(SortedBoxes<T> boxes, int64_t tiles, T iou_threshold, Word* mask) {
-  __shared__ Corners<T> others[kNmsTile];
-  __shared__ T areas[kNmsTile];
-  __shared__ int64_t groups[kNmsTile];
-  const int64_t row = int64_t{blockIdx.x} * kNmsTile + threadIdx.x;
-  const bool active = row < boxes.count;
-  const Corners<T> box = active ? box_at(boxes, row) : Corners<T>{};
-  const T box_area = area(box);
-  const int64_t group = active && boxes.groups ? boxes.groups[row] : 0;
+  __shared__ Corners<T> others[kTile];
+  __shared__ T areas[kTile];
+  __shared__ int64_t groups[kTile];
+  const auto thread = static_cast<int>(threadIdx.x);
+  const int64_t row = int64_t{blockIdx.x} * kTile + thread;
+  for (int64_t image = blockIdx.z; image < boxes.images; image += gridDim.z) {
+    const int64_t valid = valid_of(boxes.valid, image, boxes.count);
+    const bool active = row < valid;
+    const Corners<T> box = active ? box_at(boxes, image, row) : Corners<T>{};
+    const T box_area = area(box);
+    const int64_t group = active ? group_at(boxes, image, row) : 0;
+    Word* mask_row = mask_of(mask, image, boxes.count, tiles) + row * tiles;
 
-  for (int64_t tile = int64_t{blockIdx.x} + blockIdx.y; tile < tiles; tile += gridDim.y) {
-    const int64_t begin = tile * kNmsTile;
-    const auto in_tile = static_cast<int>(smaller(kNmsTile, boxes.count - begin));
-    __syncthreads();
-    if (static_cast<int>(threadIdx.x) < in_tile) {
-      others[threadIdx.x] = box_at(boxes, begin + threadIdx.x);
-      areas[threadIdx.x] = area(others[threadIdx.x]);
-      groups[threadIdx.x] = boxes.groups ? boxes.groups[begin + threadIdx.x] : 0;
+    const int64_t valid_tiles = row - thread < valid ? (valid + kTile - 1) / kTile : 0;
+    for (int64_t tile = int64_t{blockIdx.x} + blockIdx.y; tile < valid_tiles; tile += gridDim.y) {
+      const int64_t begin = tile * kTile;
+      const auto in_tile = static_cast<int>(smaller<int64_t>(kTile, valid - begin));
+      __syncthreads();  // the last tile has been read
+      if (thread < in_tile) {
+        others[thread] = box_at(boxes, image, begin + thread);
+        areas[thread] = area(others[thread]);
+        groups[thread] = group_at(boxes, image, begin + thread);
+      }
+      __syncthreads();
+      if (!active) continue;
+      Word dropped = 0;
+      for (int j = begin > row ? 0 : static_cast<int>(row - begin) + 1; j < in_tile; ++j) {
+        if (groups[j] == group && iou(box, box_area, others[j], areas[j]) > iou_threshold)
+          dropped |= Word{1} << j;
+      }
+      mask_row[tile] = dropped;
     }
-    __syncthreads();
-    if (!active) continue;
-    Word dropped = 0;
-    for (int j = begin > row ? 0 : static_cast<int>(row - begin) + 1; j < in_tile; ++j) {
-      if (groups[j] == group && iou(box, box_area, others[j], areas[j]) > iou_threshold)
-        dropped |= Word{1} << j;
-    }
-    mask[row * tiles + tile] = dropped;
   }
 }
 
-/// Walks the tiles in order, in one block. Thread 0 settles the boxes of a tile among themselves; then every
-/// thread adds what the kept ones drop to its share of the later tiles.
-__global__ void sweep(const Word* mask, int64_t count, int64_t tiles, int64_t max_kept, Word* dropped,
-                      int64_t* kept, int64_t* kept_count) {
-  __shared__ Word diagonal[kNmsTile];
-  __shared__ Word keep;
-  for (int64_t tile = threadIdx.x; tile < tiles; tile += blockDim.x) dropped[tile] = 0;
+/// The diagonal of the mask for one tile, as one warp holds it: a row of the tile's first half and one of its
+/// second in each lane.
+struct Diagonal {
+  Word low = 0, high = 0;
+
+  __device__ static Diagonal load(const Word* mask, int64_t tiles, int64_t tile, int64_t valid) {
+    const int64_t row = tile * kTile + threadIdx.x % kWarp;
+    Diagonal diagonal;
+    if (row < valid) diagonal.low = mask[row * tiles + tile];
+    if (row + kWarp < valid) diagonal.high = mask[(row + kWarp) * tiles + tile];
+    return diagonal;
+  }
+
+  /// Which boxes of the tile stay, the first `most` of them, when those of `gone` do not.
+  __device__ Word settle(Word gone, int64_t most) const {
+    Word stay = 0;
+    for (int64_t kept = 0; gone != ~Word{0} && kept < most; ++kept) {
+      const int first = __ffsll(static_cast<long long>(~gone)) - 1;
+      const Word bit = Word{1} << first;
+      stay |= bit;
+      gone |= bit | __shfl_sync(kAllLanes, first < kWarp ? low : high, first % kWarp);
+    }
+    return stay;
+  }
+};
+
+/// For every image one block, which walks the tiles in order: its first warp settles the boxes of a tile
+/// among themselves, then all warps add what the kept ones drop to the later tiles.
+__global__ void sweep(int64_t count, int64_t tiles, const int64_t* valid_counts, Word* masks,
+                      KeptBoxes kept) {
+  constexpr int kParts = 8, kRowsOfPart = kTile / kParts;  // eight independent loads a lane
+  constexpr int64_t kSharedTiles = 4096;
+  __shared__ Word in_shared[kSharedTiles];
+  __shared__ Word stay_of_tile;
+  const int64_t image = blockIdx.x;
+  const int64_t valid = valid_of(valid_counts, image, count), valid_tiles = (valid + kTile - 1) / kTile;
+  Word* mask = mask_of(masks, image, count, tiles);
+  Word* dropped = valid_tiles <= kSharedTiles ? in_shared : mask + count * tiles;
+  int64_t* positions = kept.positions + image * kept.max_kept;
+  const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int warps = static_cast<int>(blockDim.x) / kWarp;
+
+  for (int64_t tile = threadIdx.x; tile < valid_tiles; tile += blockDim.x) dropped[tile] = 0;
+  Diagonal next;
+  if (warp == 0) next = Diagonal::load(mask, tiles, 0, valid);
+  __syncthreads();
   int64_t total = 0;
-  for (int64_t tile = 0; tile < tiles && total < max_kept; ++tile) {
-    const int64_t begin = tile * kNmsTile;
-    const auto in_tile = static_cast<int>(smaller(kNmsTile, count - begin));
-    const int thread = static_cast<int>(threadIdx.x);
-    if (thread < in_tile) diagonal[thread] = mask[(begin + thread) * tiles + tile];
-    __syncthreads();
-    if (thread == 0) {
-      Word gone = dropped[tile], stay = 0;
-      for (int i = 0; i < in_tile && total + __popcll(stay) < max_kept; ++i) {
-        if (gone >> i & 1) continue;
-        stay |= Word{1} << i;
-        gone |= diagonal[i];
+  for (int64_t tile = 0; tile < valid_tiles && total < kept.max_kept; ++tile) {
+    const int64_t begin = tile * kTile;
+    if (warp == 0) {
+      const Diagonal diagonal = next;
+      next = Diagonal::load(mask, tiles, tile + 1, valid);  // under way while this one is settled
+      const Word beyond = valid - begin < kTile ? ~Word{0} << (valid - begin) : 0;
+      const Word stay = diagonal.settle(dropped[tile] | beyond, kept.max_kept - total);
+      for (const int i : {lane, lane + kWarp}) {
+        if (stay >> i & 1) positions[total + __popcll(stay & ((Word{1} << i) - 1))] = begin + i;
       }
-      keep = stay;
+      if (lane == 0) stay_of_tile = stay;
     }
     __syncthreads();
-    const Word stay = keep;
-    if (thread < in_tile && (stay >> thread & 1))
-      kept[total + __popcll(stay & ((Word{1} << thread) - 1))] = begin + thread;
+    const Word stay = stay_of_tile;
     total += __popcll(stay);
-    for (int64_t later = tile + 1 + thread; later < tiles; later += blockDim.x) {
-      Word gone = dropped[later];
-      for (Word rest = stay; rest != 0; rest &= rest - 1)
-        gone |= mask[(begin + __ffsll(static_cast<long long>(rest)) - 1) * tiles + later];
-      dropped[later] = gone;
+    const int64_t tasks = (valid_tiles - tile - 1 + kWarp - 1) / kWarp * kParts;
+    for (int64_t task = warp; task < tasks; task += warps) {
+      const auto part = static_cast<int>(task % kParts);
+      const int64_t later = tile + 1 + task / kParts * kWarp + lane;
+      const Word rows = stay >> (part * kRowsOfPart);
+      if (later >= valid_tiles) continue;
+      Word gone = 0;
+#pragma unroll
+      for (int i = 0; i < kRowsOfPart; ++i) {
+        if (rows >> i & 1) gone |= mask[(begin + part * kRowsOfPart + i) * tiles + later];
+      }
+      if (gone != 0) atomicOr(dropped + later, gone);
     }
     __syncthreads();
   }
-  if (threadIdx.x == 0) *kept_count = total;
+  for (int64_t i = total + threadIdx.x; i < kept.max_kept; i += blockDim.x) positions[i] = -1;
+  if (threadIdx.x == 0) kept.counts[image] = total;
 }
 
 }  // namespace
 
 template <class T>
-int nms(const SortedBoxes<T>& boxes, T iou_threshold, int64_t max_kept, int64_t* kept, int64_t* kept_count,
-        uint64_t* mask, CUstream_st* stream) {
-  constexpr int64_t kMostRowsOfBlocks = 1 << 10;
-  constexpr int kSweepThreads = 512;
-  const int64_t tiles = (boxes.count + kNmsTile - 1) / kNmsTile;
+int nms(const SortedBoxes<T>& boxes, T iou_threshold, const KeptBoxes& kept, uint64_t* mask,
+        CUstream_st* stream) {
+  constexpr int64_t kMostColumns = 1 << 10, kMostImages = 1 << 15;  // of blocks; their loops take the rest
+  constexpr int kSweepThreads = 1024;
+  if (boxes.images == 0) return cudaSuccess;
+  const int64_t tiles = (boxes.count + kTile - 1) / kTile;
   const auto words = reinterpret_cast<Word*>(mask);
   if (tiles > 0) {
-    const dim3 blocks(static_cast<unsigned>(tiles), static_cast<unsigned>(smaller(tiles, kMostRowsOfBlocks)));
-    find_overlaps<T><<<blocks, kNmsTile, 0, stream>>>(boxes, tiles, iou_threshold, words);
-    if (const cudaError_t error = cudaGetLastError()) return error;
+    const dim3 blocks(static_cast<unsigned>(tiles), static_cast<unsigned>(smaller(tiles, kMostColumns)),
+                      static_cast<unsigned>(smaller(boxes.images, kMostImages)));
+    if (const int error = launch(find_overlaps<T>, blocks, kTile, stream, boxes, tiles, iou_threshold, words))
+      return error;
   }
-  sweep<<<1, kSweepThreads, 0, stream>>>(words, boxes.count, tiles, max_kept, words + boxes.count * tiles,
-                                         kept, kept_count);
-  return cudaGetLastError();
+  return launch(sweep, static_cast<unsigned>(boxes.images), kSweepThreads, stream, boxes.count, tiles,
+                boxes.valid, words, kept);
 }
 
-template int nms(const SortedBoxes<float>&, float, int64_t, int64_t*, int64_t*, uint64_t*, CUstream_st*);
-template int nms(const SortedBoxes<double>&, double, int64_t, int64_t*, int64_t*, uint64_t*, CUstream_st*);
+template int nms(const SortedBoxes<float>&, float, const KeptBoxes&, uint64_t*, CUstream_st*);
+template int nms(const SortedBoxes<double>&, double, const KeptBoxes&, uint64_t*, CUstream_st*);
 
 }  // namespace rcnn::ops::kernels::cuda

@@ -1,0 +1,168 @@
+#include "ops/kernels/cpu/simd/roi_align.h"
+
+#include "ops/kernels/cpu/simd/vec.h"
+
+namespace rcnn::ops::kernels::cpu::simd {
+namespace {
+
+/// Neighbouring channels in `Vectors` registers.
+template <int Vectors, int Lanes, class Real>
+struct Block {
+  Vec<Real, Lanes> values[Vectors];
+
+  static constexpr int64_t kChannels = Vectors * Lanes;
+
+  template <class T>
+  [[gnu::always_inline]] static Block at(const T* from) {
+    Block block;
+    for (int v = 0; v < Vectors; ++v) block.values[v] = load<Lanes>(from + v * Lanes);
+    return block;
+  }
+  template <class T>
+  [[gnu::always_inline]] void add(Real weight, const T* from) {
+    for (int v = 0; v < Vectors; ++v) values[v] += broadcast<Lanes>(weight) * load<Lanes>(from + v * Lanes);
+  }
+  [[gnu::always_inline]] void add_to(Real weight, Real* to) const {
+    for (int v = 0; v < Vectors; ++v) {
+      Real* at = to + v * Lanes;
+      store<Lanes>(at, load<Lanes>(at) + broadcast<Lanes>(weight) * values[v]);
+    }
+  }
+  template <class T>
+  [[gnu::always_inline]] void store_to(T* to) const {
+    for (int v = 0; v < Vectors; ++v) store<Lanes>(to + v * Lanes, values[v]);
+  }
+};
+
+}  // namespace
+
+template <class Isa, class T>
+void average_row(const Cells<const T>& map, const Tap<Real<T>>* rows, int64_t row_count,
+                 const BinTaps<Real<T>>& bins, const Columns& columns, Real<T>* scratch, T* output) {
+  const int64_t row_size = map.width * map.channels;
+  for_each_block<Isa, Real<T>>(map.channels, [&]<int Vectors, int Lanes>(int64_t c) {
+    using B = Block<Vectors, Lanes, Real<T>>;
+    with_constant(row_count, [&](auto count) {
+      for (int64_t j = 0; j < columns.count; ++j) {
+        const T* column = map.first + columns.listed[j] * map.channels + c;
+        B sum{};
+        for (int64_t i = 0; i < count; ++i) sum.add(rows[i].weight, column + rows[i].index * row_size);
+        sum.store_to(scratch + j * B::kChannels);
+      }
+    });
+    B{}.store_to(scratch + columns.count * B::kChannels);
+    with_constant(bins.count, [&](auto count) {
+      for (int64_t bin = 0; bin < bins.bins; ++bin) {
+        B sum{};
+        for (int64_t i = 0; i < count; ++i) {
+          const Tap<Real<T>>& tap = bins.taps[bin * count + i];
+          sum.add(tap.weight, scratch + tap.index * B::kChannels);
+        }
+        sum.store_to(output + bin * map.channels + c);
+      }
+    });
+  });
+}
+
+template <class Isa, class T>
+void spread_row(const Cells<Real<T>>& map, const Tap<Real<T>>* rows, int64_t row_count,
+                const BinTaps<Real<T>>& bins, const Columns& columns, Real<T>* scratch,
+                const T* grad_output) {
+  const int64_t row_size = map.width * map.channels;
+  for_each_block<Isa, Real<T>>(map.channels, [&]<int Vectors, int Lanes>(int64_t c) {
+    using B = Block<Vectors, Lanes, Real<T>>;
+    for (int64_t j = 0; j <= columns.count; ++j) B{}.store_to(scratch + j * B::kChannels);
+    with_constant(bins.count, [&](auto count) {
+      for (int64_t bin = 0; bin < bins.bins; ++bin) {
+        const B grad = B::at(grad_output + bin * map.channels + c);
+        for (int64_t i = 0; i < count; ++i) {
+          const Tap<Real<T>>& tap = bins.taps[bin * count + i];
+          grad.add_to(tap.weight, scratch + tap.index * B::kChannels);
+        }
+      }
+    });
+    with_constant(row_count, [&](auto count) {
+      for (int64_t j = 0; j < columns.count; ++j) {
+        Real<T>* column = map.first + columns.listed[j] * map.channels + c;
+        const B sum = B::at(scratch + j * B::kChannels);
+        for (int64_t i = 0; i < count; ++i) sum.add_to(rows[i].weight, column + rows[i].index * row_size);
+      }
+    });
+  });
+}
+
+template <class Isa, class T>
+void average_plane(const Cells<const T>& plane, const BinTaps<Real<T>>& rows, const BinTaps<Real<T>>& bins,
+                   const Columns& columns, Real<T>* scratch, T* output) {
+  scratch[columns.count] = 0;
+  with_constant(rows.count, [&](auto row_count) {
+    with_constant(bins.count, [&](auto count) {
+      for (int64_t i = 0; i < rows.bins; ++i) {
+        const Tap<Real<T>>* row = rows.taps + i * row_count;
+        const bool outside = row->index == kOutside;
+        if (!outside) {
+          for_each_vector<kLanes<Isa, Real<T>>>(columns.count, [&]<int Lanes>(int64_t j) {
+            Vec<Real<T>, Lanes> sum{};
+            for (int64_t r = 0; r < row_count; ++r) {
+              const T* from = plane.first + row[r].index * plane.width + columns.first + j;
+              sum += broadcast<Lanes>(row[r].weight) * load<Lanes>(from);
+            }
+            store<Lanes>(scratch + j, sum);
+          });
+        }
+        for (int64_t bin = 0; bin < bins.bins; ++bin) {
+          Real<T> sum = 0;
+          for (int64_t t = 0; t < count; ++t) {
+            const Tap<Real<T>>& tap = bins.taps[bin * count + t];
+            sum += tap.weight * scratch[tap.index];
+          }
+          *output++ = from_real<T>(outside ? Real<T>(0) : sum);
+        }
+      }
+    });
+  });
+}
+
+template <class Isa, class T>
+void spread_plane(const Cells<Real<T>>& plane, const BinTaps<Real<T>>& rows, const BinTaps<Real<T>>& bins,
+                  const Columns& columns, Real<T>* scratch, const T* grad_output) {
+  with_constant(rows.count, [&](auto row_count) {
+    with_constant(bins.count, [&](auto count) {
+      for (int64_t i = 0; i < rows.bins; ++i) {
+        const Tap<Real<T>>* row = rows.taps + i * row_count;
+        if (row->index == kOutside) continue;
+        for (int64_t j = 0; j <= columns.count; ++j) scratch[j] = 0;
+        for (int64_t bin = 0; bin < bins.bins; ++bin) {
+          const Real<T> grad = to_real(grad_output[i * bins.bins + bin]);
+          for (int64_t t = 0; t < count; ++t) {
+            const Tap<Real<T>>& tap = bins.taps[bin * count + t];
+            scratch[tap.index] += tap.weight * grad;
+          }
+        }
+        for (int64_t r = 0; r < row_count; ++r) {
+          Real<T>* to = plane.first + row[r].index * plane.width + columns.first;
+          for_each_vector<kLanes<Isa, Real<T>>>(columns.count, [&]<int Lanes>(int64_t j) {
+            store<Lanes>(to + j,
+                         load<Lanes>(to + j) + broadcast<Lanes>(row[r].weight) * load<Lanes>(scratch + j));
+          });
+        }
+      }
+    });
+  });
+}
+
+#define RCNN_INSTANTIATE(T)                                                                        \
+  template void average_row<RCNN_ISA>(const Cells<const T>&, const Tap<Real<T>>*, int64_t,         \
+                                      const BinTaps<Real<T>>&, const Columns&, Real<T>*, T*);      \
+  template void spread_row<RCNN_ISA>(const Cells<Real<T>>&, const Tap<Real<T>>*, int64_t,          \
+                                     const BinTaps<Real<T>>&, const Columns&, Real<T>*, const T*); \
+  template void average_plane<RCNN_ISA>(const Cells<const T>&, const BinTaps<Real<T>>&,            \
+                                        const BinTaps<Real<T>>&, const Columns&, Real<T>*, T*);    \
+  template void spread_plane<RCNN_ISA>(const Cells<Real<T>>&, const BinTaps<Real<T>>&,             \
+                                       const BinTaps<Real<T>>&, const Columns&, Real<T>*, const T*)
+RCNN_INSTANTIATE(float);
+RCNN_INSTANTIATE(double);
+RCNN_INSTANTIATE(BFloat16);
+#undef RCNN_INSTANTIATE
+
+}  // namespace rcnn::ops::kernels::cpu::simd

@@ -1,0 +1,336 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "ops/kernels/match_boxes.h"
+#include "ops/kernels/nms.h"
+#include "ops/kernels/real.h"
+#include "ops/kernels/roi_align.h"
+#include "ops/kernels/roi_pool.h"
+
+/// Every kernel once more from its definition, one element at a time on one thread. Shares the launchers'
+/// argument types with them and no arithmetic.
+namespace rcnn::ops::kernels::reference {
+
+/// Index of (n, c, y, x) in a dense array of either memory format.
+struct Array {
+  int64_t channels, height, width;
+  bool channels_last;
+  int64_t operator()(int64_t n, int64_t c, int64_t y, int64_t x) const {
+    return channels_last ? ((n * height + y) * width + x) * channels + c
+                         : ((n * channels + c) * height + y) * width + x;
+  }
+};
+
+// ---- boxes: the arithmetic of T decides on which side of a threshold an IoU lies, so the results are exact
+
+template <class T>
+struct Box {
+  T x1, y1, x2, y2;
+  T area() const { return (x2 - x1) * (y2 - y1); }
+  bool has_nan() const { return std::isnan(x1) || std::isnan(y1) || std::isnan(x2) || std::isnan(y2); }
+};
+
+template <class T>
+T overlap_area(const Box<T>& a, const Box<T>& b) {
+  if (a.has_nan() || b.has_nan()) return 0;
+  const T width = std::min(a.x2, b.x2) - std::max(a.x1, b.x1);
+  const T height = std::min(a.y2, b.y2) - std::max(a.y1, b.y1);
+  return width > 0 && height > 0 ? width * height : T(0);
+}
+
+template <class T>
+T positive_or_zero(T value) {
+  return value > 0 ? value : T(0);  // a NaN is not positive
+}
+
+template <class T>
+T iou(const Box<T>& a, const Box<T>& b) {
+  const T common = overlap_area(a, b);
+  return positive_or_zero(common / (a.area() + b.area() - common));
+}
+
+template <class T>
+void nms(const SortedBoxes<T>& boxes, T iou_threshold, const KeptBoxes& kept) {
+  for (int64_t image = 0; image < boxes.images; ++image) {
+    const T* x1 = boxes.coordinates + image * 4 * boxes.count;
+    const int64_t* groups = boxes.groups ? boxes.groups + image * boxes.count : nullptr;
+    const auto box = [&](int64_t i) {
+      return Box<T>{x1[i], x1[boxes.count + i], x1[2 * boxes.count + i], x1[3 * boxes.count + i]};
+    };
+    std::vector<int64_t> positions;
+    const int64_t valid = boxes.valid ? boxes.valid[image] : boxes.count;
+    for (int64_t i = 0; i < valid && static_cast<int64_t>(positions.size()) < kept.max_kept; ++i) {
+      const bool dropped = std::any_of(positions.begin(), positions.end(), [&](int64_t k) {
+        return (!groups || groups[k] == groups[i]) && iou(box(k), box(i)) > iou_threshold;
+      });
+      if (!dropped) positions.push_back(i);
+    }
+    kept.counts[image] = static_cast<int64_t>(positions.size());
+    positions.resize(kept.max_kept, -1);
+    std::copy(positions.begin(), positions.end(), kept.positions + image * kept.max_kept);
+  }
+}
+
+inline void match_boxes(const MatchInput& input, const MatchOutput& output) {
+  const auto box = [](const float* boxes, int64_t i) {
+    return Box<float>{boxes[4 * i], boxes[4 * i + 1], boxes[4 * i + 2], boxes[4 * i + 3]};
+  };
+  const auto matrix_at = [&](int64_t i, int64_t t) {
+    return iou(box(input.candidates, i), box(input.truths, t));
+  };
+  std::vector<float> best_of_truth(input.truth_count);
+  for (int64_t t = 0; t < input.truth_count; ++t) {
+    for (int64_t i = 0; i < input.candidate_count; ++i)
+      best_of_truth[t] = std::max(best_of_truth[t], matrix_at(i, t));
+  }
+  for (int64_t i = 0; i < input.candidate_count; ++i) {
+    output.truth[i] = input.truth_count > 0 ? 0 : -1;
+    output.iou[i] = 0;
+    output.best_of_truth[i] = false;
+    output.ignored[i] = 0;
+    for (int64_t t = 0; t < input.truth_count; ++t) {
+      const float value = matrix_at(i, t);
+      if (value > output.iou[i]) output.iou[i] = value, output.truth[i] = t;
+      if (value > 0 && value == best_of_truth[t]) output.best_of_truth[i] = true;
+    }
+    const Box<float> candidate = box(input.candidates, i);
+    for (int64_t r = 0; r < input.ignore_count; ++r) {
+      const float common = overlap_area(candidate, box(input.ignore, r));
+      output.ignored[i] = std::max(output.ignored[i], positive_or_zero(common / candidate.area()));
+    }
+  }
+}
+
+// ---- RoIs
+
+/// Of (image, x1, y1, x2, y2): all numbers, on an image of the batch.
+template <class R>
+bool roi_counts(const R* roi, int64_t images) {
+  const bool numbers = std::none_of(roi, roi + 5, [](R value) { return std::isnan(value); });
+  return numbers && roi[0] >= 0 && roi[0] < static_cast<R>(images);
+}
+
+/// First cell and the one after the last of a RoIPool bin along one axis. Caffe's arithmetic is part of the
+/// definition: R's rounding decides which cells a bin has.
+template <class R>
+struct PoolBin {
+  PoolBin(R low, R high, double scale, int64_t bin, int64_t bins, int64_t length) {
+    const R far = std::ldexp(R(1), 40);  // corners further out count as there
+    const R start = std::round(std::clamp(low * static_cast<R>(scale), -far, far));
+    const R stop = std::round(std::clamp(high * static_cast<R>(scale), -far, far));
+    const int64_t size = std::max<int64_t>(static_cast<int64_t>(stop) - static_cast<int64_t>(start) + 1, 1);
+    const R bin_size = static_cast<R>(size) / static_cast<R>(bins);
+    const auto clip = [&](R edge) {
+      return std::clamp<int64_t>(static_cast<int64_t>(edge) + static_cast<int64_t>(start), 0, length);
+    };
+    begin = clip(std::floor(static_cast<R>(bin) * bin_size));
+    end = clip(std::ceil(static_cast<R>(bin + 1) * bin_size));
+  }
+  int64_t begin, end;
+};
+
+/// argmax as the kernels' but never null. A NaN beats every number, the last one of a bin the others.
+template <class T>
+void roi_pool_forward(const RoiPoolShape& shape, const T* features, const Real<T>* rois, T* output,
+                      int32_t* argmax) {
+  const Array map{shape.channels, shape.height, shape.width, shape.channels_last};
+  const Array grid{shape.channels, shape.out_height, shape.out_width, shape.channels_last};
+  for (int64_t k = 0; k < shape.rois; ++k) {
+    const Real<T>* roi = rois + 5 * k;
+    const bool counts = roi_counts(roi, shape.images);
+    for (int64_t p = 0; p < shape.out_height; ++p) {
+      for (int64_t q = 0; q < shape.out_width; ++q) {
+        for (int64_t c = 0; c < shape.channels; ++c) {
+          const int64_t out = grid(k, c, p, q);
+          output[out] = from_real<T>(0);
+          argmax[out] = -1;
+          if (!counts) continue;
+          const PoolBin<Real<T>> rows(roi[2], roi[4], shape.spatial_scale, p, shape.out_height, shape.height);
+          const PoolBin<Real<T>> columns(roi[1], roi[3], shape.spatial_scale, q, shape.out_width,
+                                         shape.width);
+          for (int64_t y = rows.begin; y < rows.end; ++y) {
+            for (int64_t x = columns.begin; x < columns.end; ++x) {
+              const T value = features[map(static_cast<int64_t>(roi[0]), c, y, x)];
+              if (argmax[out] >= 0 && to_real(value) <= to_real(output[out])) continue;
+              if (std::isnan(to_real(output[out])) && !std::isnan(to_real(value))) continue;
+              output[out] = value;
+              argmax[out] = static_cast<int32_t>(y * shape.width + x);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/// What a kernel that sums reals may answer: value, give or take error.
+struct Expected {
+  double value = 0, error = 0;
+};
+
+/// How far a kernel's sums may lie from exact ones, relative to the sum of the terms' magnitudes. For
+/// RoIAlign most of it is the rounding of the sample's position, some 1e-7 of coordinates up to a few hundred
+/// cells.
+template <class R>
+constexpr double kRelativeError = sizeof(R) == sizeof(float) ? 1e-4 : 1e-11;
+
+template <class T>
+std::vector<Expected> roi_pool_backward(const RoiPoolShape& shape, const T* grad_output, const Real<T>* rois,
+                                        const int32_t* argmax) {
+  const Array map{shape.channels, shape.height, shape.width, shape.channels_last};
+  const Array grid{shape.channels, shape.out_height, shape.out_width, shape.channels_last};
+  std::vector<Expected> gradient(shape.images * shape.channels * shape.height * shape.width);
+  for (int64_t k = 0; k < shape.rois; ++k) {
+    for (int64_t c = 0; c < shape.channels; ++c) {
+      for (int64_t p = 0; p < shape.out_height; ++p) {
+        for (int64_t q = 0; q < shape.out_width; ++q) {
+          const int64_t out = grid(k, c, p, q);
+          if (argmax[out] < 0) continue;
+          const int64_t y = argmax[out] / shape.width, x = argmax[out] % shape.width;
+          Expected& cell = gradient[map(static_cast<int64_t>(rois[5 * k]), c, y, x)];
+          const double term = to_real(grad_output[out]);
+          cell.value += term;
+          cell.error += kRelativeError<Real<T>> * std::abs(term);
+        }
+      }
+    }
+  }
+  return gradient;
+}
+
+/// Calls visit(y, x, weight, doubtful) for the four cells around every sample of a bin of RoIAlign, positions
+/// in double. doubtful: so close to where samples stop to count that a rounding decides whether this one
+/// does.
+template <class R, class Visit>
+void visit_samples(const RoiAlignSpec<R>& spec, const R* roi, double scale, int64_t height, int64_t width,
+                   int64_t p, int64_t q, Visit visit) {
+  const double shift = spec.aligned ? 0.5 : 0, least = spec.aligned ? -HUGE_VAL : 1;
+  const double left = roi[1] * scale - shift, top = roi[2] * scale - shift;
+  const double bin_width =
+      std::max(roi[3] * scale - shift - left, least) / static_cast<double>(spec.out_width);
+  const double bin_height =
+      std::max(roi[4] * scale - shift - top, least) / static_cast<double>(spec.out_height);
+  const auto samples_of = [&](double bin_size) {
+    return spec.sampling_ratio > 0 ? spec.sampling_ratio
+                                   : static_cast<int64_t>(std::max(std::ceil(bin_size), 0.0));
+  };
+  const int64_t rows = samples_of(bin_height), columns = samples_of(bin_width);
+  const auto near = [](double a, double b) { return std::abs(a - b) < 1e-4; };
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j) {
+      const double length_y = static_cast<double>(height), length_x = static_cast<double>(width);
+      double y = top + (static_cast<double>(p) + (static_cast<double>(i) + 0.5) / static_cast<double>(rows)) *
+                           bin_height;
+      double x =
+          left + (static_cast<double>(q) + (static_cast<double>(j) + 0.5) / static_cast<double>(columns)) *
+                     bin_width;
+      const bool doubtful = near(y, -1) || near(y, length_y) || near(x, -1) || near(x, length_x);
+      const bool inside = y >= -1 && y <= length_y && x >= -1 && x <= length_x;  // false where NaN
+      if (!doubtful && !inside) continue;
+      y = std::clamp(y, 0.0, length_y - 1), x = std::clamp(x, 0.0, length_x - 1);
+      for (int64_t cell_y = static_cast<int64_t>(y); cell_y < height && static_cast<double>(cell_y) < y + 1;
+           ++cell_y) {
+        for (int64_t cell_x = static_cast<int64_t>(x); cell_x < width && static_cast<double>(cell_x) < x + 1;
+             ++cell_x) {
+          const double weight = (1 - std::abs(y - static_cast<double>(cell_y))) *
+                                (1 - std::abs(x - static_cast<double>(cell_x)));
+          visit(cell_y, cell_x, weight / static_cast<double>(rows * columns), doubtful);
+        }
+      }
+    }
+  }
+}
+
+/// The level that RoI k is pooled from, null for none.
+template <class R, class Cell>
+const Level<Cell>* level_of(const RoiAlignSpec<R>& spec, const Pyramid<Cell>& pyramid, int64_t k) {
+  const int64_t level = spec.levels ? spec.levels[k] : 0;
+  const bool counts =
+      roi_counts(spec.rois + 5 * k, pyramid.images) && level >= 0 && level < pyramid.level_count;
+  return counts ? pyramid.levels + level : nullptr;
+}
+
+/// Needs finite features. With sampling_ratio 0 a bin size must not lie within a rounding of a whole number
+/// of cells (corners in 64ths of a pixel and scales that are powers of two keep off).
+template <class T>
+std::vector<Expected> roi_align_forward(const RoiAlignSpec<Real<T>>& spec, const Pyramid<const T>& features) {
+  const Array grid{features.channels, spec.out_height, spec.out_width, features.channels_last};
+  std::vector<Expected> output(spec.roi_count * features.channels * spec.out_height * spec.out_width);
+  for (int64_t k = 0; k < spec.roi_count; ++k) {
+    const Level<const T>* level = level_of(spec, features, k);
+    if (!level) continue;
+    const Real<T>* roi = spec.rois + 5 * k;
+    const Array map{features.channels, level->height, level->width, features.channels_last};
+    double largest = 0;  // a neighbour that a rounding brings in may be the largest cell
+    for (int64_t i = 0; i < features.images * features.channels * level->height * level->width; ++i)
+      largest = std::max<double>(largest, std::abs(to_real(level->cells[i])));
+    for (int64_t p = 0; p < spec.out_height; ++p) {
+      for (int64_t q = 0; q < spec.out_width; ++q) {
+        visit_samples(spec, roi, level->spatial_scale, level->height, level->width, p, q,
+                      [&](int64_t y, int64_t x, double weight, bool doubtful) {
+                        for (int64_t c = 0; c < features.channels; ++c) {
+                          Expected& out = output[grid(k, c, p, q)];
+                          const double term =
+                              weight * to_real(level->cells[map(static_cast<int64_t>(roi[0]), c, y, x)]);
+                          if (!doubtful) out.value += term;
+                          out.error += doubtful ? std::abs(term) : 0;
+                        }
+                      });
+        for (int64_t c = 0; c < features.channels; ++c) {
+          Expected& out = output[grid(k, c, p, q)];
+          const double rounding = sizeof(T) == sizeof(BFloat16) ? std::ldexp(1.0, -8) : 0;  // of the result
+          out.error += kRelativeError<Real<T>> * largest + rounding * (std::abs(out.value) + out.error);
+        }
+      }
+    }
+  }
+  return output;
+}
+
+/// One array a level, shaped as grad_features, whose cells are not touched.
+template <class T>
+std::vector<std::vector<Expected>> roi_align_backward(const RoiAlignSpec<Real<T>>& spec, const T* grad_output,
+                                                      const Pyramid<Real<T>>& grad_features) {
+  const Array grid{grad_features.channels, spec.out_height, spec.out_width, grad_features.channels_last};
+  std::vector<std::vector<Expected>> gradient;
+  std::vector<std::vector<double>> magnitude;
+  for (int level = 0; level < grad_features.level_count; ++level) {
+    const Level<Real<T>>& map = grad_features.levels[level];
+    gradient.emplace_back(grad_features.images * grad_features.channels * map.height * map.width);
+    magnitude.emplace_back(gradient.back().size());
+  }
+  for (int64_t k = 0; k < spec.roi_count; ++k) {
+    const Level<Real<T>>* level = level_of(spec, grad_features, k);
+    if (!level) continue;
+    const Real<T>* roi = spec.rois + 5 * k;
+    const Array map{grad_features.channels, level->height, level->width, grad_features.channels_last};
+    const int64_t index = level - grad_features.levels;
+    for (int64_t p = 0; p < spec.out_height; ++p) {
+      for (int64_t q = 0; q < spec.out_width; ++q) {
+        visit_samples(spec, roi, level->spatial_scale, level->height, level->width, p, q,
+                      [&](int64_t y, int64_t x, double weight, bool doubtful) {
+                        for (int64_t c = 0; c < grad_features.channels; ++c) {
+                          const int64_t cell = map(static_cast<int64_t>(roi[0]), c, y, x);
+                          const double term = weight * to_real(grad_output[grid(k, c, p, q)]);
+                          if (!doubtful) gradient[index][cell].value += term;
+                          gradient[index][cell].error += doubtful ? std::abs(term) : 0;
+                          magnitude[index][cell] += std::abs(term);
+                        }
+                      });
+      }
+    }
+  }
+  for (size_t level = 0; level < gradient.size(); ++level) {
+    // A rounding of a position may move a little of a neighbour's weight here.
+    const double largest =
+        magnitude[level].empty() ? 0 : *std::max_element(magnitude[level].begin(), magnitude[level].end());
+    for (Expected& cell : gradient[level]) cell.error += kRelativeError<Real<T>> * largest;
+  }
+  return gradient;
+}
+
+}  // namespace rcnn::ops::kernels::reference
