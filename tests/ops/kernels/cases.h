@@ -26,7 +26,8 @@ struct NmsCase {
       }
     }
     iou_threshold = random.one_of<T>({0, T(0.3), T(0.5), T(0.7), 1});
-    if (coarse && count > 1 && images > 0 && random.once_in(2)) {  // exactly some IoU, or the next number below
+    if (coarse && count > 1 && images > 0 &&
+        random.once_in(2)) {  // exactly some IoU, or the next number below
       const auto box = [&](int64_t i) {
         const T* x1 = coordinates.data() + i;
         return reference::Box<T>{x1[0], x1[count], x1[2 * count], x1[3 * count]};
@@ -57,7 +58,7 @@ struct MatchCase {
     candidates = draw(random.one_of<int64_t>({0, 1, 31, 256, 257, random.below(600)}));
     truths = draw(random.one_of<int64_t>({0, 1, 2, random.below(20), random.below(20), 255, 256, 257, 520}));
     ignore = draw(random.below(4));
-    input = {candidates.data(), truths.data(),           ignore.data(),
+    input = {candidates.data(), truths.data(), ignore.data(),
              count(candidates), count(truths), count(ignore)};
   }
 
@@ -85,7 +86,8 @@ struct RoiPoolCase {
     for (T& value : features) {
       if (random.once_in(200)) value = from_real<T>(std::numeric_limits<R>::quiet_NaN());
     }
-    rois = random_rois<R>(random, shape.rois, shape.images, shape.spatial_scale * 12 / static_cast<double>(extent));
+    rois = random_rois<R>(random, shape.rois, shape.images,
+                          shape.spatial_scale * 12 / static_cast<double>(extent));
     for (R& corner : rois) {
       if (random.once_in(100)) corner = random.one_of({-1, 1}) * std::numeric_limits<R>::infinity();
     }
@@ -111,7 +113,8 @@ struct RoiAlignCase {
                 .channels = random_channels(random),
                 .channels_last = random.once_in(2)};
     const int sampling_ratio = random.once_in(20) ? 45 : static_cast<int>(random.below(4));
-    const double scale = sampling_ratio == 0 ? random.one_of({1.0, 0.25, 0.0625}) : random.one_of({1.0, 0.0625, 0.3});
+    const double scale =
+        sampling_ratio == 0 ? random.one_of({1.0, 0.25, 0.0625}) : random.one_of({1.0, 0.0625, 0.3});
     const int64_t roi_count = sampling_ratio > 4 ? random.below(2) : random.below(10);
     for (int i = 0; i < features.level_count; ++i) {
       const int64_t height = random.between(1, extent), width = random.between(1, extent);
@@ -119,8 +122,9 @@ struct RoiAlignCase {
       features.levels[i] = {maps.back().data(), height, width, std::ldexp(scale, -i)};
     }
     // For adaptive sampling by a power of two, so that corners stay whole 64ths and bin sizes off rounding.
-    const double spread = sampling_ratio == 0 ? std::exp2(std::round(std::log2(static_cast<double>(extent) / 12)))
-                                              : static_cast<double>(extent) / 12;
+    const double spread = sampling_ratio == 0
+                              ? std::exp2(std::round(std::log2(static_cast<double>(extent) / 12)))
+                              : static_cast<double>(extent) / 12;
     rois = random_rois<R>(random, roi_count, features.images, scale / spread);
     if (sampling_ratio > 0 && !rois.empty() && random.once_in(10))
       rois[random.below(static_cast<int64_t>(rois.size()))] = std::numeric_limits<R>::infinity();

@@ -21,7 +21,8 @@ inline RunningCase running;
 
 inline void check(bool holds, const char* what) {
   if (holds) return;
-  std::printf("FAILED: %s, seed %llu: %s\n", running.name, static_cast<unsigned long long>(running.seed), what);
+  std::printf("FAILED: %s, seed %llu: %s\n", running.name, static_cast<unsigned long long>(running.seed),
+              what);
   std::exit(1);
 }
 
@@ -35,7 +36,8 @@ void check_close(const std::vector<T>& actual, const std::vector<reference::Expe
 
 template <class T>
 void check_same_bits(const std::vector<T>& a, const std::vector<T>& b, const char* what) {
-  check(a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0), what);
+  check(a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0),
+        what);
 }
 
 /// As numbers; all NaN are one.

@@ -1,5 +1,5 @@
-// The CPU launchers, with every instruction set that the processor runs, against references written from the definition,
-// on random inputs. Needs a compiler and nothing else:
+// The CPU launchers, with every instruction set that the processor runs, against references written from the
+// definition, on random inputs. Needs a compiler and nothing else:
 //   rcnn_kernels_cpu_test [cases of each kind = 1000] [first seed = 0]
 
 #include <cstdlib>
@@ -81,7 +81,8 @@ void compare_nms(Random& random, int64_t images, int64_t count, double extent) {
 
 template <class T>
 void test_nms(Random& random) {
-  const auto count = random.one_of<int64_t>({0, 1, 2, 15, 16, 17, 255, 256, 257, random.below(200), random.below(600)});
+  const auto count =
+      random.one_of<int64_t>({0, 1, 2, 15, 16, 17, 255, 256, 257, random.below(200), random.below(600)});
   compare_nms<T>(random, random_images(random), count, 20);
 }
 
@@ -100,7 +101,9 @@ void test_match_boxes(Random& random) {
     std::vector<unsigned char> best;
 
     explicit Result(int64_t size) : truth(size, 77), iou(size, 77), ignored(size, 77), best(size, 1) {}
-    MatchOutput output() { return {truth.data(), iou.data(), reinterpret_cast<bool*>(best.data()), ignored.data()}; }
+    MatchOutput output() {
+      return {truth.data(), iou.data(), reinterpret_cast<bool*>(best.data()), ignored.data()};
+    }
   };
   Result expected(count);
   reference::match_boxes(c.input, expected.output());
@@ -126,12 +129,12 @@ void test_roi_pool(Random& random) {
   for (const Way& way : ways(random)) {
     std::vector<T> got(c.size()), got_alone(c.size());
     std::vector<int32_t> got_argmax(c.size(), 77);
-    cpu::roi_pool_forward(c.shape, c.features.data(), c.rois.data(), got.data(), got_argmax.data(), way.parallel,
-                          way.instruction_set);
+    cpu::roi_pool_forward(c.shape, c.features.data(), c.rois.data(), got.data(), got_argmax.data(),
+                          way.parallel, way.instruction_set);
     check_equal(got, output, "output");
     check_same_bits(got_argmax, argmax, "argmax");
-    cpu::roi_pool_forward<T>(c.shape, c.features.data(), c.rois.data(), got_alone.data(), nullptr, way.parallel,
-                             way.instruction_set);
+    cpu::roi_pool_forward<T>(c.shape, c.features.data(), c.rois.data(), got_alone.data(), nullptr,
+                             way.parallel, way.instruction_set);
     check_equal(got_alone, output, "output without argmax");
   }
   const std::vector<R> gradient = same_in_all_ways(random, "gradient", [&](const Way& way) {
