@@ -1,7 +1,6 @@
 #include "ops/kernels/roi_align.h"
 
 #include <algorithm>
-#include <atomic>
 #include <vector>
 
 #include "ops/kernels/cpu/lists.h"
@@ -123,10 +122,9 @@ void backward_in_cells(const RoiAlignPlan<Real<T>>& plan, const RoiAlignSpec<Rea
     }
   });
   const int64_t row_size = spec.out_width * grad_features.channels;
-  std::atomic<int64_t> next = 0;  // bands differ in how much there is to add
-  parallel(bands.count(), 1, [&](int64_t, int64_t) {
+  share_items(parallel, bands.count(), [&](auto next) {
     Scratch<Real<T>> scratch = scratch_for(plan, simd::kBlockBytes);
-    for (int64_t b; (b = next++) < bands.count();) {
+    for (int64_t b; (b = next()) < bands.count();) {
       const auto band = bands[b];
       const Cells<Real<T>> map = cells_of(grad_features, band.level, band.image);
       std::fill(map.first + band.begin * map.width * map.channels,
@@ -152,9 +150,9 @@ void for_each_plane(const RoiAlignPlan<Real>& plan, const Pyramid<Cell>& pyramid
     for (int64_t k = 0; k < plan.count(); ++k)
       if (const auto roi = plan[k]; roi.level >= 0) put(roi.level * pyramid.images + roi.image, k);
   });
-  parallel(pyramid.channels, 1, [&](int64_t begin, int64_t end) {
+  share_items(parallel, pyramid.channels, [&](auto next) {
     Scratch<Real> scratch = scratch_for(plan, sizeof(Real));
-    for (int64_t c = begin; c < end; ++c) {
+    for (int64_t c; (c = next()) < pyramid.channels;) {
       for (int64_t map = 0; map < by_map.count(); ++map) {
         start(static_cast<int>(map / pyramid.images), map % pyramid.images, c);
         for (auto k = by_map.begin(map); k != by_map.end(map); ++k) visit(c, scratch.data(), *k);

@@ -95,7 +95,7 @@ class RoiAlignPlan {
         if (at != sums_.begin() + begin && (at - 1)->index == cell) {
           (at - 1)->weight += weight;
         } else {
-          sums_.insert(at, {cell, weight});
+          sums_.insert(at, {static_cast<int32_t>(cell), weight});
         }
       };
       for (int sample = 0; sample < axis.samples(); ++sample) {
@@ -136,8 +136,8 @@ class RoiAlignPlan {
   template <class Place>
   void point_taps(const Roi& roi, Place place) {
     for (int64_t i = 0; i < roi.bins.bins * roi.bins.count; ++i) {
-      int64_t& index = taps_[roi.bins.begin + i].index;
-      index = index == simd::kOutside ? roi.count : place(index);
+      int32_t& index = taps_[roi.bins.begin + i].index;
+      index = static_cast<int32_t>(index == simd::kOutside ? roi.count : place(index));
     }
   }
 

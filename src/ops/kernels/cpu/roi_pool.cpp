@@ -1,7 +1,7 @@
 #include "ops/kernels/roi_pool.h"
 
 #include <algorithm>
-#include <atomic>
+#include <type_traits>
 #include <vector>
 
 #include "ops/kernels/cpu/lists.h"
@@ -183,9 +183,8 @@ void backward_in_cells(const RoiPoolShape& shape, const Plan<Real<T>>& plan, con
     }
   });
   const int64_t row_size = shape.width * shape.channels;
-  std::atomic<int64_t> next = 0;  // bands differ in how much there is to add
-  parallel(rows_of_band.count(), 1, [&](int64_t, int64_t) {
-    for (int64_t b; (b = next++) < rows_of_band.count();) {
+  share_items(parallel, rows_of_band.count(), [&](auto next) {
+    for (int64_t b; (b = next()) < rows_of_band.count();) {
       Real<T>* image = grad_features + b / bands * shape.height * row_size;
       const int64_t top = b % bands * kRowsOfBand;
       const CellRange band{top, std::min(top + kRowsOfBand, shape.height)};
@@ -212,14 +211,22 @@ void backward_in_planes(const RoiPoolShape& shape, const Plan<Real<T>>& plan, co
     for (int64_t image = 0; image < shape.images; ++image)
       std::fill_n(grad_features + (image * shape.channels + begin) * plane_size, (end - begin) * plane_size,
                   Real<T>(0));
-    // Channel after channel of a RoI, as they lie in memory: reading them takes longest.
     for (int64_t k = 0; k < shape.rois; ++k) {
-      for (int64_t c = begin; c < end; ++c) {
+      const auto add = [&]<int64_t Planes>(int64_t c, std::integral_constant<int64_t, Planes>) {
         Real<T>* plane = grad_features + (plan.image(k) * shape.channels + c) * plane_size;
         const int64_t first = (k * shape.channels + c) * bins;
-        for (int64_t out = first; out < first + bins; ++out)
-          if (argmax[out] >= 0) plane[argmax[out]] += to_real(grad_output[out]);
-      }
+        for (int64_t bin = first; bin < first + bins; ++bin) {
+          for (int64_t p = 0; p < Planes; ++p) {
+            const int32_t cell = argmax[bin + p * bins];
+            if (cell >= 0) plane[p * plane_size + cell] += to_real(grad_output[bin + p * bins]);
+          }
+        }
+      };
+      // Neighbouring bins often share their maximum, and the second has to wait for the first: two planes at
+      // a time.
+      int64_t c = begin;
+      for (; c + 2 <= end; c += 2) add(c, std::integral_constant<int64_t, 2>{});
+      if (c < end) add(c, std::integral_constant<int64_t, 1>{});
     }
   });
 }

@@ -12,7 +12,8 @@ namespace rcnn::ops::kernels::cpu::simd {
 /// One of the values that a bin sums up along an axis.
 template <class Real>
 struct Tap {
-  int64_t index;  ///< of the row, or of the column in Columns
+  int32_t index;  ///< of the row, or of the column in Columns; as small as the weight, since the caches hold
+                  ///< few taps
   Real weight;
 };
 
@@ -27,7 +28,7 @@ struct BinTaps {
 };
 
 /// Row taps of an output row that lies outside the map have this index.
-constexpr int64_t kOutside = -1;
+constexpr int32_t kOutside = -1;
 
 /// The columns of the map that a RoI reads. In channels_last they are listed one by one; a plane is read as
 /// vectors, all columns from the first on. Column taps of a bin that lies outside the map have the index
