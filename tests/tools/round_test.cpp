@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -15,6 +14,7 @@
 #include <rcnn/data/image.h>
 #include <rcnn/data/scenes.h>
 
+#include "tests/support/json_lines.h"
 #include "tests/tools/rcnn.h"
 
 namespace rcnn::tools {
@@ -31,12 +31,6 @@ std::vector<std::string> names_in(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename());
   std::ranges::sort(names);
   return names;
-}
-
-std::vector<std::string> keys_of(const Json& object) {
-  std::vector<std::string> keys;
-  for (const auto& item : object.items()) keys.push_back(item.key());
-  return keys;
 }
 
 class RoundTest : public testing::Test {
@@ -59,13 +53,6 @@ class RoundTest : public testing::Test {
   }
 
   /// The lines of metrics.jsonl.
-  static std::vector<Json> metrics() {
-    std::vector<Json> lines;
-    std::istringstream text(file_bytes(run() / "metrics.jsonl"));
-    for (std::string line; std::getline(text, line);) lines.push_back(Json::parse(line));
-    return lines;
-  }
-
   Finished eval(const std::vector<std::string>& words, const fs::path& folder = data()) {
     std::vector<std::string> arguments = {"eval", "--device", "cpu", "--weights", weights()};
     arguments.insert(arguments.end(), words.begin(), words.end());
@@ -97,7 +84,7 @@ TEST_F(RoundTest, TrainFillsItsRunFolder) {
   config.root().child("train").read("seed", seed);
   EXPECT_EQ(seed, 4);
 
-  const auto lines = metrics();
+  const auto lines = json_lines(run() / "metrics.jsonl");
   ASSERT_EQ(lines.size(), 4u);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(lines[i].at("iteration"), i + 1);
   EXPECT_THAT(keys_of(lines[3]), ElementsAre("epoch", "iteration", "mAP"));
@@ -133,7 +120,7 @@ TEST_F(RoundTest, EvalPrintsOneJsonObjectAndNothingElse) {
   EXPECT_THAT(keys_of(json), ElementsAre("metric", "mAP", "per_class"));
   EXPECT_EQ(json.at("metric"), "voc");
   EXPECT_THAT(keys_of(json.at("per_class")), ElementsAre("circle", "cross", "square", "star", "triangle"));
-  EXPECT_EQ(json.at("mAP"), metrics().back().at("mAP"));
+  EXPECT_EQ(json.at("mAP"), json_lines(run() / "metrics.jsonl").back().at("mAP"));
   EXPECT_EQ(std::ranges::count(scored.out, '\n'), 1);
 }
 

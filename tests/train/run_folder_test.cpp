@@ -1,4 +1,3 @@
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -9,6 +8,7 @@
 #include <rcnn/config/config.h>
 #include <rcnn/train/run_folder.h>
 
+#include "tests/support/json_lines.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
 
@@ -20,19 +20,6 @@ using Json = nlohmann::ordered_json;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::vector<Json> lines_of(const fs::path& file) {
-  std::vector<Json> lines;
-  std::istringstream text(file_bytes(file));
-  for (std::string line; std::getline(text, line);) lines.push_back(Json::parse(line));
-  return lines;
-}
-
-std::vector<std::string> keys_of(const Json& object) {
-  std::vector<std::string> keys;
-  for (const auto& item : object.items()) keys.push_back(item.key());
-  return keys;
-}
 
 TEST(RunFolder, IsMadeWithItsParents) {
   const TempFolder temp;
@@ -91,7 +78,7 @@ TEST(RunFolder, MetricsAreALineEachWithItsKeys) {
   progress.iteration = 31;
   folder.append(progress);
 
-  const auto lines = lines_of(temp.path() / "metrics.jsonl");
+  const auto lines = json_lines(temp.path() / "metrics.jsonl");
   ASSERT_EQ(lines.size(), 3u);
   EXPECT_THAT(keys_of(lines[0]), ElementsAre("epoch", "iteration", "lr", "loss", "loss_classifier",
                                              "loss_box_reg", "time", "data_time", "memory"));

@@ -4,6 +4,7 @@
 
 #include <rcnn/data/scenes.h>
 #include <rcnn/log.h>
+#include <rcnn/train/run_folder.h>
 
 #include "commands.h"
 
@@ -11,11 +12,8 @@ namespace rcnn::tools {
 namespace {
 
 void run(const std::filesystem::path& output, const std::vector<std::string>& overrides) {
+  train::RunFolder::create(output);  // its own, so that no other run's files get among the demo's
   const auto folder = std::filesystem::absolute(output);
-  if (std::filesystem::exists(folder) && !std::filesystem::is_empty(folder)) {
-    throw ConfigError(
-        fmt::format("--output {}: already in use; name a new folder or remove it", output.string()));
-  }
   const auto scenes = folder / "scenes", unseen = folder / "unseen", pictures = folder / "detections";
   log::info(fmt::format("drawing a data set in {}", scenes.string()));
   data::draw_scenes(scenes, {});

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ops/kernels/cpu/simd/roi_align.h"
+#include "ops/kernels/cpu/whole_vectors.h"
 #include "ops/kernels/geometry.h"
 #include "ops/kernels/roi_align.h"
 
@@ -163,9 +164,9 @@ class RoiAlignPlan {
     constexpr int64_t kWhole = 16;
     const CellRange range = columns_of(roi);
     if (range.begin >= 0) {
-      const int64_t whole = (range.end - range.begin + kWhole - 1) / kWhole * kWhole;
-      roi.count = whole <= width ? whole : range.end - range.begin;
-      roi.first = std::min(range.begin, width - roi.count);
+      const CellRange read = in_whole_vectors(range, kWhole, width);
+      roi.first = read.begin;
+      roi.count = read.end - read.begin;
     }
     point_taps(roi, [&](int64_t x) { return x - roi.first; });
   }

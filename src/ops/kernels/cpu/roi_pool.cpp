@@ -8,6 +8,7 @@
 #include "ops/kernels/cpu/scratch.h"
 #include "ops/kernels/cpu/simd/dispatch.h"
 #include "ops/kernels/cpu/simd/roi_pool.h"
+#include "ops/kernels/cpu/whole_vectors.h"
 #include "ops/kernels/geometry.h"
 
 namespace rcnn::ops::kernels::cpu {
@@ -57,7 +58,7 @@ class Windows {
  public:
   template <class Real>
   Windows(const RoiPoolShape& shape, const Plan<Real>& plan)
-      : padded_width_((shape.out_width + PoolWindow::kBins - 1) / PoolWindow::kBins * PoolWindow::kBins) {
+      : padded_width_(round_up(shape.out_width, PoolWindow::kBins)) {
     for (int64_t k = 0; k < shape.rois; ++k) {
       const CellRange *rows = plan.rows(k), *columns = plan.columns(k);
       PoolWindow window{.rows = rows,
@@ -101,9 +102,9 @@ class Windows {
     for (int64_t j = 0; j < shape.out_width; ++j)
       if (!empty(columns[j])) begin = std::min(begin, columns[j].begin), end = std::max(end, columns[j].end);
     if (begin >= end) return;
-    const int64_t whole = (end - begin + PoolWindow::kBins - 1) / PoolWindow::kBins * PoolWindow::kBins;
-    window.width = whole <= shape.width ? whole : end - begin;
-    window.first = std::min(begin, shape.width - window.width);
+    const CellRange read = in_whole_vectors({begin, end}, PoolWindow::kBins, shape.width);
+    window.first = read.begin;
+    window.width = read.end - read.begin;
   }
 
   int64_t padded_width_;
