@@ -3,8 +3,8 @@
 #include <torch/torch.h>
 
 #include <rcnn/io/safetensors.h>
+#include <rcnn/io/weight_file.h>
 #include <rcnn/nn/model_file.h>
-#include <rcnn/nn/weights.h>
 #include <rcnn/version.h>
 
 namespace rcnn::nn {
@@ -26,27 +26,59 @@ std::vector<Category> to_categories(const std::string& text) {
   return categories;
 }
 
+/// The config's classes, or as many as the last layer tells, under the numbers of their labels.
+std::vector<Category> default_categories(const TensorMap& tensors, const config::Config& config,
+                                         const std::string& origin) {
+  std::vector<std::string> names;
+  config.root().child("data").read("classes", names);
+  if (names.empty()) {
+    const auto scores = tensors.find("roi_heads.box_predictor.cls_score.bias");
+    if (scores == tensors.end() || scores->second.dim() != 1 || scores->second.size(0) < 2) {
+      throw WeightsError(
+          fmt::format("{}: has no roi_heads.box_predictor.cls_score.bias that would tell how many "
+                      "classes there are",
+                      origin));
+    }
+    for (int64_t label = 1; label < scores->second.size(0); ++label)
+      names.push_back(fmt::format("{}", label));
+  }
+  std::vector<Category> categories;
+  for (const auto& name : names) categories.push_back({.id = std::ssize(categories) + 1, .name = name});
+  return categories;
+}
+
 }  // namespace
 
-void save_model(const std::filesystem::path& file, const DescribedModel& model) {
+std::map<std::string, std::string> description_of(const DescribedModel& model) {
   const auto& pixels = model.model->pixels();
-  io::write_safetensors(file, {.tensors = state_of(*model.model),
-                               .metadata = {{"format", "pt"},
-                                            {"rcnn_version", version()},
-                                            {"config", model.config.dump()},
-                                            {"categories", to_json(model.categories)},
-                                            {"pixel_mean", Json(pixels.mean).dump()},
-                                            {"pixel_std", Json(pixels.std).dump()}}});
+  return {{"format", "pt"},
+          {"rcnn_version", version()},
+          {"config", model.config.dump()},
+          {"categories", to_json(model.categories)},
+          {"pixel_mean", Json(pixels.mean).dump()},
+          {"pixel_std", Json(pixels.std).dump()}};
+}
+
+void save_model(const std::filesystem::path& file, const DescribedModel& model) {
+  io::write_safetensors(file, {.tensors = state_of(*model.model), .metadata = description_of(model)});
+}
+
+NewlyDescribed describe_weights(const TensorMap& tensors, const config::Config& config,
+                                std::vector<Category> categories, const std::string& origin) {
+  if (categories.empty()) categories = default_categories(tensors, config, origin);
+  auto model = make_detection_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
+  auto report = load_state(*model, tensors, origin, Classes::any);
+  return {{std::move(model), std::move(categories), config}, std::move(report)};
 }
 
 DescribedModel load_model(const std::filesystem::path& file, std::span<const std::string> overrides) {
-  const auto content = io::read_safetensors(file);
+  const auto content = io::read_weight_file(file);
   const auto config_text = content.metadata.find("config"), names = content.metadata.find("categories");
   if (config_text == content.metadata.end() || names == content.metadata.end()) {
-    throw WeightsError(
-        fmt::format("{}: has weights but no description of the model (config, categories); "
-                    "give a file that rcnn train wrote",
-                    file.string()));
+    throw WeightsError(fmt::format(
+        "{}: has weights but no description of the model (config, categories); give a file that rcnn "
+        "train wrote, or describe it: rcnn weights convert {} OUT.safetensors --config CONFIG",
+        file.string(), file.string()));
   }
   std::vector<Category> categories;
   try {

@@ -1,6 +1,7 @@
 #include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
+#include <rcnn/io/weight_file.h>
 #include <rcnn/nn/weight_names.h>
 
 #include "nn/weight_name_table.h"
@@ -158,6 +159,15 @@ RenamedWeights from_torchvision(const TensorMap& tensors, WeightNames to, const 
     rows.emplace(name, torchvision_rows_to_detectron2(name, tensor, options));
   }
   return rename(rows, table);
+}
+
+RenamedWeights read_weights(const std::filesystem::path& file, const WeightNamesOptions& options) {
+  const auto tensors = io::read_weight_file(file).tensors;
+  try {
+    return to_torchvision(tensors, weight_names_of(tensors), options);
+  } catch (const WeightsError& error) {
+    throw WeightsError(fmt::format("{}: {}", file.string(), error.what()));
+  }
 }
 
 }  // namespace rcnn::nn

@@ -81,7 +81,35 @@ TEST_F(ModelFile, PlainWeightsAreRefused) {
   io::write_safetensors(file_, {.tensors = state_of(*original_.model), .metadata = {{"format", "pt"}}});
   EXPECT_EQ(load_error(), path() +
                               ": has weights but no description of the model (config, categories); give a "
-                              "file that rcnn train wrote");
+                              "file that rcnn train wrote, or describe it: rcnn weights convert " +
+                              path() + " OUT.safetensors --config CONFIG");
+}
+
+TEST_F(ModelFile, WeightsAreDescribedByAConfig) {
+  const auto tensors = state_of(*original_.model);
+  const auto described = describe_weights(tensors, original_.config, kCategories, "f");
+  EXPECT_TRUE(described.report.fresh.empty());
+  save_model(file_, described.model);
+  const auto want = detect(*original_.model), got = detect(*load_model(file_).model);
+  EXPECT_TRUE(identical(got.boxes, want.boxes));
+
+  const auto numbered = describe_weights(tensors, original_.config, {}, "f").model.categories;
+  EXPECT_EQ(numbered, (std::vector<Category>{{1, "1"}, {2, "2"}}));
+  const auto named = config::Config::parse(
+      std::string(R"({"data": {"classes": ["cat", "dog"]}, )") + std::string(kConfig).substr(1), "test");
+  EXPECT_EQ(describe_weights(tensors, named, {}, "f").model.categories,
+            (std::vector<Category>{{1, "cat"}, {2, "dog"}}));
+}
+
+TEST_F(ModelFile, DescribedForOtherClassesTheLastLayersAreFresh) {
+  const auto tensors = state_of(*original_.model);
+  const auto other = describe_weights(tensors, original_.config, {{1, "a"}, {2, "b"}, {3, "c"}}, "f");
+  EXPECT_EQ(other.report.fresh.size(), 4u);
+  EXPECT_TRUE(other.report.fresh[0].starts_with("roi_heads.box_predictor.")) << other.report.fresh[0];
+  EXPECT_NE(message_of<WeightsError>([&] {
+              describe_weights({{"conv1.weight", torch::ones({1})}}, original_.config, {}, "f");
+            }).find("cls_score.bias"),
+            std::string::npos);
 }
 
 TEST_F(ModelFile, ATruncatedFileIsRefused) {

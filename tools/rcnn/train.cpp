@@ -4,9 +4,8 @@
 #include <torch/torch.h>
 
 #include <rcnn/data/options.h>
-#include <rcnn/io/safetensors.h>
 #include <rcnn/log.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/nn/weight_names.h>
 #include <rcnn/train/run_folder.h>
 #include <rcnn/train/trainer.h>
 
@@ -30,8 +29,11 @@ std::string progress_line(const train::Progress& progress) {
                             progress.data_seconds, progress.memory_bytes >> 20);
 }
 
-void load_initial_weights(torch::nn::Module& model, const std::filesystem::path& file) {
-  const auto report = nn::load_initial(model, io::read_safetensors(file).tensors, file.string());
+void load_initial_weights(torch::nn::Module& model, const config::Node& config,
+                          const std::filesystem::path& file) {
+  const auto weights = nn::read_weights(file, nn::WeightNamesOptions::from(config));
+  auto report = nn::load_initial(model, weights.tensors, file.string());
+  report.unused.insert(report.unused.end(), weights.left_out.begin(), weights.left_out.end());
   log::info(fmt::format("initial weights {}: {} tensors; start fresh: {}; unused: {}", file.string(),
                         report.loaded.size(), report.fresh.empty() ? "none" : nn::summarize(report.fresh),
                         report.unused.empty() ? "none" : nn::summarize(report.unused)));
@@ -59,7 +61,7 @@ std::filesystem::path train(const config::Config& config, const std::filesystem:
   const auto model = nn::make_detection_model(model_node, static_cast<int64_t>(dataset->categories().size()));
   std::string weights;
   model_node.read("weights", weights);
-  if (!weights.empty()) load_initial_weights(*model, config::data_path(weights));
+  if (!weights.empty()) load_initial_weights(*model, model_node, config::data_path(weights));
 
   const auto folder = train::RunFolder::create(output);
   log::also_to(folder.log());

@@ -8,6 +8,7 @@
 
 #include <rcnn/config/config.h>
 #include <rcnn/nn/detection_model.h>
+#include <rcnn/nn/weights.h>
 
 namespace rcnn::nn {
 
@@ -22,6 +23,23 @@ struct DescribedModel {
 /// metadata the resolved config, the categories, the pixel statistics and the version. Never leaves half a
 /// file.
 void save_model(const std::filesystem::path& file, const DescribedModel& model);
+
+/// What describe_weights made.
+struct NewlyDescribed {
+  DescribedModel model;
+  LoadReport report;  ///< of the last layers, which stay fresh for another number of classes
+};
+
+/// Builds the model that `config` describes for `categories`, on the CPU, and loads `tensors`, under
+/// torchvision's names, into it. Without categories they are the config's data.classes, or else as many as
+/// the last layer has, named by their numbers. Throws ConfigError, and WeightsError when the weights do not
+/// fit, see load_state(); another number of classes than the weights have leaves the last layers fresh.
+/// `origin` names the weights.
+NewlyDescribed describe_weights(const TensorMap& tensors, const config::Config& config,
+                                std::vector<Category> categories, const std::string& origin);
+
+/// Metadata that makes a weight file describe itself.
+std::map<std::string, std::string> description_of(const DescribedModel& model);
 
 /// Builds the model that the file describes and loads its weights, on the CPU. `overrides` ("key=value", see
 /// config::Config) change the description: thresholds, say. Throws WeightsError when the file does not

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -46,5 +47,8 @@ RenamedWeights to_torchvision(const TensorMap& tensors, WeightNames from,
 /// exactly: caffe2's batch norm comes back as scale and shift.
 RenamedWeights from_torchvision(const TensorMap& tensors, WeightNames to,
                                 const WeightNamesOptions& options = {});
+
+/// Weights of a file of any kind (io/weight_file.h) under torchvision's names. Throws WeightsError.
+RenamedWeights read_weights(const std::filesystem::path& file, const WeightNamesOptions& options = {});
 
 }  // namespace rcnn::nn

@@ -1,0 +1,72 @@
+#include <charconv>
+#include <fstream>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include <spdlog/fmt/fmt.h>
+
+#include <rcnn/data/categories.h>
+#include <rcnn/error.h>
+
+namespace rcnn::data {
+namespace {
+
+constexpr const char* kSpace = " \t\r";
+
+std::string_view trim(std::string_view text) {
+  const auto begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+struct Line {
+  int64_t number;
+  std::string text;
+};
+
+/// Whether `text` is an id, space and a name, which then are in `category`.
+bool split(std::string_view text, Category& category) {
+  const auto end = text.find_first_of(kSpace);
+  if (end == std::string_view::npos) return false;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + end, category.id);
+  if (error != std::errc() || rest != text.data() + end) return false;
+  category.name = trim(text.substr(end));
+  return true;
+}
+
+}  // namespace
+
+std::vector<Category> read_categories(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::vector<Line> lines;
+  int64_t number = 0;
+  for (std::string text; std::getline(in, text);) {
+    ++number;
+    if (const auto name = trim(text); !name.empty()) lines.push_back({number, std::string(name)});
+  }
+  if (in.bad() || (lines.empty() && !in.eof())) {
+    throw DataError(fmt::format("{}: cannot be read; give a text file with one class a line", file.string()));
+  }
+  if (lines.empty()) throw DataError(fmt::format("{}: names no class; write one a line", file.string()));
+
+  Category first;
+  const bool with_ids = split(lines.front().text, first);
+  std::vector<Category> categories;
+  std::set<int64_t> ids;
+  for (const auto& line : lines) {
+    Category category{.id = std::ssize(categories) + 1, .name = line.text};
+    if (with_ids && !split(line.text, category)) {
+      throw DataError(fmt::format("{}: line {}: '{}' has no id, the lines before have one; write ID NAME",
+                                  file.string(), line.number, line.text));
+    }
+    if (!ids.insert(category.id).second) {
+      throw DataError(fmt::format("{}: line {}: the id {} is taken by a line before", file.string(),
+                                  line.number, category.id));
+    }
+    categories.push_back(std::move(category));
+  }
+  return categories;
+}
+
+}  // namespace rcnn::data
