@@ -14,7 +14,7 @@
 /// Labels   int64; 0 is background and 1..C are the classes in the data set's order. Outside the network
 /// (results,
 ///          files) a class is its name and the data set's own category id.
-/// Images   uint8 [H, W, 3] RGB until they reach the device; normalising and padding happen there.
+/// Images   uint8 [H, W, 3] RGB until they reach the device; resizing, normalising and padding happen there.
 namespace rcnn {
 
 struct ImageSize {
@@ -44,10 +44,10 @@ struct Detection {
   int64_t label = 0;  ///< 1..C
 };
 
-/// A batch of images at network scale, before normalising.
+/// Images for the network, which resizes, normalises and pads them itself, on its device.
 struct ImageBatch {
-  at::Tensor pixels;             ///< uint8 [N, H, W, 3] RGB; each image at the top left, the rest arbitrary
-  std::vector<ImageSize> sizes;  ///< N sizes of the images inside the padding
+  std::vector<at::Tensor> images;  ///< N images as above, of any sizes
+  std::vector<ImageSize> sizes;    ///< what each is resized to: network scale
 };
 
 /// Ground truth of one image, at network scale.

@@ -11,7 +11,6 @@
 #include <opencv2/core/utility.hpp>
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/batch.h>
 #include <rcnn/data/loader.h>
 #include <rcnn/error.h>
 
@@ -23,8 +22,8 @@ class Loader::Impl {
  public:
   Impl(std::shared_ptr<const Dataset> dataset, TransformOptions transform, LoaderOptions options)
       : dataset_(std::move(dataset)), transform_(transform), options_(options) {
-    TORCH_CHECK(options.batch_size > 0 && options.workers >= 0 && options.prefetch > 0 && options.pad_to > 0,
-                "Loader: batch_size, prefetch and pad_to must be positive and workers not negative");
+    TORCH_CHECK(options.batch_size > 0 && options.workers >= 0 && options.prefetch > 0,
+                "Loader: batch_size and prefetch must be positive and workers not negative");
     const int64_t images = dataset_->size();
     batches_ = (options.drop_last ? images : images + options.batch_size - 1) / options.batch_size;
     if (batches_ == 0) {
@@ -113,19 +112,17 @@ class Loader::Impl {
 
   Batch make(const Epoch& epoch, int64_t index) const {
     Batch batch;
-    std::vector<at::Tensor> images;
     const int64_t begin = index * options_.batch_size;
     const int64_t end = std::min(begin + options_.batch_size, dataset_->size());
     for (int64_t position = begin; position < end; ++position) {
       const int64_t i = epoch.order[static_cast<size_t>(position)];
       const uint64_t seed = hash(options_.seed, epoch.number, i);
       Sample sample = transform(dataset_->image(i), dataset_->record(i), transform_, seed);
-      images.push_back(std::move(sample.image));
+      batch.images.images.push_back(std::move(sample.image));
+      batch.images.sizes.push_back(sample.size);
       batch.targets.push_back(std::move(sample.target));
       batch.indices.push_back(i);
-      batch.original_sizes.push_back(sample.original_size);
     }
-    batch.images = collate(images, options_.pad_to);
     return batch;
   }
 

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include <ATen/ops/tensor.h>
-#include <opencv2/imgproc.hpp>
+#include <opencv2/core.hpp>
 
 #include <rcnn/data/transforms.h>
 
@@ -35,26 +35,16 @@ ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size) {
   return {side(size.height), side(size.width)};
 }
 
-at::Tensor resize(const at::Tensor& image, ImageSize size) {
-  const cv::Mat from = as_mat(image);
-  if (ImageSize{from.rows, from.cols} == size) return image;
-  at::Tensor result = empty_image(size);
-  cv::Mat to = as_mat(result);
-  cv::resize(from, to, to.size(), 0, 0, cv::INTER_LINEAR);
-  return result;
-}
-
 Sample transform(const at::Tensor& image, const Record& record, const TransformOptions& options,
                  uint64_t seed) {
   const ImageSize original{image.size(0), image.size(1)};
   const ImageSize size = resized(original, options.min_size, options.max_size);
   const bool flip = Random(seed).chance(options.flip);
 
-  Sample sample{.image = resize(image, size), .target = {}, .original_size = original};
+  Sample sample{.image = image, .size = size, .target = {}};
   if (flip) {
-    at::Tensor flipped = empty_image(size);
-    cv::flip(as_mat(sample.image), as_mat(flipped), 1);
-    sample.image = flipped;
+    sample.image = empty_image(original);
+    cv::flip(as_mat(image), as_mat(sample.image), 1);
   }
 
   const float scale_x = static_cast<float>(size.width) / static_cast<float>(original.width);

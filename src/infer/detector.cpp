@@ -1,7 +1,6 @@
 #include <torch/torch.h>
 
 #include <rcnn/boxes/box.h>
-#include <rcnn/data/batch.h>
 #include <rcnn/data/options.h>
 #include <rcnn/infer/detector.h>
 #include <rcnn/version.h>
@@ -47,15 +46,13 @@ std::vector<Detection> Detector::detect(const at::Tensor& image) const {
 std::vector<std::vector<Detection>> Detector::detect(std::span<const at::Tensor> images) const {
   if (images.empty()) return {};
   const torch::NoGradGuard no_grad;
-  std::vector<at::Tensor> resized;
+  ImageBatch batch{.images = {images.begin(), images.end()}, .sizes = {}};
   std::vector<ImageSize> originals;
   for (const auto& image : images) {
+    TORCH_CHECK(image.dim() == 3, "an image must be uint8 [H, W, 3], got ", image.sizes());
     originals.push_back({image.size(0), image.size(1)});
-    resized.push_back(
-        data::resize(image, data::resized(originals.back(), transform_.min_size, transform_.max_size)));
+    batch.sizes.push_back(data::resized(originals.back(), transform_.min_size, transform_.max_size));
   }
-  auto batch = data::collate(resized, model_->size_divisor());
-  batch.pixels = batch.pixels.to(device_);
   const auto detections = model_->detect(batch);
   std::vector<std::vector<Detection>> results;
   for (size_t i = 0; i < detections.size(); ++i) {

@@ -46,6 +46,16 @@ void AtomicWriter::write(std::string_view bytes) {
   }
 }
 
+void AtomicWriter::overwrite(size_t position, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(position));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail("write");
+    bytes.remove_prefix(written);
+    position += written;
+  }
+}
+
 void AtomicWriter::commit() {
   if (fsync(descriptor_) != 0) fail("write");
   if (close(std::exchange(descriptor_, -1)) != 0) fail("write");

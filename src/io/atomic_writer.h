@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <string_view>
 
@@ -15,6 +16,9 @@ class AtomicWriter {
   AtomicWriter& operator=(const AtomicWriter&) = delete;
 
   void write(std::string_view bytes);
+
+  /// Replaces bytes already written: for what is known only after all that follows it.
+  void overwrite(size_t position, std::string_view bytes);
 
   /// Puts the content in the place of the old, for good: synced to the disk, name included.
   void commit();

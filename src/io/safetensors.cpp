@@ -1,11 +1,9 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
-#include <fstream>
+#include <cstring>
 #include <optional>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include <ATen/ATen.h>
@@ -14,6 +12,10 @@
 #include <rcnn/io/safetensors.h>
 
 #include "io/atomic_writer.h"
+#include "io/checksum.h"
+#include "io/parse.h"
+#include "io/raw_tensor.h"
+#include "io/refusal.h"
 #include "strict_json.h"
 
 namespace rcnn::io {
@@ -45,11 +47,6 @@ constexpr std::array<Type, 10> kTypes = {{{"I64", at::kLong},
                                           {"U8", at::kByte},
                                           {"BOOL", at::kBool}}};
 
-/// Why a file is refused; the file's name is added where it is known.
-struct Refusal : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
 /// A tensor as the header describes it, once that is known to be possible.
 struct Entry {
   std::string name;
@@ -68,15 +65,6 @@ std::optional<std::vector<int64_t>> sizes(const Json& json, const char* key) {
   };
   if (!std::all_of(list->begin(), list->end(), is_size)) return std::nullopt;
   return list->get<std::vector<int64_t>>();
-}
-
-/// The bytes of a shape. A size of 0 counts as 1 in the check, for the strides must fit as well.
-std::optional<uint64_t> count_bytes(const std::vector<int64_t>& shape, at::ScalarType type) {
-  int64_t bytes = at::elementSize(type);
-  for (const int64_t size : shape) {
-    if (__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes)) return std::nullopt;
-  }
-  return std::count(shape.begin(), shape.end(), 0) ? 0 : bytes;
 }
 
 Entry parse_entry(const std::string& name, const Json& json, uint64_t data_size) {
@@ -134,57 +122,79 @@ std::map<std::string, std::string> parse_metadata(const Json& header) {
   return *found;
 }
 
-void read_bytes(std::istream& in, void* to, uint64_t count) {
-  if (!in.read(static_cast<char*>(to), static_cast<std::streamsize>(count))) {
-    throw Refusal("cannot be read to its end");
+Json parse_header(std::string_view text) {
+  try {
+    return parse_json<Json>(text, {.max_depth = 3});
+  } catch (const JsonError& error) {
+    throw Refusal(fmt::format("header: {}", error.what()));
   }
 }
 
-at::Tensor read_tensor(std::istream& in, const Entry& entry) {
-  const at::Tensor tensor = at::empty(entry.shape, entry.type);
-  read_bytes(in, tensor.data_ptr(), entry.end - entry.begin);
-  if (entry.type == at::kBool && at::any(tensor.view(at::kByte) > 1).item<bool>()) {
-    throw Refusal(fmt::format("tensor {}: a BOOL is neither 0 nor 1", entry.name));
+/// The checksum leaves the metadata: it is about this file, not about what the file holds.
+void verify_checksum(std::string_view file, std::string_view header,
+                     std::map<std::string, std::string>& metadata) {
+  const auto entry = metadata.extract(std::string(Checksum::kKey));
+  if (!entry) return;
+  const std::string& value = entry.mapped();
+  const auto hexadecimal = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  if (!value.starts_with(Checksum::kPrefix) || value.size() != Checksum::kPrefix.size() + Checksum::kDigits ||
+      !std::all_of(value.begin() + Checksum::kPrefix.size(), value.end(), hexadecimal)) {
+    throw Refusal("its checksum is malformed: the file is damaged");
   }
-  return tensor;
-}
-
-SafeTensors read(const std::filesystem::path& file) {
-  std::error_code error;
-  const uint64_t size = std::filesystem::file_size(file, error);
-  if (error) throw Refusal("cannot be read: " + error.message());
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw Refusal("cannot be read: " + std::generic_category().message(errno));
-
-  uint64_t header_size = 0;
-  if (size < sizeof header_size) throw Refusal("is too short for a safetensors file");
-  read_bytes(in, &header_size, sizeof header_size);
-  if (header_size > kMaxHeader) {
+  const auto found = find_checksum_digits(header, value);
+  Checksum checksum;
+  if (found) {
+    const size_t begin = header.data() + *found - file.data();
+    checksum.add(file.substr(0, begin));
+    checksum.add(Checksum::kZeros);
+    checksum.add(file.substr(begin + Checksum::kDigits));
+  }
+  if (!found || !value.ends_with(checksum.digits())) {
     throw Refusal(
-        fmt::format("is no safetensors file: its first 8 bytes claim a header of {} bytes", header_size));
+        "its checksum does not match: the file is damaged, or another program has changed it; fetch it "
+        "again, or, "
+        "where the change was meant, remove \"checksum\" from its metadata");
   }
-  if (header_size > size - sizeof header_size) throw Refusal("ends within its header: it is cut short");
-  std::string text(header_size, '\0');
-  read_bytes(in, text.data(), header_size);
-  if (!text.starts_with('{')) throw Refusal("is no safetensors file: it has no JSON header");
-
-  const Json header = parse_json<Json>(text, {.max_depth = 3});
-  SafeTensors content{.tensors = {}, .metadata = parse_metadata(header)};
-  for (const auto& entry : parse_entries(header, size - sizeof header_size - header_size)) {
-    content.tensors.emplace(entry.name, read_tensor(in, entry));
-  }
-  return content;
 }
 
 }  // namespace
 
+SafeTensors parse_safetensors(const Memory& file) {
+  const std::string_view bytes = file.view();
+  uint64_t header_size = 0;
+  if (bytes.size() < sizeof header_size) throw Refusal("is too short for a safetensors file");
+  std::memcpy(&header_size, bytes.data(), sizeof header_size);
+  if (header_size > kMaxHeader) {
+    throw Refusal(
+        fmt::format("is no safetensors file: its first 8 bytes claim a header of {} bytes", header_size));
+  }
+  if (header_size > bytes.size() - sizeof header_size) {
+    throw Refusal("ends within its header: it is cut short");
+  }
+  const std::string_view text = bytes.substr(sizeof header_size, header_size);
+  const std::string_view data = bytes.substr(sizeof header_size + header_size);
+  if (!text.starts_with('{')) throw Refusal("is no safetensors file: it has no JSON header");
+
+  const Json header = parse_header(text);
+  SafeTensors content{.tensors = {}, .metadata = parse_metadata(header)};
+  const auto entries = parse_entries(header, data.size());
+  verify_checksum(bytes, text, content.metadata);
+  for (const auto& entry : entries) {
+    try {
+      content.tensors.emplace(entry.name, tensor_of(file, data.substr(entry.begin, entry.end - entry.begin),
+                                                    entry.shape, entry.type));
+    } catch (const Refusal& refusal) {
+      throw Refusal(fmt::format("tensor {}: {}", entry.name, refusal.what()));
+    }
+  }
+  return content;
+}
+
 SafeTensors read_safetensors(const std::filesystem::path& file) {
   try {
-    return read(file);
+    return parse_safetensors(map_file(file));
   } catch (const Refusal& refusal) {
     throw WeightsError(fmt::format("{}: {}", file.string(), refusal.what()));
-  } catch (const JsonError& error) {
-    throw WeightsError(fmt::format("{}: header: {}", file.string(), error.what()));
   }
 }
 
@@ -193,7 +203,9 @@ void write_safetensors(const std::filesystem::path& file, const SafeTensors& con
     throw WeightsError(fmt::format("{}: cannot be written: {}", file.string(), why));
   };
   OrderedJson header = OrderedJson::object();
-  if (!content.metadata.empty()) header[kMetadata] = content.metadata;
+  auto metadata = content.metadata;
+  metadata[std::string(Checksum::kKey)] = fmt::format("{}{}", Checksum::kPrefix, Checksum::kZeros);
+  header[kMetadata] = metadata;
   if (content.tensors.contains(kMetadata)) refuse("no tensor can have the name __metadata__");
 
   std::vector<at::Tensor> tensors;  // in the order of the file
@@ -222,8 +234,11 @@ void write_safetensors(const std::filesystem::path& file, const SafeTensors& con
   text.resize((text.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
 
   AtomicWriter writer(file);
+  Checksum checksum;
   const auto write = [&](const void* data, size_t size) {
-    writer.write({static_cast<const char*>(data), size});
+    const std::string_view bytes(static_cast<const char*>(data), size);
+    writer.write(bytes);
+    checksum.add(bytes);
   };
   const uint64_t header_size = text.size();
   write(&header_size, sizeof header_size);
@@ -232,6 +247,8 @@ void write_safetensors(const std::filesystem::path& file, const SafeTensors& con
     const at::Tensor bytes = tensor.detach().cpu().contiguous();  // one at a time, for what lies on a GPU
     write(bytes.const_data_ptr(), bytes.nbytes());
   }
+  const auto digits = find_checksum_digits(text, metadata.at(std::string(Checksum::kKey)));
+  writer.overwrite(sizeof header_size + digits.value(), checksum.digits());
   writer.commit();
 }
 

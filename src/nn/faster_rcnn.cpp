@@ -37,7 +37,9 @@ FasterRcnnImpl::FasterRcnnImpl(const config::Node& model, int64_t num_classes)
 }
 
 std::vector<at::Tensor> FasterRcnnImpl::feature_maps(const ImageBatch& images) {
-  auto maps = body_->forward(normalize(images, pixels_));
+  // The parameters say where the model is.
+  const auto input = network_input(images, pixels_, size_divisor_, parameters().front().device());
+  auto maps = body_->forward(input);
   return neck_ ? neck_->forward(maps) : maps;
 }
 

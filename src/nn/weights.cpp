@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <array>
+#include <tuple>
 
 #include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
@@ -17,13 +19,53 @@ void run(const std::vector<Copy>& copies) {
   for (const auto& [to, from] : copies) at::Tensor(to).copy_(from);
 }
 
-std::string shapes(const std::string& name, const at::Tensor& want, const at::Tensor& got) {
+bool fits(const at::Tensor& want, const at::Tensor& got) {
+  return want.sizes() == got.sizes() && want.is_floating_point() == got.is_floating_point();
+}
+
+std::string difference(const std::string& name, const at::Tensor& want, const at::Tensor& got) {
+  if (want.sizes() == got.sizes()) {
+    return fmt::format("{} {}, the file has {}", name, at::toString(want.scalar_type()),
+                       at::toString(got.scalar_type()));
+  }
   return fmt::format("{} [{}], the file has [{}]", name, fmt::join(want.sizes(), ", "),
                      fmt::join(got.sizes(), ", "));
 }
 
 void append(std::string& message, const char* what, const std::vector<std::string>& names) {
   if (!names.empty()) message += fmt::format("; {}: {}", what, fmt::join(names, ", "));
+}
+
+/// A number for torch.nn.BatchNorm's momentum None, which is not used here; old files lack it.
+bool is_batch_counter(const std::string& name) {
+  return name.ends_with(".num_batches_tracked");
+}
+
+/// The prefix that most pairs of names (longer, shorter) differ by, and how many do.
+std::pair<std::string, int> most_common_prefix(const TensorMap& longer, const TensorMap& shorter) {
+  std::map<std::string, int> votes;
+  for (const auto& [name, tensor] : longer) {
+    for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
+      if (shorter.contains(name.substr(dot + 1))) ++votes[name.substr(0, dot + 1)];
+    }
+  }
+  const auto best = std::max_element(votes.begin(), votes.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (best == votes.end()) return {};
+  return {best->first, best->second};
+}
+
+/// What the user can do when names match but for a prefix; empty when that is not it.
+std::string suggestion(const TensorMap& state, const TensorMap& tensors) {
+  const auto matching = std::count_if(tensors.begin(), tensors.end(),
+                                      [&](const auto& entry) { return state.contains(entry.first); });
+  const auto [dropped, with_dropped] = most_common_prefix(tensors, state);
+  const auto [added, with_added] = most_common_prefix(state, tensors);
+  if (std::max(with_dropped, with_added) <= matching) return "";
+  const bool drop = with_dropped >= with_added;
+  return fmt::format("; {} of its {} names match {} the prefix '{}': rcnn weights convert {} {}",
+                     drop ? with_dropped : with_added, tensors.size(), drop ? "without" : "behind",
+                     drop ? dropped : added, drop ? "--drop-prefix" : "--add-prefix", drop ? dropped : added);
 }
 
 /// Where a name of a file may have its place in a detector.
@@ -54,50 +96,62 @@ TensorMap state_of(const torch::nn::Module& module) {
   return state;
 }
 
-void load_state(torch::nn::Module& module, const TensorMap& tensors, const std::string& origin) {
+LoadReport load_state(torch::nn::Module& module, const TensorMap& tensors, const std::string& origin,
+                      Classes classes) {
+  LoadReport report;
   std::vector<std::string> missing, unexpected, misshaped;
   std::vector<Copy> copies;
   const auto state = state_of(module);
   for (const auto& [name, tensor] : state) {
     const auto found = tensors.find(name);
-    if (found == tensors.end()) {
-      missing.push_back(name);
-    } else if (found->second.sizes() != tensor.sizes()) {
-      misshaped.push_back(shapes(name, tensor, found->second));
-    } else {
+    if (found != tensors.end() && fits(tensor, found->second)) {
       copies.push_back({tensor, found->second});
+      report.loaded.push_back(name);
+      continue;
+    }
+    report.fresh.push_back(name);
+    if (found == tensors.end()) {
+      if (!is_batch_counter(name)) missing.push_back(name);
+    } else if (classes == Classes::any && is_last_layer(name)) {
+      report.unused.push_back(name);
+    } else {
+      misshaped.push_back(difference(name, tensor, found->second));
     }
   }
   for (const auto& [name, tensor] : tensors) {
-    if (!state.contains(name)) unexpected.push_back(name);
+    if (state.contains(name)) continue;
+    report.unused.push_back(name);
+    if (!is_batch_counter(name)) unexpected.push_back(name);
   }
-  if (copies.size() < state.size() || !unexpected.empty()) {
+  if (!missing.empty() || !unexpected.empty() || !misshaped.empty()) {
     std::string message = origin + ": does not fit the model";
     append(message, "missing", missing);
     append(message, "unexpected", unexpected);
-    append(message, "of another shape", misshaped);
-    throw WeightsError(message);
+    append(message, "of another shape or type", misshaped);
+    throw WeightsError(message + suggestion(state, tensors));
   }
   run(copies);
+  return report;
 }
 
-InitialLoad load_initial(torch::nn::Module& module, const TensorMap& tensors, const std::string& origin) {
-  InitialLoad report;
+LoadReport load_initial(torch::nn::Module& module, const TensorMap& tensors, const std::string& origin) {
+  LoadReport report;
   std::vector<std::string> misshaped;
   std::vector<Copy> copies;
-  auto state = state_of(module);
+  const auto whole_state = state_of(module);
+  auto state = whole_state;
   for (const auto& [name, tensor] : tensors) {
     bool used = false;
     for (const auto& place : places(name)) {
       const auto found = state.find(place);
       if (found == state.end()) continue;
-      if (found->second.sizes() == tensor.sizes()) {
+      if (fits(found->second, tensor)) {
         copies.push_back({found->second, tensor});
         report.loaded.push_back(place);
         state.erase(found);
         used = true;
       } else if (!is_last_layer(place)) {
-        misshaped.push_back(shapes(place, found->second, tensor));
+        misshaped.push_back(difference(place, found->second, tensor));
       }
       break;
     }
@@ -105,12 +159,13 @@ InitialLoad load_initial(torch::nn::Module& module, const TensorMap& tensors, co
   }
   for (const auto& entry : state) report.fresh.push_back(entry.first);
   if (!misshaped.empty()) {
-    throw WeightsError(
-        fmt::format("{}: does not fit the model; of another shape: {}", origin, fmt::join(misshaped, ", ")));
+    throw WeightsError(fmt::format("{}: does not fit the model; of another shape or type: {}", origin,
+                                   fmt::join(misshaped, ", ")));
   }
   if (copies.empty()) {
-    throw WeightsError(fmt::format("{}: none of its {} names belongs to the model; it has {}", origin,
-                                   tensors.size(), summarize(report.unused)));
+    throw WeightsError(fmt::format("{}: none of its {} names belongs to the model; it has {}{}", origin,
+                                   tensors.size(), summarize(report.unused),
+                                   suggestion(whole_state, tensors)));
   }
   run(copies);
   return report;

@@ -31,9 +31,8 @@ int64_t peak_resident_bytes() {
   return int64_t{1024} * usage.ru_maxrss;
 }
 
-void move_to(data::Batch& batch, const at::Device& device) {
-  batch.images.pixels = batch.images.pixels.to(device);
-  for (auto& target : batch.targets) {
+void move_to(std::vector<Target>& targets, const at::Device& device) {
+  for (auto& target : targets) {
     target = {target.boxes.to(device), target.labels.to(device), target.ignore.to(device)};
   }
 }
@@ -88,10 +87,13 @@ NonFiniteError non_finite(const std::vector<nn::Loss>& losses, const data::Batch
 }
 
 MemoryError out_of_memory(const data::Batch& batch) {
-  const auto shape = batch.images.pixels.sizes();
+  ImageSize largest;
+  for (const auto& size : batch.images.sizes) {
+    largest = {std::max(largest.height, size.height), std::max(largest.width, size.width)};
+  }
   return MemoryError(fmt::format(
-      "memory ran out on a batch of {} images of {} x {}: lower train.batch_size or data.max_size", shape[0],
-      shape[2], shape[1]));
+      "memory ran out on a batch of {} images of {} x {}: lower train.batch_size or data.max_size",
+      batch.images.sizes.size(), largest.width, largest.height));
 }
 
 }  // namespace
@@ -130,7 +132,7 @@ Trainer::Trainer(std::shared_ptr<nn::DetectionModelImpl> model, std::shared_ptr<
 
 std::vector<nn::Loss> Trainer::step(data::Batch& batch, torch::optim::Optimizer& solver) {
   try {
-    move_to(batch, device_);
+    move_to(batch.targets, device_);
     auto losses = model_->losses(batch.images, batch.targets);
     at::Tensor sum = losses.front().value;
     for (size_t i = 1; i < losses.size(); ++i) sum = sum + losses[i].value;
@@ -147,10 +149,7 @@ std::vector<nn::Loss> Trainer::step(data::Batch& batch, torch::optim::Optimizer&
 
 void Trainer::fit(const TrainHooks& hooks) {
   data::Loader loader(dataset_, transform_,
-                      {.batch_size = options_.batch_size,
-                       .workers = workers_,
-                       .seed = options_.seed,
-                       .pad_to = model_->size_divisor()});
+                      {.batch_size = options_.batch_size, .workers = workers_, .seed = options_.seed});
   const auto per_epoch = loader.batches_per_epoch();
   const auto total = options_.iterations > 0 ? options_.iterations : options_.epochs * per_epoch;
   const auto epochs = (total + per_epoch - 1) / per_epoch;

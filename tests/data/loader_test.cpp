@@ -75,11 +75,10 @@ void expect_same(const std::vector<Batch>& a, const std::vector<Batch>& b) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) {
     EXPECT_EQ(a[i].indices, b[i].indices);
-    EXPECT_EQ(a[i].original_sizes, b[i].original_sizes);
     EXPECT_EQ(a[i].images.sizes, b[i].images.sizes);
-    EXPECT_TRUE(a[i].images.pixels.equal(b[i].images.pixels)) << "batch " << i;
     ASSERT_EQ(a[i].targets.size(), b[i].targets.size());
     for (size_t j = 0; j < a[i].targets.size(); ++j) {
+      EXPECT_TRUE(a[i].images.images[j].equal(b[i].images.images[j])) << "batch " << i;
       EXPECT_TRUE(a[i].targets[j].boxes.equal(b[i].targets[j].boxes)) << "batch " << i;
       EXPECT_TRUE(a[i].targets[j].labels.equal(b[i].targets[j].labels)) << "batch " << i;
     }
@@ -88,7 +87,7 @@ void expect_same(const std::vector<Batch>& a, const std::vector<Batch>& b) {
 
 TEST(Loader, GivesEachSampleOnceWithItsOwnTarget) {
   const auto pictures = std::make_shared<Pictures>(23);
-  Loader loader(pictures, kTransform, {.batch_size = 4, .workers = 3, .pad_to = 8});
+  Loader loader(pictures, kTransform, {.batch_size = 4, .workers = 3});
   EXPECT_EQ(loader.batches_per_epoch(), 6);
   const std::vector<Batch> batches = epoch(loader, 0);
   ASSERT_EQ(batches.size(), 6u);
@@ -97,11 +96,12 @@ TEST(Loader, GivesEachSampleOnceWithItsOwnTarget) {
   EXPECT_EQ(indices.size(), 23u);
   EXPECT_EQ(batches.back().indices.size(), 3u);
   for (const Batch& batch : batches) {
-    EXPECT_EQ(batch.images.pixels.size(0), std::ssize(batch.indices));
-    EXPECT_EQ(batch.images.pixels.size(1) % 8, 0);
+    EXPECT_EQ(batch.images.images.size(), batch.indices.size());
+    EXPECT_EQ(batch.images.sizes.size(), batch.indices.size());
     for (size_t i = 0; i < batch.indices.size(); ++i) {
       EXPECT_EQ(batch.targets[i].labels.item<int64_t>(), batch.indices[i] + 1);
-      EXPECT_EQ(batch.original_sizes[i], (ImageSize{8 + batch.indices[i] % 3, 8 + batch.indices[i] % 5}));
+      EXPECT_EQ(batch.images.images[i].sizes(),
+                (std::vector<int64_t>{8 + batch.indices[i] % 3, 8 + batch.indices[i] % 5, 3}));
     }
   }
 }
@@ -163,7 +163,9 @@ TEST(Loader, EpochsAndSeedsDiffer) {
   const std::vector<Batch> a = epoch(unshuffled, 0);
   const std::vector<Batch> b = epoch(unshuffled, 1);
   EXPECT_TRUE(std::ranges::is_sorted(a[0].indices));
-  EXPECT_FALSE(a[0].images.pixels.equal(b[0].images.pixels)) << "each epoch draws its own flips";
+  const auto same = [](const at::Tensor& x, const at::Tensor& y) { return x.equal(y); };
+  EXPECT_FALSE(std::ranges::equal(a[0].images.images, b[0].images.images, same))
+      << "each epoch draws its own flips";
 }
 
 TEST(Loader, EachPositionGetsEachSample) {

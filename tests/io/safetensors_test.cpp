@@ -99,9 +99,20 @@ TEST_F(SafeTensorsTest, ReadsWhatPythonWrote) {
   EXPECT_THAT(content.metadata.at("versions"), HasSubstr("safetensors"));
 }
 
-TEST_F(SafeTensorsTest, WritesTheBytesThatPythonWrites) {
+TEST_F(SafeTensorsTest, WritesWhatPythonWritesAndAChecksum) {
   write_safetensors(file_, read_safetensors(golden_));
-  EXPECT_EQ(bytes_of(file_), bytes_of(golden_));
+  const auto split = [](const std::string& bytes) {
+    uint64_t size = 0;
+    std::memcpy(&size, bytes.data(), sizeof size);
+    std::string header = bytes.substr(sizeof size, size);
+    header.erase(header.find_last_not_of(' ') + 1);  // both pad it
+    return std::pair(header, bytes.substr(sizeof size + size));
+  };
+  auto [header, data] = split(bytes_of(file_));
+  const std::string entry = R"("checksum":"xxh3-64:da7d69244189e8bc",)";
+  ASSERT_THAT(header, HasSubstr(entry));
+  header.erase(header.find(entry), entry.size());
+  EXPECT_EQ(std::pair(header, data), split(bytes_of(golden_)));
 }
 
 TEST_F(SafeTensorsTest, ReadsBackEveryDtypeAndLayout) {
@@ -171,7 +182,8 @@ TEST_F(SafeTensorsTest, WhatTheFormatCannotHoldIsRefused) {
 TEST_F(SafeTensorsTest, WhatIsNoSafetensorsFileIsRefused) {
   EXPECT_THROW(read_safetensors(folder_ / "none"), WeightsError);
   EXPECT_THROW(read_safetensors(folder_), WeightsError);
-  EXPECT_EQ(read_error(""), file_.string() + ": is too short for a safetensors file");
+  EXPECT_EQ(read_error(""), file_.string() + ": is empty (0 bytes)");
+  EXPECT_EQ(read_error("1234567"), file_.string() + ": is too short for a safetensors file");
   EXPECT_THAT(read_error("1234567"), HasSubstr("too short"));
   EXPECT_THAT(read_error(std::string(8, '\0')), HasSubstr("no JSON header"));
   EXPECT_THAT(read_error("PK\x03\x04 a zip archive, such as torch.save makes"),
@@ -256,7 +268,7 @@ TEST_F(SafeTensorsTest, ABoolIsZeroOrOne) {
   auto bytes = file_of("{" + tensor("a", "BOOL", "[2]", "[0, 2]") + "}", 2);
   EXPECT_EQ(read_error(bytes), "no error");
   bytes.back() = 2;
-  EXPECT_THAT(read_error(bytes), HasSubstr("tensor a: a BOOL is neither 0 nor 1"));
+  EXPECT_THAT(read_error(bytes), HasSubstr("tensor a: a bool is neither 0 nor 1"));
 }
 
 TEST_F(SafeTensorsTest, EveryCutOfAFileIsRefused) {

@@ -34,7 +34,7 @@ Detections detect(DetectionModelImpl& model) {
   torch::manual_seed(2);
   const torch::NoGradGuard no_grad;
   model.eval();
-  return model.detect({at::randint(256, {1, 64, 64, 3}, at::kByte), {{64, 64}}})[0];
+  return model.detect({{at::randint(256, {64, 64, 3}, at::kByte)}, {{64, 64}}})[0];
 }
 
 class ModelFile : public testing::Test {

@@ -92,7 +92,8 @@ TEST(LoadState, ListsAllThatDoesNotFitAndChangesNothing) {
   EXPECT_EQ(
       message_of<WeightsError>([&] { load_state(*module, tensors, "a.safetensors"); }),
       "a.safetensors: does not fit the model; missing: backbone.body.conv1.weight, rpn.head.conv.weight; "
-      "unexpected: fc.bias, fc.weight; of another shape: roi_heads.box_head.fc6.weight [5], the file has "
+      "unexpected: fc.bias, fc.weight; of another shape or type: roi_heads.box_head.fc6.weight [5], the file "
+      "has "
       "[5, 1], roi_heads.box_head.fc7.weight [6], the file has []");
   EXPECT_EQ(changed(*module), Names{});
 }
@@ -104,6 +105,74 @@ TEST(LoadState, OneNameTooManyIsAnError) {
   EXPECT_EQ(message_of<WeightsError>([&] { load_state(*module, tensors, "f"); }),
             "f: does not fit the model; unexpected: fc.weight");
   EXPECT_EQ(changed(*module), Names{});
+}
+
+TEST(LoadState, SuggestsThePrefixThatWouldMatch) {
+  const auto module = skeleton();
+  TensorMap wrapped, bare;
+  for (const auto& [name, tensor] : ones_like(state_of(*module))) {
+    wrapped.emplace("module." + name, tensor);
+    if (name.starts_with("backbone.")) bare.emplace(name.substr(std::string("backbone.").size()), tensor);
+  }
+  EXPECT_NE(
+      message_of<WeightsError>([&] { load_state(*module, wrapped, "f"); })
+          .find("; 8 of its 8 names match without the prefix 'module.': rcnn weights convert --drop-prefix "
+                "module."),
+      std::string::npos);
+  EXPECT_NE(
+      message_of<WeightsError>([&] { load_state(*module, bare, "f"); })
+          .find("; 2 of its 2 names match behind the prefix 'backbone.': rcnn weights convert --add-prefix "
+                "backbone."),
+      std::string::npos);
+  EXPECT_NE(
+      message_of<WeightsError>([&] { load_initial(*module, wrapped, "f"); }).find("--drop-prefix module."),
+      std::string::npos);
+  EXPECT_EQ(message_of<WeightsError>([&] {
+              load_state(*module, {{"x", torch::ones({1})}}, "f");
+            }).find("prefix"),
+            std::string::npos);
+}
+
+TEST(LoadState, AnotherNumberOfClassesLeavesTheLastLayersFreshWhereThatIsAllowed) {
+  const auto module = skeleton();
+  auto tensors = ones_like(state_of(*module));
+  const Names last = {"roi_heads.box_predictor.bbox_pred.weight", "roi_heads.box_predictor.cls_score.weight"};
+  tensors[last[0]] = torch::ones({364, 6});
+  tensors[last[1]] = torch::ones({91, 6});
+  EXPECT_NE(message_of<WeightsError>([&] { load_state(*module, tensors, "f"); }).find("[91, 6]"),
+            std::string::npos);
+  const auto report = load_state(*module, tensors, "f", Classes::any);
+  EXPECT_EQ(report.fresh, last);
+  EXPECT_EQ(report.unused, last);
+  EXPECT_EQ(changed(*module).size(), state_of(*module).size() - 2);
+
+  tensors.erase("rpn.head.conv.weight");
+  EXPECT_EQ(message_of<WeightsError>([&] { load_state(*module, tensors, "f", Classes::any); }),
+            "f: does not fit the model; missing: rpn.head.conv.weight");
+}
+
+TEST(LoadState, ACounterOfBatchesMayBeMissingOrTooMuch) {
+  torch::nn::BatchNorm2d norm(2);
+  torch::nn::Sequential module(norm);
+  auto tensors = ones_like(state_of(*module));
+  tensors.erase("0.num_batches_tracked");
+  EXPECT_EQ(load_state(*module, tensors, "f").fresh, Names{"0.num_batches_tracked"});
+  const auto without = skeleton();
+  auto more = ones_like(state_of(*without));
+  more["backbone.body.bn1.num_batches_tracked"] = torch::tensor(1);
+  EXPECT_EQ(load_state(*without, more, "f").unused, Names{"backbone.body.bn1.num_batches_tracked"});
+}
+
+TEST(LoadState, HalvesAreConvertedAndIntegersAreNot) {
+  const auto module = skeleton();
+  auto tensors = ones_like(state_of(*module));
+  tensors["rpn.head.conv.weight"] = torch::full({3}, 0.5, at::kBFloat16);
+  load_state(*module, tensors, "f");
+  EXPECT_TRUE(identical(state_of(*module).at("rpn.head.conv.weight").detach(), torch::full({3}, 0.5)));
+  tensors["rpn.head.conv.weight"] = torch::ones({3}, at::kChar);
+  EXPECT_EQ(
+      message_of<WeightsError>([&] { load_state(*module, tensors, "f"); }),
+      "f: does not fit the model; of another shape or type: rpn.head.conv.weight Float, the file has Char");
 }
 
 TEST(LoadInitial, AClassificationNetworkFindsItsPlaces) {
@@ -151,8 +220,9 @@ TEST(LoadInitial, AnyOtherShapeIsAnErrorThatChangesNothing) {
   const auto module = skeleton();
   auto tensors = ones_like(state_of(*module));
   tensors["rpn.head.conv.weight"] = torch::ones({9});
-  EXPECT_EQ(message_of<WeightsError>([&] { load_initial(*module, tensors, "f"); }),
-            "f: does not fit the model; of another shape: rpn.head.conv.weight [3], the file has [9]");
+  EXPECT_EQ(
+      message_of<WeightsError>([&] { load_initial(*module, tensors, "f"); }),
+      "f: does not fit the model; of another shape or type: rpn.head.conv.weight [3], the file has [9]");
   EXPECT_EQ(changed(*module), Names{});
 }
 

@@ -13,8 +13,7 @@ namespace rcnn::data {
 struct Batch {
   ImageBatch images;
   std::vector<Target> targets;
-  std::vector<int64_t> indices;           ///< of the samples in their data set
-  std::vector<ImageSize> original_sizes;  ///< of the images as they are stored
+  std::vector<int64_t> indices;  ///< of the samples in their data set
 };
 
 struct LoaderOptions {
@@ -24,7 +23,6 @@ struct LoaderOptions {
   bool shuffle = true;
   bool drop_last = false;
   uint64_t seed = 0;
-  int64_t pad_to = 1;  ///< heights and widths are padded to a multiple of this
 };
 
 /// Decodes, transforms and batches samples ahead of the consumer, on threads of its own.

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,6 +7,7 @@
 #include <torch/nn/module.h>
 
 #include <rcnn/config/node.h>
+#include <rcnn/nn/pixels.h>
 #include <rcnn/types.h>
 
 namespace rcnn::nn {
@@ -18,19 +18,6 @@ struct Loss {
   at::Tensor value;  ///< float32 scalar
 };
 
-/// What the network makes of pixels before its first layer.
-struct PixelOptions {
-  std::array<double, 3> mean = {0.485, 0.456, 0.406};  ///< RGB, of pixels in 0..1
-  std::array<double, 3> std = {0.229, 0.224, 0.225};
-
-  /// Keys: mean, std.
-  static PixelOptions from(const config::Node& node);
-};
-
-/// Normalises a batch: (pixel / 255 - mean) / std, and zeros where the padding is. Returns float32 [N, 3, H,
-/// W] in channels_last on the pixels' device.
-at::Tensor normalize(const ImageBatch& batch, const PixelOptions& options);
-
 /// A detector that learns from boxes and finds them: what the trainer and the inference facade work with.
 class DetectionModelImpl : public torch::nn::Module {
  public:
@@ -40,9 +27,6 @@ class DetectionModelImpl : public torch::nn::Module {
 
   /// Detections of each image, best first, in network pixels. Call under eval() and without gradients.
   virtual std::vector<Detections> detect(const ImageBatch& images) = 0;
-
-  /// Heights and widths of batches must be multiples of this.
-  virtual int64_t size_divisor() const = 0;
 
   virtual const PixelOptions& pixels() const = 0;
 };

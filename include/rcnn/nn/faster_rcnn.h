@@ -23,7 +23,6 @@ class FasterRcnnImpl : public DetectionModelImpl {
 
   std::vector<Loss> losses(const ImageBatch& images, const std::vector<Target>& targets) override;
   std::vector<Detections> detect(const ImageBatch& images) override;
-  int64_t size_divisor() const override { return size_divisor_; }
   const PixelOptions& pixels() const override { return pixels_; }
 
   /// The maps that the RPN sees; the RoI heads pool from the first roi_levels() of them.
@@ -36,7 +35,7 @@ class FasterRcnnImpl : public DetectionModelImpl {
   std::shared_ptr<BackboneImpl> body_;
   std::shared_ptr<NeckImpl> neck_;
   size_t roi_levels_ = 1;
-  int64_t size_divisor_ = 32;
+  int64_t size_divisor_ = 32;  // of the input's height and width: whole cells on the coarsest map
   Rpn rpn_ = nullptr;
   RoiHeads roi_heads_ = nullptr;
 };

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+namespace rcnn::io {
+
+/// The bytes of a whole file. They stay as long as anyone holds a copy of `bytes`.
+struct Memory {
+  std::shared_ptr<char> bytes;
+  size_t size = 0;
+
+  std::string_view view() const { return {bytes.get(), size}; }
+};
+
+/// Maps a file, privately: who writes to these bytes gets a copy of the page, and the file stays as it is.
+/// Replacing the file (rename) leaves the mapping alone; a file that is cut short while it is mapped gives a
+/// SIGBUS where its end was. Throws Refusal for what is missing, empty or no regular file.
+Memory map_file(const std::filesystem::path& file);
+
+}  // namespace rcnn::io

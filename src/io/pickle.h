@@ -1,0 +1,116 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace rcnn::io::pickle {
+
+struct Global;  // a name of Python's on the list of those allowed (pickle_globals.h)
+struct Value;
+using Values = std::vector<Value*>;
+
+struct None {};
+
+/// A str: of Python 3, in UTF-8, or of Python 2, which is any bytes.
+struct Text {
+  std::string_view bytes;
+};
+
+struct Bytes {
+  std::string_view bytes;
+};
+
+/// An integer beyond int64: two's complement, little-endian.
+struct LargeInteger {
+  std::string_view bytes;
+};
+
+struct List {
+  Values items;
+};
+
+struct Tuple {
+  Values items;
+};
+
+struct Dict {
+  std::vector<std::pair<Value*, Value*>> items;
+};
+
+/// What no weights are read from: sets, complex numbers, devices.
+struct Opaque {};
+
+/// What torch's pickles call a persistent id: a storage that lies elsewhere in the file.
+struct Storage {
+  struct View {
+    std::string_view key;
+    int64_t offset = 0;
+    int64_t count = 0;
+  };
+  std::string_view type;  ///< "torch.FloatStorage"
+  std::string_view key;
+  int64_t count = 0;         ///< elements
+  std::optional<View> view;  ///< the part of it that is meant (the legacy format alone)
+};
+
+/// A view of a storage, of which nothing is checked yet.
+struct Tensor {
+  const Storage* storage = nullptr;
+  int64_t offset = 0;
+  std::vector<int64_t> shape;
+  std::vector<int64_t> strides;
+  std::string_view type;  ///< "torch.uint16" where it is not the storage's
+};
+
+struct NumpyType {
+  std::string_view name;  ///< "f4"
+  bool big_endian = false;
+};
+
+/// A numpy array or scalar, of which nothing is checked yet.
+struct Array {
+  const NumpyType* type = nullptr;
+  std::vector<int64_t> shape;  ///< as the data lie, the last axis without a stride
+  std::vector<int64_t> axes;   ///< what it is transposed by; empty for as it lies
+  std::string_view data;
+};
+
+/// The large kinds lie beside the values, which are many.
+struct Value {
+  std::variant<None, bool, int64_t, double, Text, Bytes, LargeInteger, List, Tuple, Dict, Opaque,
+               const Global*, const Storage*, const Tensor*, Array*, NumpyType*>
+      data;
+};
+
+/// Owns what a pickle holds. Values refer to each other by pointer, possibly in circles. Texts and bytes are
+/// views of the input, which has to outlive this, or of `texts`.
+struct Pickle {
+  std::deque<Value> values;
+  std::deque<Storage> storages;
+  std::deque<Tensor> tensors;
+  std::deque<Array> arrays;
+  std::deque<NumpyType> types;
+  std::deque<std::string> texts;
+  Value* root = nullptr;
+  size_t size = 0;  ///< bytes of the input that it took
+};
+
+template <class T>
+const T* get(const Value& value) {
+  return std::get_if<T>(&value.data);
+}
+
+/// Reads the pickle that `input` begins with, of protocol 0 to 5. Nothing of Python runs: the only objects
+/// are those above, and a pickle that names a class or function beyond pickle_globals.h is refused. Memory is
+/// in proportion to the input, of which at most some millions of instructions are read. Throws Refusal.
+Pickle load(std::string_view input);
+
+}  // namespace rcnn::io::pickle

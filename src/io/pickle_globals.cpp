@@ -1,0 +1,415 @@
+#include "io/pickle_globals.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include <spdlog/fmt/fmt.h>
+
+#include "io/refusal.h"
+#include "io/utf8.h"
+
+namespace rcnn::io::pickle {
+namespace {
+
+constexpr size_t kMaxDimensions = 64;  // numpy's limit
+
+[[noreturn]] void wrong(const char* what) {
+  throw Refusal(fmt::format("its pickle is damaged: {}", what));
+}
+
+void need_count(const Values& arguments, size_t least, size_t most) {
+  if (arguments.size() < least || arguments.size() > most) wrong("a call has the wrong number of arguments");
+}
+
+template <class T>
+const T& need(const Values& values, size_t i, const char* what) {
+  const T* const found = i < values.size() ? get<T>(*values[i]) : nullptr;
+  if (found == nullptr) wrong(what);
+  return *found;
+}
+
+int64_t need_integer(const Values& values, size_t i, const char* what) {
+  return need<int64_t>(values, i, what);
+}
+
+std::string_view need_text(const Values& values, size_t i, const char* what) {
+  return need<Text>(values, i, what).bytes;
+}
+
+/// Python 2 has one type for both.
+std::optional<std::string_view> bytes_of(const Value& value) {
+  if (const auto* bytes = get<Bytes>(value)) return bytes->bytes;
+  if (const auto* text = get<Text>(value)) return text->bytes;
+  return std::nullopt;
+}
+
+const Values* items_of(const Value& value) {
+  if (const auto* tuple = get<Tuple>(value)) return &tuple->items;
+  if (const auto* list = get<List>(value)) return &list->items;
+  return nullptr;
+}
+
+std::vector<int64_t> need_sizes(const Values& values, size_t i) {
+  const Values* const items = i < values.size() ? items_of(*values[i]) : nullptr;
+  if (items == nullptr || items->size() > kMaxDimensions) wrong("a shape is no tuple of at most 64 sizes");
+  std::vector<int64_t> sizes;
+  for (size_t k = 0; k < items->size(); ++k) sizes.push_back(need_integer(*items, k, "a size is no integer"));
+  return sizes;
+}
+
+// Python's own types
+
+Value* make_dict(Builder& builder, const Values& arguments) {
+  need_count(arguments, 0, 1);
+  Dict dict;
+  if (!arguments.empty()) {
+    if (const auto* other = get<Dict>(*arguments[0])) {
+      builder.charge(other->items.size());
+      dict = *other;
+    } else if (const Values* pairs = items_of(*arguments[0])) {  // as Python 2 writes an OrderedDict
+      builder.charge(pairs->size());
+      for (const Value* pair : *pairs) {
+        const Values* const both = items_of(*pair);
+        if (both == nullptr || both->size() != 2) wrong("an item of a dict is no pair");
+        dict.items.emplace_back((*both)[0], (*both)[1]);
+      }
+    } else {
+      wrong("a dict is made of what is none");
+    }
+  }
+  return builder.add(std::move(dict));
+}
+
+Value* make_default_dict(Builder& builder, const Values& arguments) {
+  need_count(arguments, 0, 1);  // the factory, which only a lookup would call
+  return builder.add(Dict{});
+}
+
+template <class Sequence>
+Value* make_sequence(Builder& builder, const Values& arguments) {
+  need_count(arguments, 0, 1);
+  Sequence sequence;
+  if (!arguments.empty()) {
+    const Values* const items = items_of(*arguments[0]);
+    if (items == nullptr) wrong("a list is made of what is none");
+    builder.charge(items->size());
+    sequence.items = *items;
+  }
+  return builder.add(std::move(sequence));
+}
+
+Value* make_opaque(Builder& builder, const Values&) {
+  return builder.add(Opaque{});
+}
+
+/// bytes() and bytearray(b"..."), bytearray(u"...", "latin-1").
+Value* make_bytes(Builder& builder, const Values& arguments) {
+  need_count(arguments, 0, 2);
+  if (arguments.empty()) return builder.add(Bytes{});
+  const auto bytes = bytes_of(*arguments[0]);
+  if (!bytes) wrong("a bytearray is made of what is no bytes");
+  if (arguments.size() == 1) return builder.add(Bytes{*bytes});
+  const auto encoded = encode_latin1(*bytes);
+  if (!encoded) wrong("bytes are not Latin-1");
+  return builder.add(Bytes{builder.keep(*encoded)});
+}
+
+/// _codecs.encode(u"...", "latin1"): how Python 3 writes bytes for Python 2.
+Value* encode(Builder& builder, const Values& arguments) {
+  need_count(arguments, 2, 2);
+  const auto text = need_text(arguments, 0, "what is encoded is no text");
+  const auto encoding = need_text(arguments, 1, "an encoding is no text");
+  if (encoding != "latin1" && encoding != "latin-1") wrong("an encoding is not latin1");
+  const auto encoded = encode_latin1(text);
+  if (!encoded) wrong("bytes are not Latin-1");
+  return builder.add(Bytes{builder.keep(*encoded)});
+}
+
+// torch
+
+Tensor view_of_storage(const Values& arguments) {
+  return {.storage = need<const Storage*>(arguments, 0, "a tensor has no storage"),
+          .offset = need_integer(arguments, 1, "a storage offset is no integer"),
+          .shape = need_sizes(arguments, 2),
+          .strides = need_sizes(arguments, 3),
+          .type = {}};
+}
+
+/// torch marks lazily negated and conjugated tensors in a last argument.
+void refuse_marks(const Values& arguments, size_t i) {
+  if (i >= arguments.size()) return;
+  const auto* marks = get<Dict>(*arguments[i]);
+  if (marks != nullptr && !marks->items.empty())
+    throw Refusal("a tensor in it is conjugated or negated lazily");
+}
+
+/// (storage, offset, size, stride)
+Value* rebuild_tensor(Builder& builder, const Values& arguments) {
+  need_count(arguments, 4, 4);
+  return builder.add(view_of_storage(arguments));
+}
+
+/// (storage, offset, size, stride, requires_grad, backward_hooks[, marks])
+Value* rebuild_tensor_v2(Builder& builder, const Values& arguments) {
+  need_count(arguments, 6, 7);
+  refuse_marks(arguments, 6);
+  return builder.add(view_of_storage(arguments));
+}
+
+/// (storage, offset, size, stride, requires_grad, backward_hooks, dtype[, marks])
+Value* rebuild_tensor_v3(Builder& builder, const Values& arguments) {
+  need_count(arguments, 7, 8);
+  refuse_marks(arguments, 7);
+  Tensor tensor = view_of_storage(arguments);
+  tensor.type = need<const Global*>(arguments, 6, "a dtype is none")->name;
+  return builder.add(std::move(tensor));
+}
+
+/// A parameter is its tensor: (tensor, requires_grad, hooks[, state]).
+Value* rebuild_parameter(Builder&, const Values& arguments) {
+  need_count(arguments, 1, 4);
+  need<const Tensor*>(arguments, 0, "a parameter is made of what is no tensor");
+  return arguments[0];
+}
+
+Value* rebuild_from_type(Builder& builder, const Values& arguments);
+
+/// torch.Size(sizes)
+Value* make_size(Builder&, const Values& arguments) {
+  need_count(arguments, 1, 1);
+  need<Tuple>(arguments, 0, "a size is no tuple");
+  return arguments[0];
+}
+
+// numpy
+
+/// (ndarray, shape, typecode): an empty one, which gets its content as its state.
+Value* reconstruct_array(Builder& builder, const Values& arguments) {
+  need_count(arguments, 3, 3);
+  const auto* type = need<const Global*>(arguments, 0, "an array has no type");
+  if (type->name != "numpy.ndarray") wrong("an array is of another type than numpy.ndarray");
+  return builder.add(Array{});
+}
+
+/// dtype("f4", False, True)
+Value* make_numpy_type(Builder& builder, const Values& arguments) {
+  need_count(arguments, 1, 3);
+  const auto name = bytes_of(*arguments[0]);
+  if (!name) wrong("a dtype has no name");
+  return builder.add(NumpyType{.name = *name});
+}
+
+/// scalar(dtype, bytes); that of Python objects has no bytes, and stays without data.
+Value* make_numpy_scalar(Builder& builder, const Values& arguments) {
+  need_count(arguments, 1, 2);
+  const auto* type = need<NumpyType*>(arguments, 0, "a scalar has no dtype");
+  const auto data = arguments.size() == 2 ? bytes_of(*arguments[1]) : std::nullopt;
+  return builder.add(Array{.type = type, .shape = {}, .axes = {}, .data = data.value_or(std::string_view())});
+}
+
+/// Column-major data lie as row-major ones of the reversed shape.
+void set_column_major(Array& array) {
+  std::reverse(array.shape.begin(), array.shape.end());
+  array.axes.resize(array.shape.size());
+  std::iota(array.axes.rbegin(), array.axes.rend(), 0);
+}
+
+/// _frombuffer(bytes, dtype, shape, order[, axes])
+Value* array_of_buffer(Builder& builder, const Values& arguments) {
+  need_count(arguments, 4, 5);
+  const auto data = bytes_of(*arguments[0]);
+  if (!data) wrong("an array has no data");
+  Array array{.type = need<NumpyType*>(arguments, 1, "an array has no dtype"),
+              .shape = need_sizes(arguments, 2),
+              .axes = {},
+              .data = *data};
+  const auto order = need_text(arguments, 3, "an array has no order");
+  if (order == "F") {
+    set_column_major(array);
+  } else if (order == "K") {
+    array.axes = need_sizes(arguments, 4);
+  } else if (order != "C") {
+    wrong("an array is of an unknown order");
+  }
+  return builder.add(std::move(array));
+}
+
+bool is_true(const Values& values, size_t i) {
+  const auto* truth = get<bool>(*values[i]);
+  const auto* number = get<int64_t>(*values[i]);  // Python 2
+  if (truth == nullptr && number == nullptr) wrong("an array has no order");
+  return truth != nullptr ? *truth : *number != 0;
+}
+
+/// (version, shape, dtype, is_fortran, data)
+void set_array_state(Array& array, const Values& state) {
+  need_count(state, 5, 5);
+  array.shape = need_sizes(state, 1);
+  array.type = need<NumpyType*>(state, 2, "an array has no dtype");
+  array.axes.clear();
+  if (is_true(state, 3)) set_column_major(array);
+  // An array of objects has a list of them here; its dtype is refused where the array is asked for.
+  array.data = bytes_of(*state[4]).value_or(std::string_view());
+}
+
+/// (version, byte order, ...)
+void set_numpy_type_state(NumpyType& type, const Values& state) {
+  const auto order = state.size() > 1 ? bytes_of(*state[1]) : std::nullopt;
+  if (!order) wrong("a dtype has no byte order");
+  type.big_endian = *order == ">";
+}
+
+constexpr std::array kGlobals = {
+    Global{"_codecs.encode", encode},
+    Global{"builtins.bool"},
+    Global{"builtins.bytearray", make_bytes},
+    Global{"builtins.bytes", make_bytes},
+    Global{"builtins.complex", make_opaque},
+    Global{"builtins.dict", make_dict},
+    Global{"builtins.float"},
+    Global{"builtins.frozenset", make_opaque},
+    Global{"builtins.int"},
+    Global{"builtins.list", make_sequence<List>},
+    Global{"builtins.set", make_opaque},
+    Global{"builtins.str"},
+    Global{"builtins.tuple", make_sequence<Tuple>},
+    Global{"collections.Counter", make_dict},
+    Global{"collections.OrderedDict", make_dict},
+    Global{"collections.defaultdict", make_default_dict},
+    Global{"numpy._core.multiarray._reconstruct", reconstruct_array},
+    Global{"numpy._core.multiarray.scalar", make_numpy_scalar},
+    Global{"numpy._core.numeric._frombuffer", array_of_buffer},
+    Global{"numpy.dtype", make_numpy_type},
+    Global{"numpy.ndarray"},
+    Global{"torch.BFloat16Storage"},
+    Global{"torch.BoolStorage"},
+    Global{"torch.ByteStorage"},
+    Global{"torch.CharStorage"},
+    Global{"torch.ComplexDoubleStorage"},
+    Global{"torch.ComplexFloatStorage"},
+    Global{"torch.DoubleStorage"},
+    Global{"torch.FloatStorage"},
+    Global{"torch.HalfStorage"},
+    Global{"torch.IntStorage"},
+    Global{"torch.LongStorage"},
+    Global{"torch.QInt32Storage"},
+    Global{"torch.QInt8Storage"},
+    Global{"torch.QUInt8Storage"},
+    Global{"torch.ShortStorage"},
+    Global{"torch.Size", make_size},
+    Global{"torch.Tensor"},
+    Global{"torch._tensor._rebuild_from_type_v2", rebuild_from_type},
+    Global{"torch._utils._rebuild_parameter", rebuild_parameter},
+    Global{"torch._utils._rebuild_parameter_with_state", rebuild_parameter},
+    Global{"torch._utils._rebuild_tensor", rebuild_tensor},
+    Global{"torch._utils._rebuild_tensor_v2", rebuild_tensor_v2},
+    Global{"torch._utils._rebuild_tensor_v3", rebuild_tensor_v3},
+    Global{"torch.bfloat16"},
+    Global{"torch.bool"},
+    Global{"torch.complex128"},
+    Global{"torch.complex64"},
+    Global{"torch.device", make_opaque},
+    Global{"torch.float16"},
+    Global{"torch.float32"},
+    Global{"torch.float64"},
+    Global{"torch.float8_e4m3fn"},
+    Global{"torch.float8_e5m2"},
+    Global{"torch.int16"},
+    Global{"torch.int32"},
+    Global{"torch.int64"},
+    Global{"torch.int8"},
+    Global{"torch.nn.parameter.Parameter", rebuild_parameter},
+    Global{"torch.storage.UntypedStorage"},
+    Global{"torch.storage._UntypedStorage"},
+    Global{"torch.uint16"},
+    Global{"torch.uint32"},
+    Global{"torch.uint64"},
+    Global{"torch.uint8"},
+};
+constexpr auto by_name = [](const Global& a, const Global& b) { return a.name < b.name; };
+static_assert(std::is_sorted(kGlobals.begin(), kGlobals.end(), by_name));
+
+/// (function, type, arguments, state): a tensor or a parameter with attributes of its own.
+Value* rebuild_from_type(Builder& builder, const Values& arguments) {
+  need_count(arguments, 4, 4);
+  const auto* function = need<const Global*>(arguments, 0, "a tensor is rebuilt by what is no function");
+  const auto* type = need<const Global*>(arguments, 1, "a tensor has no type");
+  if (!function->name.starts_with("torch._utils.")) wrong("a tensor is rebuilt by another function");
+  if (type->name != "torch.Tensor" && type->name != "torch.nn.parameter.Parameter")
+    wrong("a tensor is of another type");
+  return function->call(builder, need<Tuple>(arguments, 2, "a call has no arguments").items);
+}
+
+/// The names of Python 3 and of numpy 2, which moved what numpy 1 had in numpy.core; a storage that was on a
+/// GPU is one.
+std::string present_name(std::string_view module, std::string_view name) {
+  if (module == "__builtin__") module = "builtins";
+  if (module == "torch.cuda") module = "torch";
+  constexpr std::string_view kOld = "numpy.core.";
+  if (!module.starts_with(kOld)) return fmt::format("{}.{}", module, name);
+  return fmt::format("numpy._core.{}.{}", module.substr(kOld.size()), name);
+}
+
+}  // namespace
+
+std::string_view Builder::keep(std::string text) {
+  if (text.size() > text_allowance_) wrong("its texts are longer than it is");
+  text_allowance_ -= text.size();
+  return pickle_.texts.emplace_back(std::move(text));
+}
+
+void Builder::charge(size_t work) {
+  if (work > work_allowance_) throw Refusal("its pickle is too large for a file of weights");
+  work_allowance_ -= work;
+}
+
+const Global* find_global(std::string_view module, std::string_view name) {
+  const std::string full = present_name(module, name);
+  const auto found = std::lower_bound(kGlobals.begin(), kGlobals.end(), Global{full}, by_name);
+  if (found != kGlobals.end() && found->name == full) return found;
+  throw Refusal(fmt::format(
+      "it holds a Python object ({}.{}), which could run code and is not read; save the weights alone: "
+      "torch.save(model.state_dict(), file)",
+      printable(module), printable(name)));
+}
+
+Value* call(Builder& builder, const Value& callee, const Value& arguments) {
+  const auto* global = get<const Global*>(callee);
+  const auto* tuple = get<Tuple>(arguments);
+  if (global == nullptr || tuple == nullptr) wrong("it calls what is no function");
+  if ((*global)->call == nullptr) wrong("it calls what is no function");
+  return (*global)->call(builder, tuple->items);
+}
+
+void set_state(Value& object, const Value& state) {
+  if (get<Dict>(object) != nullptr) return;  // an OrderedDict's attributes: state_dict() has _metadata there
+  auto* const* array = get<Array*>(object);
+  auto* const* type = get<NumpyType*>(object);
+  const auto* values = get<Tuple>(state);
+  if (values == nullptr || (array == nullptr && type == nullptr)) wrong("an object without a state gets one");
+  if (array != nullptr) set_array_state(**array, values->items);
+  if (type != nullptr) set_numpy_type_state(**type, values->items);
+}
+
+Value* load_storage(Builder& builder, const Value& id) {
+  const auto* tuple = get<Tuple>(id);
+  if (tuple == nullptr) wrong("a persistent id is no tuple");
+  const Values& items = tuple->items;
+  need_count(items, 5, 6);
+  if (need_text(items, 0, "a persistent id has no kind") != "storage") wrong("a persistent id is no storage");
+  Storage storage{.type = need<const Global*>(items, 1, "a storage has no type")->name,
+                  .key = need_text(items, 2, "a storage has no key"),
+                  .count = need_integer(items, 4, "a storage has no size"),
+                  .view = {}};
+  if (items.size() == 6 && get<None>(*items[5]) == nullptr) {
+    const Values& view = need<Tuple>(items, 5, "a storage's view is no tuple").items;
+    need_count(view, 3, 3);
+    storage.view = Storage::View{.key = need_text(view, 0, "a view has no key"),
+                                 .offset = need_integer(view, 1, "a view has no offset"),
+                                 .count = need_integer(view, 2, "a view has no size")};
+  }
+  return builder.add(std::move(storage));
+}
+
+}  // namespace rcnn::io::pickle

@@ -1,0 +1,42 @@
+#include "io/raw_tensor.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+
+#include "io/refusal.h"
+
+namespace rcnn::io {
+
+std::optional<uint64_t> count_bytes(at::IntArrayRef shape, at::ScalarType type) {
+  int64_t bytes = static_cast<int64_t>(at::elementSize(type));
+  for (const int64_t size : shape) {
+    // A size of 0 counts as 1 here: the strides must fit as well.
+    if (size < 0 || __builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes)) return std::nullopt;
+  }
+  return std::count(shape.begin(), shape.end(), 0) ? 0 : bytes;
+}
+
+at::Tensor tensor_of(const Memory& memory, std::string_view bytes, at::IntArrayRef shape,
+                     at::ScalarType type) {
+  if (type == at::kBool && std::any_of(bytes.begin(), bytes.end(), [](char b) { return (b & ~1) != 0; })) {
+    throw Refusal("a bool is neither 0 nor 1");
+  }
+  const auto options = at::TensorOptions().dtype(type);
+  if (bytes.empty()) return at::empty(shape, options);
+  const auto position =
+      reinterpret_cast<uintptr_t>(bytes.data()) - reinterpret_cast<uintptr_t>(memory.bytes.get());
+  const bool aligned = reinterpret_cast<uintptr_t>(bytes.data()) % at::elementSize(type) == 0;
+  if (position < memory.size && aligned) {
+    char* const data = memory.bytes.get() + position;
+    return at::from_blob(
+        data, shape, [owner = memory.bytes](void*) {}, options);
+  }
+  const at::Tensor copy = at::empty(shape, options);
+  std::memcpy(copy.data_ptr(), bytes.data(), bytes.size());
+  return copy;
+}
+
+}  // namespace rcnn::io

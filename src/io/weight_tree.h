@@ -1,0 +1,14 @@
+#pragma once
+
+#include <rcnn/io/weight_file.h>
+
+#include "io/pickle.h"
+#include "io/tensor_reader.h"
+
+namespace rcnn::io {
+
+/// Fills tensors, metadata, root and left_out of `file` from what a pickle holds, as weight_file.h says.
+/// Values that share or contain themselves are walked so far and no further. Throws Refusal.
+void read_tree(const pickle::Value& root, TensorReader& reader, size_t file_size, WeightFile& file);
+
+}  // namespace rcnn::io

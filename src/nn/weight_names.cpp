@@ -1,0 +1,163 @@
+#include <spdlog/fmt/ranges.h>
+#include <torch/torch.h>
+
+#include <rcnn/nn/weight_names.h>
+
+#include "nn/weight_name_table.h"
+
+namespace rcnn::nn {
+namespace {
+
+constexpr const char* kClassScores = "roi_heads.box_predictor.cls_score.";
+constexpr const char* kBoxes = "roi_heads.box_predictor.bbox_pred.";
+
+/// The RPN's outputs, and how many rows an anchor has in each.
+struct AnchorLayer {
+  const char* prefix;
+  int64_t rows;
+};
+constexpr AnchorLayer kAnchorLayers[] = {{"rpn.head.cls_logits.", 1}, {"rpn.head.bbox_pred.", 4}};
+
+void check_rows(const std::string& name, const at::Tensor& tensor, int64_t divisor) {
+  if (tensor.dim() > 0 && tensor.size(0) > 0 && tensor.size(0) % divisor == 0) return;
+  throw WeightsError(fmt::format("{}: [{}] is no shape of such a layer: its rows must come in groups of {}",
+                                 name, fmt::join(tensor.sizes(), ", "), divisor));
+}
+
+/// Exchanges the two factors of the anchors' order: [outer, inner] becomes [inner, outer].
+at::Tensor swap_anchor_order(const at::Tensor& tensor, int64_t outer, int64_t rows) {
+  std::vector<int64_t> split = {outer, tensor.size(0) / (outer * rows), rows};
+  split.insert(split.end(), tensor.sizes().begin() + 1, tensor.sizes().end());
+  return tensor.reshape(split).transpose(0, 1).reshape(tensor.sizes());
+}
+
+at::Tensor detectron2_rows_to_torchvision(const std::string& name, const at::Tensor& tensor,
+                                          const WeightNamesOptions& options) {
+  if (name.starts_with(kClassScores)) {
+    check_rows(name, tensor, 1);
+    return tensor.roll(1, 0);
+  }
+  if (name.starts_with(kBoxes) && !options.class_agnostic) {
+    check_rows(name, tensor, 4);
+    return at::cat({at::zeros_like(tensor.narrow(0, 0, 4)), tensor});
+  }
+  for (const auto& [prefix, rows] : kAnchorLayers) {
+    if (!name.starts_with(prefix)) continue;
+    check_rows(name, tensor, options.anchor_ratios * rows);
+    return swap_anchor_order(tensor, tensor.size(0) / (options.anchor_ratios * rows), rows);
+  }
+  return tensor;
+}
+
+at::Tensor torchvision_rows_to_detectron2(const std::string& name, const at::Tensor& tensor,
+                                          const WeightNamesOptions& options) {
+  if (name.starts_with(kClassScores)) {
+    check_rows(name, tensor, 1);
+    return tensor.roll(-1, 0);
+  }
+  if (name.starts_with(kBoxes) && !options.class_agnostic) {
+    check_rows(name, tensor, 4);
+    return tensor.narrow(0, 4, tensor.size(0) - 4);
+  }
+  for (const auto& [prefix, rows] : kAnchorLayers) {
+    if (!name.starts_with(prefix)) continue;
+    check_rows(name, tensor, options.anchor_ratios * rows);
+    return swap_anchor_order(tensor, options.anchor_ratios, rows);
+  }
+  return tensor;
+}
+
+/// The names without ".running_var", of every norm that has one.
+std::vector<std::string> norms_of(const TensorMap& tensors) {
+  constexpr std::string_view suffix = ".running_var";
+  std::vector<std::string> norms;
+  for (const auto& [name, tensor] : tensors) {
+    if (name.ends_with(suffix)) norms.push_back(name.substr(0, name.size() - suffix.size()));
+  }
+  return norms;
+}
+
+TensorMap with_folded_statistics(TensorMap tensors, double eps) {
+  for (const auto& norm : norms_of(tensors)) {
+    const auto find = [&](const char* leaf) -> at::Tensor& {
+      const auto found = tensors.find(norm + leaf);
+      if (found == tensors.end()) throw WeightsError(fmt::format("{}{} is missing", norm, leaf));
+      return found->second;
+    };
+    auto &weight = find(".weight"), &bias = find(".bias");
+    weight = weight / at::sqrt(find(".running_var") + eps);
+    bias = bias - find(".running_mean") * weight;
+    for (const char* leaf : {".running_mean", ".running_var", ".num_batches_tracked"})
+      tensors.erase(norm + leaf);
+  }
+  return tensors;
+}
+
+RenamedWeights rename(const TensorMap& tensors, const std::map<std::string, std::string>& table) {
+  RenamedWeights result;
+  for (const auto& [name, tensor] : tensors) {
+    const auto found = table.find(name);
+    if (found == table.end()) {
+      result.left_out.push_back(name);
+    } else {
+      result.tensors.emplace(found->second, tensor);
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+WeightNamesOptions WeightNamesOptions::from(const config::Node& model) {
+  WeightNamesOptions options;
+  std::vector<double> ratios;
+  model.child("rpn").child("anchors").read("ratios", ratios);
+  if (!ratios.empty()) options.anchor_ratios = std::ssize(ratios);
+  model.child("roi").read("class_agnostic", options.class_agnostic);
+  model.child("backbone").read("norm_eps", options.norm_eps);
+  return options;
+}
+
+WeightNames weight_names_of(const TensorMap& tensors) {
+  for (const auto& [name, tensor] : tensors) {
+    if (name.find("stem.conv1.") != std::string::npos || name.starts_with("proposal_generator.")) {
+      return WeightNames::detectron2;
+    }
+    if (name == "conv1_w" || name == "cls_score_w" || name.ends_with("_branch2a_w"))
+      return WeightNames::caffe2;
+  }
+  return WeightNames::torchvision;
+}
+
+RenamedWeights to_torchvision(const TensorMap& tensors, WeightNames from, const WeightNamesOptions& options) {
+  if (from == WeightNames::torchvision) return {tensors, {}};
+  const auto table = name_table(parts_of(tensors, from), from).to_torchvision;
+  auto result = rename(tensors, table);
+  if (from == WeightNames::detectron2) {
+    for (auto& [name, tensor] : result.tensors)
+      tensor = detectron2_rows_to_torchvision(name, tensor, options);
+    return result;
+  }
+  // A scale and a shift alone get the statistics that change nothing.
+  for (const auto& [name, scale] : tensors) {
+    const auto norm = name.substr(0, name.find("_bn_s"));
+    const auto mean = table.find(norm + "_bn_rm"), variance = table.find(norm + "_bn_riv");
+    if (norm == name || mean == table.end() || variance == table.end()) continue;
+    result.tensors.emplace(mean->second, at::zeros_like(scale));
+    result.tensors.emplace(variance->second, at::full_like(scale, 1 - options.norm_eps));
+  }
+  return result;
+}
+
+RenamedWeights from_torchvision(const TensorMap& tensors, WeightNames to, const WeightNamesOptions& options) {
+  if (to == WeightNames::torchvision) return {tensors, {}};
+  const auto table = name_table(parts_of(tensors, WeightNames::torchvision), to).to_other;
+  if (to == WeightNames::caffe2) return rename(with_folded_statistics(tensors, options.norm_eps), table);
+  TensorMap rows;
+  for (const auto& [name, tensor] : tensors) {
+    rows.emplace(name, torchvision_rows_to_detectron2(name, tensor, options));
+  }
+  return rename(rows, table);
+}
+
+}  // namespace rcnn::nn

@@ -1,0 +1,145 @@
+"""Writes tests/fixtures/weights: the field's kinds of weight files as torch, pickle and numpy write them, and what they hold.
+
+One folder a format; the fuzzers of tests/fuzz begin with the same files. expected.safetensors has the tensors that
+every file named all.* holds. Python 2's pickles are written by hand, instruction by instruction.
+"""
+
+import collections
+import pathlib
+import pickle
+import shutil
+import struct
+
+import numpy as np
+import safetensors.torch
+import torch
+
+FOLDER = pathlib.Path(__file__).parents[1] / "fixtures" / "weights"
+
+
+def write(name, content):
+    file = FOLDER / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+
+
+def all_tensors():
+    """Every element type and every way to lie in a storage."""
+    base = torch.arange(12, dtype=torch.float32)
+    return collections.OrderedDict(
+        {
+            "base": base,
+            "view": base[3:9].view(2, 3),
+            "transposed": base.view(3, 4).t(),
+            "column": base.view(3, 4)[:, 1],
+            "channels_last": torch.arange(16.0).view(1, 2, 2, 4).contiguous(memory_format=torch.channels_last),
+            "layer.weight": torch.nn.Parameter(torch.tensor([[0.5, -1.0], [2.0, float("inf")]])),
+            "layer.bias": torch.nn.Parameter(torch.tensor([1e-30, -0.0]), requires_grad=False),
+            "f64": torch.tensor([0.1, 1e300], dtype=torch.float64),
+            "f16": torch.tensor([0.5, -2.0, 65504.0], dtype=torch.float16),
+            "bf16": torch.tensor([1.0, -3.0], dtype=torch.bfloat16),
+            "i64": torch.tensor([-1, 2**62]),
+            "i32": torch.tensor([[-7, 7]], dtype=torch.int32),
+            "i16": torch.tensor([-300, 300], dtype=torch.int16),
+            "i8": torch.tensor([-128, 127], dtype=torch.int8),
+            "u8": torch.tensor([255, 0, 1], dtype=torch.uint8),
+            "bool": torch.tensor([True, False, True]),
+            "scalar": torch.tensor(7),
+            "empty": torch.zeros(0, 4),
+            "ü.名": torch.tensor([3.0]),
+        }
+    )
+
+
+def save(name, content, zipped):
+    file = FOLDER / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(content, file, _use_new_zipfile_serialization=zipped)
+
+
+def write_torch(folder, zipped):
+    state = all_tensors()
+    state._metadata = collections.OrderedDict({"": {"version": 1}, "layer": {"version": 2}})
+    save(f"{folder}/all.pth", state, zipped)
+
+    layer = torch.nn.Linear(2, 2)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        layer.bias.copy_(torch.tensor([5.0, 6.0]))
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9)
+    layer(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    save(
+        f"{folder}/checkpoint.pth",
+        {
+            "epoch": 12,
+            "arch": "resnet",
+            "best": torch.tensor(0.75),
+            "state_dict": {"head": layer.state_dict(), "stages": [torch.tensor([1.0]), (torch.tensor([2]),)]},
+            "optimizer": optimizer.state_dict(),
+            "amp": None,
+            "cycles": 1.5,
+            "final": True,
+        },
+        zipped,
+    )
+    attributed = torch.tensor([1.0, 2.0])
+    attributed.note = "a tensor with an attribute is rebuilt in another way"
+    save(f"{folder}/attribute.pth", {"a": attributed}, zipped)
+
+
+def all_arrays():
+    """The same as numpy has them: no bfloat16."""
+    arrays = {name: tensor.detach().numpy() for name, tensor in all_tensors().items() if tensor.dtype != torch.bfloat16}
+    arrays["scalar"] = np.int64(7)
+    arrays["transposed"] = np.asfortranarray(arrays["transposed"])
+    arrays["f64"] = arrays["f64"].astype(">f8")
+    arrays["i32"] = arrays["i32"].astype(">i4")
+    return arrays
+
+
+# Python 2's cPickle with protocol 2, as Detectron's model zoo has it.
+def short_string(text):
+    return b"U" + struct.pack("B", len(text)) + text
+
+
+def python2_array(shape, dtype, data):
+    sizes = b"(" + b"".join(b"K" + bytes([size]) for size in shape) + b"t"
+    type_ = b"cnumpy\ndtype\n(" + short_string(dtype) + b"K\0K\1tR(K\3" + short_string(b"<") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb"
+    return (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85" + short_string(b"b") + b"\x87R"
+        b"(K\1" + sizes + type_ + b"I00\n" + b"T" + struct.pack("<I", len(data)) + data + b"tb"
+    )
+
+
+def write_python2():
+    weight = python2_array([2, 1], b"f4", np.array([1.5, -200.25], "f4").tobytes())
+    rate = b"cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\n(" + short_string(b"f8") + b"K\0K\1tR" + short_string(struct.pack("<d", 0.25)) + b"\x86R"
+    blobs = b"}q\1(" + short_string(b"conv1_w") + weight + short_string(b"lr") + rate + b"u"
+    write("numpy_pickle/detectron.pkl", b"\x80\2}q\0(" + short_string(b"blobs") + blobs + short_string(b"cfg") + short_string(b"MODEL: {}\n") + b"u.")
+    # Protocol 0, all text: floats, escaped strings, an int in the place of a bool.
+    text_type = b"cnumpy\ndtype\n(S'f4'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntb"
+    text_array = (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(L2L\nt"
+        + text_type + b"I00\nS'\\x00\\x00\\xc0?\\x00@H\\xc3'\ntb"
+    )
+    write(
+        "numpy_pickle/protocol0.pkl",
+        b"(dp0\nS'a'\np1\n" + text_array + b"sV\\u00fc\n" + text_array + b"sS'note'\nS\"it's\\n\"\nsS'rate'\nF0.5\nsS'big'\nL123456789012345678901234567890L\ns.",
+    )
+
+
+def write_numpy():
+    for protocol in 2, 4, 5:
+        content = {"model": all_arrays(), "__author__": "someone", "matching_heuristics": True}
+        write(f"numpy_pickle/all{protocol}.pkl", pickle.dumps(content, protocol))
+    write_python2()
+
+
+if __name__ == "__main__":
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    write_torch("torch_zip", True)
+    write_torch("torch_legacy", False)
+    write_numpy()
+    tensors = {name: tensor.detach().contiguous().clone() for name, tensor in all_tensors().items()}
+    write("safetensors/expected.safetensors", safetensors.torch.save(tensors, {"format": "pt"}))
