@@ -26,7 +26,8 @@ at::Tensor FrozenBatchNormImpl::forward(const at::Tensor& x) {
 at::Tensor conv_norm(const torch::nn::Conv2d& conv, const FrozenBatchNorm& norm, const at::Tensor& x) {
   const auto [scale, shift] = norm->affine();
   const auto& options = conv->options;
-  return at::conv2d(x, conv->weight * scale.view({-1, 1, 1, 1}), shift, options.stride(),
+  const auto bias = conv->bias.defined() ? conv->bias * scale + shift : shift;
+  return at::conv2d(x, conv->weight * scale.view({-1, 1, 1, 1}), bias, options.stride(),
                     std::get<torch::ExpandingArray<2>>(options.padding()), options.dilation());
 }
 

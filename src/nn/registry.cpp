@@ -46,7 +46,8 @@ Registry<BackboneImpl>& backbones() {
                                           {"resnet50", resnet(50)},
                                           {"resnet101", resnet(101)},
                                           {"resnet152", resnet(152)},
-                                          {"vgg16", make_vgg16}});
+                                          {"vgg16", make_vgg16},
+                                          {"vgg16_bn", make_vgg16_bn}});
   return registry;
 }
 

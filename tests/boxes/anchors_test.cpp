@@ -1,4 +1,6 @@
+#include <cmath>
 #include <thread>
+#include <tuple>
 
 #include <rcnn/boxes/anchors.h>
 
@@ -38,6 +40,25 @@ TEST(Anchors, HalvesRoundToEven) {
   AnchorGenerator generator({.sizes = {5, 7}, .ratios = {1}}, {16});
   EXPECT_TRUE(identical(generator.anchors({{1, 1}}, at::kCPU)[0],
                         torch::tensor({{-2.f, -2.f, 2.f, 2.f}, {-4.f, -4.f, 4.f, 4.f}})));
+}
+
+TEST(Anchors, MayKeepTheirFractions) {
+  AnchorGenerator generator({.sizes = {32}, .ratios = {0.5}, .rounded = false}, {16});
+  const auto half_width = 16 * std::sqrt(2.0f), half_height = 16 / std::sqrt(2.0f);
+  EXPECT_TRUE(close(generator.anchors({{1, 1}}, at::kCPU)[0],
+                    torch::tensor({{-half_width, -half_height, half_width, half_height}}), 1e-5));
+}
+
+// 800 x 1088 pixels: the last map has 13 x 17 cells, and 13 * 64 is more than 800.
+TEST(Anchors, OfAMapThatItsStrideDoesNotDivideAreFittedOrNot) {
+  const std::vector<ImageSize> maps = {{25, 34}, {13, 17}};
+  for (const auto& [spacing, height, width] : {std::tuple{AnchorOptions::Spacing::fitted, 61.f, 64.f},
+                                               {AnchorOptions::Spacing::stride, 64.f, 64.f}}) {
+    AnchorGenerator generator({.sizes = {8, 16}, .ratios = {1}, .spacing = spacing}, {32, 64});
+    const auto anchors = generator.anchors(maps, at::kCPU);
+    EXPECT_TRUE(identical(anchors[0][34], torch::tensor({-4.f, 28.f, 4.f, 36.f})));
+    EXPECT_TRUE(identical(anchors[1][17 + 1], torch::tensor({width - 8, height - 8, width + 8, height + 8})));
+  }
 }
 
 TEST(Anchors, APyramidHasOneSizeALevel) {

@@ -21,9 +21,10 @@ def names(model, without=()):
 def main():
     with torch.device("meta"):
         content = {f"resnet{d}": names(getattr(models, f"resnet{d}")(), ("fc.",)) for d in (18, 34, 50, 101, 152)}
-        content["vgg16"] = names(models.vgg16(), ("classifier.",))
-    detector = models.detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
-    content["fasterrcnn_resnet50_fpn"] = names(detector)
+        for name in ("vgg16", "vgg16_bn"):
+            content[name] = names(getattr(models, name)(), ("classifier.",))
+    for name in ("fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2"):
+        content[name] = names(getattr(models.detection, name)(weights=None, weights_backbone=None))
     FIXTURE.write_text(json.dumps(
         {"torch": torch.__version__, "torchvision": torchvision.__version__} | content) + "\n")
 

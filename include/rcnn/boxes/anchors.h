@@ -13,13 +13,18 @@ struct AnchorOptions {
   /// pyramid there is one a level, finest first.
   std::vector<double> sizes = {128, 256, 512};
   std::vector<double> ratios = {0.5, 1, 2};  ///< height / width
+  bool rounded = true;                       ///< corners around the cell to whole pixels, halves to even
+  /// Pixels from cell to cell: the padded image's size divided by the map's, rounded down, along each side
+  /// (torchvision), or the level's stride (detectron2). They differ on maps that a stride does not divide
+  /// evenly, such as the last level of a pyramid: 800 pixels and 13 cells make 61 pixels or 64.
+  enum class Spacing { fitted, stride } spacing = Spacing::fitted;
 };
 
 /// Reference boxes around the cells of feature maps (Faster R-CNN, section 3.1.1; FPN, section 4.1).
 ///
-/// A cell (row, column) of a map with stride s has its anchors centred on (s * column, s * row); corners are
-/// rounded to whole pixels, halves to even, before shifting. The order is row, column, ratio, size. These are
-/// torchvision's rules, whose weights depend on them. Safe to use from several threads.
+/// A cell (row, column) has its anchors centred on (x spacing * column, y spacing * row). The order is row,
+/// column, ratio, size. The defaults are torchvision's rules, whose weights depend on them. Safe to use from
+/// several threads.
 class AnchorGenerator {
  public:
   /// `strides` of the levels, finest first. Throws c10::Error when a pyramid has not one size a level.
@@ -27,8 +32,9 @@ class AnchorGenerator {
 
   int64_t anchors_per_cell() const { return cells_.front().size(0); }
 
-  /// Anchors of each level, float32 [H * W * anchors_per_cell(), 4], for maps of the given sizes. The most
-  /// recent lists of sizes are kept.
+  /// Anchors of each level, float32 [H * W * anchors_per_cell(), 4], for maps of the given sizes; the first
+  /// map tells the size of the padded image, a multiple of its stride. The most recent lists of sizes are
+  /// kept.
   std::vector<at::Tensor> anchors(const std::vector<ImageSize>& maps, const at::Device& device);
 
  private:
@@ -38,6 +44,7 @@ class AnchorGenerator {
     std::vector<at::Tensor> anchors;
   };
 
+  AnchorOptions::Spacing spacing_;
   std::vector<int64_t> strides_;
   std::vector<at::Tensor> cells_;  // [A, 4] around the origin, one a level
   std::mutex mutex_;

@@ -1,24 +1,46 @@
 #pragma once
 
+#include <memory>
+#include <string>
+
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 
+#include <rcnn/config/node.h>
 #include <rcnn/nn/frozen_batch_norm.h>
 
 namespace rcnn::nn {
 
-/// Whether batch normalisation uses the statistics it was loaded with, as detectors that start from ImageNet
-/// weights do, or learns, which training from scratch needs.
-enum class Norm { frozen, batch };
+/// What follows a convolution: nothing; batch normalisation by the statistics it was loaded with, as
+/// detectors that start from ImageNet weights have it; or batch normalisation that learns, statistics
+/// included.
+enum class Norm { none, frozen, batch };
 
-/// A convolution without bias and the normalisation behind it. No module itself: the owner registers both
-/// under the names that its weights have.
+struct NormOptions {
+  Norm type = Norm::frozen;
+  double eps = 1e-5;  ///< added to the variance; 0 with torchvision's fasterrcnn_resnet50_fpn COCO_V1 weights
+
+  /// Keys: norm (frozen, batch, and none where that is the default), norm_eps (where there is a norm).
+  void read(const config::Node& node);
+};
+
+/// A convolution and the normalisation behind it. No module itself: the owner registers both under the names
+/// that its weights have.
 class ConvNorm {
  public:
-  ConvNorm(torch::nn::Conv2d conv, Norm norm);
+  ConvNorm(torch::nn::Conv2d conv, const NormOptions& norm);
 
   const torch::nn::Conv2d& conv() const { return conv_; }
-  std::shared_ptr<torch::nn::Module> norm() const;
+  std::shared_ptr<torch::nn::Module> norm() const;  ///< null when there is none
+
+  void register_in(torch::nn::Module& owner, const std::string& conv, const std::string& norm) const;
+
+  /// A module that holds both as 0 and 1, the names of torchvision's Conv2dNormActivation.
+  std::shared_ptr<torch::nn::Module> block() const;
+
+  /// Takes the parameters of both out of the training. Norm::batch goes on learning its statistics, as in
+  /// torchvision.
+  void freeze() const;
 
   /// A frozen norm is folded into the convolution's weights: a pass over these instead of two over the
   /// activations.
@@ -27,7 +49,7 @@ class ConvNorm {
  private:
   torch::nn::Conv2d conv_;
   FrozenBatchNorm frozen_ = nullptr;
-  torch::nn::BatchNorm2d batch_ = nullptr;  // one of the two is there
+  torch::nn::BatchNorm2d batch_ = nullptr;  // at most one of the two is there
 };
 
 }  // namespace rcnn::nn

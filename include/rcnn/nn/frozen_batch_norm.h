@@ -27,8 +27,9 @@ class FrozenBatchNormImpl : public torch::nn::Module {
 };
 TORCH_MODULE(FrozenBatchNorm);
 
-/// norm(conv(x)) as one convolution with weights scale * w and bias `shift`: the scaling costs a pass over
-/// the weights instead of two over the activations. Differentiable in x and in the convolution's weight.
+/// norm(conv(x)) as one convolution with weights scale * w and bias scale * b + shift: the scaling costs a
+/// pass over the weights instead of two over the activations. Differentiable in x and in the convolution's
+/// weight and bias.
 at::Tensor conv_norm(const torch::nn::Conv2d& conv, const FrozenBatchNorm& norm, const at::Tensor& x);
 
 }  // namespace rcnn::nn

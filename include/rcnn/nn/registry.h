@@ -35,7 +35,7 @@ class Registry {
   std::map<std::string, Factory> factories_;
 };
 
-/// resnet18, resnet34, resnet50, resnet101, resnet152, vgg16
+/// resnet18, resnet34, resnet50, resnet101, resnet152, vgg16, vgg16_bn
 Registry<BackboneImpl>& backbones();
 
 /// fpn; the argument is what the backbone gives

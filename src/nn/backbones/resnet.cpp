@@ -10,9 +10,12 @@
 namespace rcnn::nn {
 namespace {
 
-torch::nn::Conv2d conv(int64_t in, int64_t out, int64_t kernel, int64_t stride) {
-  torch::nn::Conv2d layer(
-      torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
+torch::nn::Conv2d conv(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t dilation = 1) {
+  torch::nn::Conv2d layer(torch::nn::Conv2dOptions(in, out, kernel)
+                              .stride(stride)
+                              .padding(kernel / 2 * dilation)
+                              .dilation(dilation)
+                              .bias(false));
   torch::nn::init::kaiming_normal_(layer->weight, 0, torch::kFanOut, torch::kReLU);
   return layer;
 }
@@ -41,27 +44,32 @@ int64_t ResNetShape::channels(int stage) const {
   return (width << (stage - 1)) * (bottleneck() ? 4 : 1);
 }
 
-ResidualBlockImpl::ResidualBlockImpl(int64_t in_channels, int64_t width, int64_t stride, bool bottleneck,
-                                     Norm norm) {
+void ResNetShape::read(const config::Node& node) {
+  node.read("width", width, {.min = 1});
+  norm.read(node);
+  node.read("stride_in_1x1", stride_in_1x1);
+  if (stride_in_1x1 && !bottleneck())
+    throw node.error("stride_in_1x1", "needs the blocks of resnet50 or deeper");
+}
+
+ResidualBlockImpl::ResidualBlockImpl(const ResNetShape& shape, int64_t in_channels, int64_t width,
+                                     int64_t stride, int64_t dilation) {
   const auto add = [&](int64_t in, int64_t out, int64_t kernel, int64_t conv_stride) {
-    path_.emplace_back(conv(in, out, kernel, conv_stride), norm);
-    register_module(fmt::format("conv{}", path_.size()), path_.back().conv());
-    register_module(fmt::format("bn{}", path_.size()), path_.back().norm());
+    path_.emplace_back(conv(in, out, kernel, conv_stride, kernel == 3 ? dilation : 1), shape.norm);
+    path_.back().register_in(*this, fmt::format("conv{}", path_.size()), fmt::format("bn{}", path_.size()));
   };
-  const int64_t out_channels = bottleneck ? 4 * width : width;
-  if (bottleneck) {
-    add(in_channels, width, 1, 1);
-    add(width, width, 3, stride);
+  const int64_t out_channels = shape.bottleneck() ? 4 * width : width;
+  if (shape.bottleneck()) {
+    add(in_channels, width, 1, shape.stride_in_1x1 ? stride : 1);
+    add(width, width, 3, shape.stride_in_1x1 ? 1 : stride);
     add(width, out_channels, 1, 1);
   } else {
     add(in_channels, width, 3, stride);
     add(width, out_channels, 3, 1);
   }
   if (stride != 1 || in_channels != out_channels) {
-    shortcut_.emplace(conv(in_channels, out_channels, 1, stride), norm);
-    const auto downsample = register_module("downsample", std::make_shared<torch::nn::Module>());
-    downsample->register_module("0", shortcut_->conv());
-    downsample->register_module("1", shortcut_->norm());
+    shortcut_.emplace(conv(in_channels, out_channels, 1, stride), shape.norm);
+    register_module("downsample", shortcut_->block());
   }
 }
 
@@ -73,29 +81,28 @@ at::Tensor ResidualBlockImpl::forward(const at::Tensor& x) {
   return y.relu_();
 }
 
-torch::nn::Sequential make_resnet_stage(const ResNetShape& shape, int stage) {
+torch::nn::Sequential make_resnet_stage(const ResNetShape& shape, int stage, int64_t dilation) {
   torch::nn::Sequential blocks;
-  const int64_t width = shape.width << (stage - 1);
-  blocks->push_back(
-      ResidualBlock(shape.channels(stage - 1), width, stage == 1 ? 1 : 2, shape.bottleneck(), shape.norm));
+  const int64_t width = shape.width << (stage - 1), stride = stage == 1 || dilation > 1 ? 1 : 2;
+  blocks->push_back(ResidualBlock(shape, shape.channels(stage - 1), width, stride, dilation));
   for (int64_t block = 1; block < kBlocks.at(shape.depth)[stage - 1]; ++block) {
-    blocks->push_back(ResidualBlock(shape.channels(stage), width, 1, shape.bottleneck(), shape.norm));
+    blocks->push_back(ResidualBlock(shape, shape.channels(stage), width, 1, dilation));
   }
   return blocks;
 }
 
 ResNetImpl::ResNetImpl(const ResNetOptions& options) {
+  const auto dilation_of = [&](int stage) { return stage == 4 ? options.c5_dilation : 1; };
   for (const auto& level : options.levels) {
     const int stage = stage_of(level);
-    features_.push_back({level, options.shape.channels(stage), int64_t{2} << stage});
+    features_.push_back({level, options.shape.channels(stage), (int64_t{2} << stage) / dilation_of(stage)});
   }
   stem_.emplace(conv(3, options.shape.width, 7, 2), options.shape.norm);
-  register_module("conv1", stem_->conv());
-  register_module("bn1", stem_->norm());
-  if (options.frozen_stages > 0) freeze(*stem_->conv());
+  stem_->register_in(*this, "conv1", "bn1");
+  if (options.frozen_stages > 0) stem_->freeze();
   for (int stage = 1; stage <= stage_of(options.levels.back()); ++stage) {
-    stages_.push_back(
-        register_module(fmt::format("layer{}", stage), make_resnet_stage(options.shape, stage)));
+    stages_.push_back(register_module(fmt::format("layer{}", stage),
+                                      make_resnet_stage(options.shape, stage, dilation_of(stage))));
     if (options.frozen_stages > stage) freeze(*stages_.back());
   }
 }
@@ -113,18 +120,21 @@ std::vector<at::Tensor> ResNetImpl::forward(const at::Tensor& images) {
 
 std::shared_ptr<BackboneImpl> make_resnet(int64_t depth, const config::Node& node) {
   ResNetOptions options{.shape = {.depth = depth}};
-  node.read("width", options.shape.width, {.min = 1});
-  node.read("norm", options.shape.norm, {{"frozen", Norm::frozen}, {"batch", Norm::batch}});
+  options.shape.read(node);
   node.read("levels", options.levels);
   node.read("frozen_stages", options.frozen_stages, {.min = 0, .max = 5});
-  if (options.shape.norm == Norm::batch && options.frozen_stages > 0) {
-    throw node.error("frozen_stages", "must be 0 with norm batch, which goes on learning its statistics");
-  }
+  node.read("c5_dilation", options.c5_dilation, {.min = 1, .max = 2});
   const std::vector<std::string> all = {"c2", "c3", "c4", "c5"};
   if (options.levels.empty() ||
       !std::includes(all.begin(), all.end(), options.levels.begin(), options.levels.end()) ||
       std::adjacent_find(options.levels.begin(), options.levels.end()) != options.levels.end()) {
     throw node.error("levels", "must be some of c2, c3, c4, c5, in this order");
+  }
+  if (options.c5_dilation > 1 && !options.shape.bottleneck()) {
+    throw node.error("c5_dilation", "needs the blocks of resnet50 or deeper");
+  }
+  if (options.c5_dilation > 1 && options.levels.back() != "c5") {
+    throw node.error("c5_dilation", "has no meaning without the level c5");
   }
   return std::make_shared<ResNetImpl>(options);
 }

@@ -10,39 +10,55 @@ namespace {
 constexpr std::array kConvsOfStage = {2, 2, 3, 3, 3};
 constexpr std::array kWidthOfStage = {1, 2, 4, 8, 8};
 
-}  // namespace
-
-VggImpl::VggImpl(const VggOptions& options) {
-  int64_t channels = 3;
-  for (size_t stage = 0; stage < kConvsOfStage.size(); ++stage) {
-    if (stage > 0) layers_->push_back(torch::nn::MaxPool2d(torch::nn::MaxPool2dOptions(2)));
-    for (int i = 0; i < kConvsOfStage[stage]; ++i) {
-      torch::nn::Conv2d conv(
-          torch::nn::Conv2dOptions(channels, kWidthOfStage[stage] * options.width, 3).padding(1));
-      torch::nn::init::kaiming_normal_(conv->weight, 0, torch::kFanOut, torch::kReLU);
-      torch::nn::init::zeros_(conv->bias);
-      if (static_cast<int64_t>(stage) < options.frozen_stages) {
-        conv->weight.set_requires_grad(false);
-        conv->bias.set_requires_grad(false);
-      }
-      channels = conv->options.out_channels();
-      layers_->push_back(conv);
-      layers_->push_back(torch::nn::ReLU(torch::nn::ReLUOptions(true)));
-    }
-  }
-  channels_ = channels;
-  register_module("features", layers_);
+torch::nn::Conv2d conv(int64_t in, int64_t out) {
+  torch::nn::Conv2d layer(torch::nn::Conv2dOptions(in, out, 3).padding(1));
+  torch::nn::init::kaiming_normal_(layer->weight, 0, torch::kFanOut, torch::kReLU);
+  torch::nn::init::zeros_(layer->bias);
+  return layer;
 }
 
-std::vector<at::Tensor> VggImpl::forward(const at::Tensor& images) {
-  return {layers_->forward(images)};
-}
-
-std::shared_ptr<BackboneImpl> make_vgg16(const config::Node& node) {
-  VggOptions options;
+std::shared_ptr<BackboneImpl> make(const config::Node& node, VggOptions options) {
   node.read("width", options.width, {.min = 1});
   node.read("frozen_stages", options.frozen_stages, {.min = 0, .max = 5});
   return std::make_shared<VggImpl>(options);
+}
+
+}  // namespace
+
+VggImpl::VggImpl(const VggOptions& options) {
+  const auto features = register_module("features", std::make_shared<torch::nn::Module>());
+  channels_ = 3;
+  int place = 0;  // torchvision counts ReLUs and poolings too
+  for (size_t stage = 0; stage < kConvsOfStage.size(); ++stage) {
+    auto& convs = stages_.emplace_back();
+    for (int i = 0; i < kConvsOfStage[stage]; ++i) {
+      convs.emplace_back(conv(channels_, kWidthOfStage[stage] * options.width), options.norm);
+      convs.back().register_in(*features, std::to_string(place), std::to_string(place + 1));
+      if (static_cast<int64_t>(stage) < options.frozen_stages) convs.back().freeze();
+      channels_ = kWidthOfStage[stage] * options.width;
+      place += options.norm.type == Norm::none ? 2 : 3;
+    }
+    ++place;
+  }
+}
+
+std::vector<at::Tensor> VggImpl::forward(const at::Tensor& images) {
+  auto x = images;
+  for (size_t stage = 0; stage < stages_.size(); ++stage) {
+    if (stage > 0) x = at::max_pool2d(x, 2);
+    for (auto& layer : stages_[stage]) x = layer(x).relu_();
+  }
+  return {x};
+}
+
+std::shared_ptr<BackboneImpl> make_vgg16(const config::Node& node) {
+  return make(node, {});
+}
+
+std::shared_ptr<BackboneImpl> make_vgg16_bn(const config::Node& node) {
+  VggOptions options{.norm = {.type = Norm::frozen}};
+  options.norm.read(node);
+  return make(node, options);
 }
 
 }  // namespace rcnn::nn

@@ -25,6 +25,42 @@ class MlpHead : public BoxHeadImpl {
   torch::nn::Linear fc6_ = nullptr, fc7_ = nullptr;
 };
 
+class ConvHead : public BoxHeadImpl {
+ public:
+  struct Options {
+    int64_t convs = 4, channels = 256, hidden = 1024;
+    NormOptions norm{.type = Norm::none};
+  };
+
+  ConvHead(const Options& options, int64_t in_channels, int64_t size) {
+    for (int64_t i = 0; i < options.convs; ++i) {
+      torch::nn::Conv2d conv(
+          torch::nn::Conv2dOptions(i == 0 ? in_channels : options.channels, options.channels, 3)
+              .padding(1)
+              .bias(options.norm.type == Norm::none));
+      torch::nn::init::kaiming_normal_(conv->weight, 0, torch::kFanOut, torch::kReLU);
+      if (conv->bias.defined()) torch::nn::init::zeros_(conv->bias);
+      convs_.emplace_back(conv, options.norm);
+      register_module(std::to_string(i), convs_.back().block());
+    }
+    // torchvision counts the flattening too.
+    hidden_ = register_module(std::to_string(options.convs + 1),
+                              torch::nn::Linear(options.channels * size * size, options.hidden));
+  }
+
+  at::Tensor forward(const at::Tensor& pooled) override {
+    auto x = pooled;
+    for (auto& layer : convs_) x = layer(x).relu_();
+    return hidden_->forward(x.flatten(1)).relu_();
+  }
+
+  int64_t channels() const override { return hidden_->options.out_features(); }
+
+ private:
+  std::vector<ConvNorm> convs_;
+  torch::nn::Linear hidden_ = nullptr;
+};
+
 class Res5Head : public BoxHeadImpl {
  public:
   explicit Res5Head(const ResNetShape& shape) : channels_(shape.channels(4)) {
@@ -47,11 +83,20 @@ std::shared_ptr<BoxHeadImpl> make_mlp(const config::Node& node, int64_t inputs) 
   return std::make_shared<MlpHead>(inputs, hidden, dropout);
 }
 
+std::shared_ptr<BoxHeadImpl> make_conv(const config::Node& node, int64_t in_channels, int64_t size) {
+  ConvHead::Options options;
+  node.read("convs", options.convs, {.min = 1});
+  node.read("channels", options.channels, {.min = 1});
+  node.read("hidden", options.hidden, {.min = 1});
+  options.norm.read(node);
+  return std::make_shared<ConvHead>(options, in_channels, size);
+}
+
 std::shared_ptr<BoxHeadImpl> make_res5(const config::Node& node, int64_t in_channels) {
   ResNetShape shape;
   node.read("depth", shape.depth);
-  node.read("width", shape.width, {.min = 1});
   if (!ResNetShape::has_depth(shape.depth)) throw node.error("depth", "must be 18, 34, 50, 101 or 152");
+  shape.read(node);
   if (shape.channels(3) != in_channels) {
     throw node.error("depth", "its stage 4 does not fit the backbone's feature map");
   }
@@ -61,9 +106,20 @@ std::shared_ptr<BoxHeadImpl> make_res5(const config::Node& node, int64_t in_chan
 }  // namespace
 
 std::shared_ptr<BoxHeadImpl> make_box_head(const config::Node& node, int64_t in_channels, int64_t size) {
-  enum class Type { mlp, res5 } type = Type::mlp;
-  node.read("type", type, {{"mlp", Type::mlp}, {"res5", Type::res5}});
-  auto head = type == Type::mlp ? make_mlp(node, in_channels * size * size) : make_res5(node, in_channels);
+  enum class Type { mlp, conv, res5 } type = Type::mlp;
+  node.read("type", type, {{"mlp", Type::mlp}, {"conv", Type::conv}, {"res5", Type::res5}});
+  std::shared_ptr<BoxHeadImpl> head;
+  switch (type) {
+    case Type::mlp:
+      head = make_mlp(node, in_channels * size * size);
+      break;
+    case Type::conv:
+      head = make_conv(node, in_channels, size);
+      break;
+    case Type::res5:
+      head = make_res5(node, in_channels);
+      break;
+  }
   node.finish();
   return head;
 }

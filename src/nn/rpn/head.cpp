@@ -19,11 +19,14 @@ at::Tensor by_anchor(const at::Tensor& map, int64_t per_anchor) {
 
 }  // namespace
 
-RpnHeadImpl::RpnHeadImpl(int64_t channels, int64_t anchors_per_cell)
-    : conv_(conv(channels, channels, 3)),
-      cls_logits_(conv(channels, anchors_per_cell, 1)),
-      bbox_pred_(conv(channels, 4 * anchors_per_cell, 1)) {
-  register_module("conv", torch::nn::ModuleList(torch::nn::Sequential(conv_)));
+RpnHeadImpl::RpnHeadImpl(int64_t channels, int64_t anchors_per_cell, int64_t convs)
+    : cls_logits_(conv(channels, anchors_per_cell, 1)), bbox_pred_(conv(channels, 4 * anchors_per_cell, 1)) {
+  torch::nn::ModuleList blocks;
+  for (int64_t i = 0; i < convs; ++i) {
+    convs_.push_back(conv(channels, channels, 3));
+    blocks->push_back(torch::nn::Sequential(convs_.back()));
+  }
+  register_module("conv", blocks);
   register_module("cls_logits", cls_logits_);
   register_module("bbox_pred", bbox_pred_);
 }
@@ -31,7 +34,8 @@ RpnHeadImpl::RpnHeadImpl(int64_t channels, int64_t anchors_per_cell)
 RpnPrediction RpnHeadImpl::forward(const std::vector<at::Tensor>& maps) {
   RpnPrediction prediction;
   for (const auto& map : maps) {
-    const auto hidden = conv_->forward(map).relu_();
+    auto hidden = map;
+    for (auto& layer : convs_) hidden = layer->forward(hidden).relu_();
     prediction.objectness.push_back(by_anchor(cls_logits_->forward(hidden), 1).squeeze(-1));
     prediction.deltas.push_back(by_anchor(bbox_pred_->forward(hidden), 4));
   }

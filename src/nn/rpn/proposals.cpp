@@ -17,7 +17,8 @@ at::Tensor propose_one(const RpnPrediction& prediction, const std::vector<at::Te
     const auto [scores, indices] = objectness.topk(std::min(options.pre_nms, objectness.size(0)));
     const auto deltas = prediction.deltas[level].select(0, image).index_select(0, indices).to(at::kFloat);
     level_boxes.push_back(boxes::clip(coder.decode(anchors[level].index_select(0, indices), deltas), size));
-    level_scores.push_back(scores);
+    // torchvision ranks the levels' boxes by probability: where that rounds to 1, finer levels go first.
+    level_scores.push_back(scores.sigmoid());
     level_numbers.push_back(at::full_like(indices, static_cast<int64_t>(level)));
   }
   const auto boxes = at::cat(level_boxes);

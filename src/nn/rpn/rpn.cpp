@@ -25,7 +25,12 @@ RpnOptions RpnOptions::from(const config::Node& node) {
   const auto anchors = node.child("anchors");
   anchors.read("sizes", options.anchors.sizes, {.min = 1});
   anchors.read("ratios", options.anchors.ratios, {.min = 0.01, .max = 100});
+  anchors.read("rounded", options.anchors.rounded);
+  anchors.read(
+      "spacing", options.anchors.spacing,
+      {{"fitted", boxes::AnchorOptions::Spacing::fitted}, {"stride", boxes::AnchorOptions::Spacing::stride}});
   anchors.finish();
+  node.read("convs", options.convs, {.min = 1});
   node.read("positive_iou", options.matcher.positive_iou, {.min = 0, .max = 1});
   node.read("negative_iou", options.matcher.negative_iou, {.min = 0, .max = 1});
   node.read("ignore_share", options.matcher.ignore_share, {.min = 0, .max = 1});
@@ -52,7 +57,8 @@ RpnOptions RpnOptions::from(const config::Node& node) {
 RpnImpl::RpnImpl(const std::vector<FeatureSpec>& features, const RpnOptions& options)
     : options_(options),
       generator_(std::make_unique<boxes::AnchorGenerator>(options.anchors, strides(features))) {
-  head_ = register_module("head", RpnHead(features.front().channels, generator_->anchors_per_cell()));
+  head_ = register_module("head",
+                          RpnHead(features.front().channels, generator_->anchors_per_cell(), options.convs));
 }
 
 RpnImpl::Output RpnImpl::forward(const std::vector<at::Tensor>& maps, const std::vector<ImageSize>& sizes,

@@ -70,34 +70,73 @@ TEST(ResNet, FreezesTheFirstStages) {
   }
 }
 
+struct Bottleneck {
+  int64_t in_channels, stride, dilation;
+  bool stride_in_1x1;
+};
+
 /// relu(bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x)))))))) + bn(conv(x))), from the block's state.
-at::Tensor plain_bottleneck(TensorMap state, const at::Tensor& x, int64_t stride) {
+at::Tensor plain_bottleneck(TensorMap state, const at::Tensor& x, const Bottleneck& block) {
   const auto conv_norm = [&](const std::string& conv, const std::string& norm, const at::Tensor& input,
-                             int64_t conv_stride) {
+                             int64_t conv_stride, int64_t dilation) {
     const auto weight = state.at(conv + ".weight");
-    return at::batch_norm(at::conv2d(input, weight, {}, conv_stride, weight.size(2) / 2),
+    return at::batch_norm(at::conv2d(input, weight, {}, conv_stride, weight.size(2) / 2 * dilation, dilation),
                           state.at(norm + ".weight"), state.at(norm + ".bias"),
                           state.at(norm + ".running_mean"), state.at(norm + ".running_var"), false, 0.1, 1e-5,
                           false);
   };
-  auto y = at::relu(conv_norm("conv1", "bn1", x, 1));
-  y = at::relu(conv_norm("conv2", "bn2", y, stride));
-  y = conv_norm("conv3", "bn3", y, 1);
+  const auto stride = block.stride, first = block.stride_in_1x1 ? stride : 1;
+  auto y = at::relu(conv_norm("conv1", "bn1", x, first, 1));
+  y = at::relu(conv_norm("conv2", "bn2", y, stride / first, block.dilation));
+  y = conv_norm("conv3", "bn3", y, 1, 1);
   const bool shortcut = state.contains("downsample.0.weight");
-  return at::relu(y + (shortcut ? conv_norm("downsample.0", "downsample.1", x, stride) : x));
+  return at::relu(y + (shortcut ? conv_norm("downsample.0", "downsample.1", x, stride, 1) : x));
 }
 
-TEST(ResNet, ABottleneckStridesInItsMiddleConvolution) {
+TEST(ResNet, ABottleneckStridesAndDilatesWhereItIsToldTo) {
   torch::manual_seed(1);
   const torch::NoGradGuard no_grad;
-  for (const auto& [in_channels, stride] :
-       {std::pair{6, 2}, std::pair{6, 1}, std::pair{16, 1}, std::pair{16, 2}}) {
-    ResidualBlock block(in_channels, 4, stride, true, Norm::frozen);
+  for (const auto& [in_channels, stride, dilation, stride_in_1x1] :
+       {Bottleneck{6, 2, 1, false}, Bottleneck{6, 1, 1, false}, Bottleneck{16, 1, 1, false},
+        Bottleneck{16, 2, 1, false}, Bottleneck{6, 2, 1, true}, Bottleneck{6, 1, 2, false},
+        Bottleneck{16, 1, 2, true}}) {
+    ResidualBlock block(ResNetShape{.depth = 50, .stride_in_1x1 = stride_in_1x1}, in_channels, 4, stride,
+                        dilation);
     for (auto& buffer : block->buffers()) buffer.copy_(at::rand_like(buffer) + 0.5);
     const auto x = at::randn({2, in_channels, 7, 9});
     const auto before = x.clone();
-    EXPECT_TRUE(close(block->forward(x), plain_bottleneck(state_of(*block), x, stride), 1e-4));
+    EXPECT_TRUE(close(block->forward(x),
+                      plain_bottleneck(state_of(*block), x, {in_channels, stride, dilation, stride_in_1x1}),
+                      1e-4));
     EXPECT_TRUE(identical(x, before));
+  }
+}
+
+TEST(ResNet, ADilatedLastStageKeepsTheStride) {
+  const torch::NoGradGuard no_grad;
+  const auto backbone = make(50, R"({"width": 2, "levels": ["c4", "c5"], "c5_dilation": 2})");
+  const auto maps = backbone->forward(torch::rand({1, 3, 64, 96}));
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(backbone->features()[i].stride, 16);
+    EXPECT_EQ(maps[i].sizes().slice(2), (std::vector<int64_t>{4, 6}));
+  }
+  // All three 3x3 convolutions of the stage are dilated: a change of one cell reaches 2 + 2 + 2 cells.
+  auto stage = make_resnet_stage({.depth = 50, .width = 2}, 4, 2);
+  auto x = torch::rand({1, 32, 17, 17});
+  const auto before = stage->forward(x);
+  x.select(2, 8).select(2, 8) += 1;
+  const auto rows = (stage->forward(x) - before).abs().sum({0, 1, 3}).nonzero().squeeze(1);
+  EXPECT_TRUE(identical(rows, at::arange(2, 15, 2)));
+}
+
+TEST(ResNet, AFrozenStageWithLearningNormsGoesOnWithItsStatistics) {
+  const auto backbone = make(18, R"({"width": 2, "norm": "batch", "levels": ["c2"], "frozen_stages": 2})");
+  for (const auto& item : backbone->named_parameters()) EXPECT_FALSE(item.value().requires_grad());
+  backbone->train();
+  backbone->forward(torch::rand({2, 3, 32, 32}));
+  const auto state = state_of(*backbone);
+  for (const auto* norm : {"bn1", "layer1.1.bn2"}) {
+    EXPECT_GT(state.at(std::string(norm) + ".running_mean").abs().max().item<float>(), 0) << norm;
   }
 }
 
@@ -111,6 +150,11 @@ TEST(ResNet, AWrongConfigNamesTheKey) {
               "f.json: levels: must be some of c2, c3, c4, c5, in this order");
   }
   EXPECT_NE(message(R"({"frozen_stages": 6})").find("f.json: frozen_stages"), std::string::npos);
+  for (const char* option : {R"("stride_in_1x1": true)", R"("levels": ["c5"], "c5_dilation": 2)"}) {
+    EXPECT_NE(message(fmt::format("{{{}}}", option)).find("needs the blocks of resnet50"), std::string::npos);
+  }
+  EXPECT_EQ(message_of<ConfigError>([] { make(50, R"({"c5_dilation": 2})"); }),
+            "f.json: c5_dilation: has no meaning without the level c5");
   EXPECT_NE(message(R"({"width": 0})").find("f.json: width"), std::string::npos);
   EXPECT_NE(message(R"({"dephts": 0})").find("f.json: dephts"), std::string::npos);
 }

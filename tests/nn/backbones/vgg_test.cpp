@@ -23,6 +23,27 @@ TEST(Vgg, NamesAndShapesAreTorchvisions) {
   EXPECT_EQ(shapes_of(*make("{}")), torchvision_shapes("vgg16"));
 }
 
+TEST(Vgg, WithNormsHasTorchvisionsNames) {
+  const auto node = config::Config::parse(R"({"norm": "batch", "frozen_stages": 1})", "f.json").root();
+  const auto vgg = make_vgg16_bn(node);
+  node.finish();
+  auto shapes = shapes_of(*vgg);
+  std::erase_if(shapes, [](const auto& entry) { return entry.first.ends_with("num_batches_tracked"); });
+  EXPECT_EQ(shapes, torchvision_shapes("vgg16_bn"));
+  for (const auto& item : vgg->named_parameters()) {
+    const auto name = item.key();
+    const bool first = name.starts_with("features.0.") || name.starts_with("features.1.") ||
+                       name.starts_with("features.3.") || name.starts_with("features.4.");
+    EXPECT_EQ(item.value().requires_grad(), !first) << name;
+  }
+}
+
+TEST(Vgg, RoundsOddSidesDown) {
+  const torch::NoGradGuard no_grad;
+  EXPECT_EQ(make(R"({"width": 1})")->forward(torch::rand({1, 3, 47, 31}))[0].sizes().slice(2),
+            (std::vector<int64_t>{2, 1}));
+}
+
 TEST(Vgg, IsConvolutionsAndFourPoolings) {
   torch::manual_seed(1);
   const torch::NoGradGuard no_grad;

@@ -25,6 +25,14 @@ TEST(Fpn, NamesAndShapesAreTorchvisions) {
             torchvision_shapes("fasterrcnn_resnet50_fpn", "backbone.fpn."));
 }
 
+TEST(Fpn, WithNormsHasTorchvisionsNames) {
+  for (const auto type : {Norm::frozen, Norm::batch}) {
+    auto shapes = shapes_of(FpnImpl(kResNet50, {.norm = {type}}));
+    std::erase_if(shapes, [](const auto& entry) { return entry.first.ends_with("num_batches_tracked"); });
+    EXPECT_EQ(shapes, torchvision_shapes("fasterrcnn_resnet50_fpn_v2", "backbone.fpn."));
+  }
+}
+
 TEST(Fpn, SaysWhatItGives) {
   const FpnImpl fpn(kResNet50, {.channels = 64});
   const auto features = fpn.features();

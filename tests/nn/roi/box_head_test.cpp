@@ -1,5 +1,7 @@
 #include <cmath>
 
+#include <spdlog/fmt/fmt.h>
+
 #include <rcnn/config/config.h>
 #include <rcnn/nn/backbones/resnet.h>
 #include <rcnn/nn/roi/box_head.h>
@@ -33,6 +35,31 @@ TEST(BoxHead, MlpIsTwoRectifiedLayers) {
   EXPECT_TRUE(close(head->forward(pooled), fc7));
   EXPECT_EQ(head->channels(), 6);
   EXPECT_EQ(head->forward(torch::zeros({0, 2, 3, 3})).sizes(), (std::vector<int64_t>{0, 6}));
+}
+
+TEST(BoxHead, ConvNamesAndShapesAreTorchvisions) {
+  for (const char* norm : {"frozen", "batch"}) {
+    auto shapes = shapes_of(*make(fmt::format(R"({{"type": "conv", "norm": "{}"}})", norm), 256));
+    std::erase_if(shapes, [](const auto& entry) { return entry.first.ends_with("num_batches_tracked"); });
+    EXPECT_EQ(shapes, torchvision_shapes("fasterrcnn_resnet50_fpn_v2", "roi_heads.box_head."));
+  }
+}
+
+TEST(BoxHead, ConvIsConvolutionsAndOneRectifiedLayer) {
+  torch::manual_seed(5);
+  const torch::NoGradGuard no_grad;
+  const auto head = make(R"({"type": "conv", "convs": 2, "channels": 3, "hidden": 6})", 2, 5);
+  const auto state = state_of(*head);
+  const auto pooled = at::randn({4, 2, 5, 5});
+  auto x = pooled;
+  for (const auto* conv : {"0.0", "1.0"}) {
+    x = at::relu(
+        at::conv2d(x, state.at(std::string(conv) + ".weight"), state.at(std::string(conv) + ".bias"), 1, 1));
+  }
+  x = at::relu(at::linear(x.flatten(1), state.at("3.weight"), state.at("3.bias")));
+  EXPECT_TRUE(close(head->forward(pooled), x));
+  EXPECT_EQ(head->channels(), 6);
+  EXPECT_EQ(head->forward(torch::zeros({0, 2, 5, 5})).sizes(), (std::vector<int64_t>{0, 6}));
 }
 
 TEST(BoxHead, DropoutActsInTrainingOnly) {
@@ -73,6 +100,9 @@ TEST(BoxHead, AWrongConfigNamesTheKey) {
            {R"({"depth": 50})", "f.json: depth"},
            {R"({"type": "res5", "depth": 19})", "must be 18, 34, 50, 101 or 152"},
            {R"({"type": "res5", "hidden": 8})", "f.json: hidden"},
+           {R"({"type": "res5", "depth": 18, "stride_in_1x1": true})", "f.json: stride_in_1x1"},
+           {R"({"type": "conv", "dropout": 0.5})", "f.json: dropout"},
+           {R"({"type": "conv", "norm_eps": 0})", "f.json: norm_eps"},
            {R"({"type": "res5", "depth": 18})", "does not fit the backbone"}}) {
     const auto message = message_of<ConfigError>([&, text = json] { make(text, 1024); });
     EXPECT_NE(message.find(part), std::string::npos) << message;

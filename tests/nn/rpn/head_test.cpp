@@ -12,6 +12,24 @@ TEST(RpnHead, NamesAndShapesAreTorchvisions) {
   EXPECT_EQ(shapes_of(*RpnHead(256, 3)), torchvision_shapes("fasterrcnn_resnet50_fpn", "rpn.head."));
 }
 
+TEST(RpnHead, TwoConvolutionsHaveTorchvisionsNames) {
+  EXPECT_EQ(shapes_of(*RpnHead(256, 3, 2)), torchvision_shapes("fasterrcnn_resnet50_fpn_v2", "rpn.head."));
+}
+
+TEST(RpnHead, ConvolutionsFollowEachOther) {
+  torch::manual_seed(3);
+  const torch::NoGradGuard no_grad;
+  RpnHead head(3, 1, 2);
+  const auto state = state_of(*head);
+  const auto conv = [&](const std::string& name, const at::Tensor& x) {
+    const auto weight = state.at(name + ".weight");
+    return at::conv2d(x, weight, state.at(name + ".bias"), 1, weight.size(2) / 2);
+  };
+  const auto map = at::randn({1, 3, 4, 5});
+  const auto hidden = at::relu(conv("conv.1.0", at::relu(conv("conv.0.0", map))));
+  EXPECT_TRUE(close(head->forward({map}).objectness[0], conv("cls_logits", hidden).flatten(1)));
+}
+
 TEST(RpnHead, StartsSmallWithoutBias) {
   torch::manual_seed(1);
   for (const auto& [name, tensor] : state_of(*RpnHead(64, 9))) {

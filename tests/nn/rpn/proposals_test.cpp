@@ -60,6 +60,14 @@ TEST(Proposals, AreLimitedBeforeNmsByLevelAndAfterItByImage) {
                         at::cat({row, row.slice(0, 0, 1) + 30})));
 }
 
+// Objectness counts as a probability, which float32 rounds to 1 above 17; within a level the logits decide.
+TEST(Proposals, CertainOnesOfAFinerLevelComeFirst) {
+  const auto row = at::cat({box(0, 0, 9, 9), box(10, 0, 9, 9)});
+  const auto proposals =
+      propose_one_image({row, row + 30}, {torch::tensor({{40.f, 50.f}}), torch::tensor({{60.f, 1.f}})}, {});
+  EXPECT_TRUE(identical(proposals[0], at::cat({row.flip(0), row + 30})));
+}
+
 TEST(Proposals, TheThresholdDecidesWhatNmsKeeps) {
   const auto anchors = at::cat({box(0, 0, 10, 10), box(0, 0, 10, 6)});  // IoU 0.6
   const auto objectness = torch::tensor({{2.f, 1.f}});

@@ -18,7 +18,9 @@ struct FeatureSpec {
 class BackboneImpl : public torch::nn::Module {
  public:
   /// images   float [N, 3, H, W], normalised
-  /// returns  one map for each of features(), [N, channels, ceil(H / stride), ceil(W / stride)], finest first
+  /// returns  one map for each of features(), finest first: [N, channels, H / stride, W / stride] where these
+  ///          are whole numbers, which the padding of batches sees to; elsewhere the network's own rounding
+  ///          counts: ResNets round up, VGGs down
   virtual std::vector<at::Tensor> forward(const at::Tensor& images) = 0;
 
   virtual std::vector<FeatureSpec> features() const = 0;

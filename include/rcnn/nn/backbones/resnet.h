@@ -13,11 +13,31 @@
 
 namespace rcnn::nn {
 
-/// A residual block (He et al. 2016, figure 5): two 3x3 convolutions, or 1x1, 3x3 (which strides) and 1x1,
-/// each with its norm. torchvision's names: conv1, bn1, ..., downsample.0, downsample.1.
+/// The numbers that tell one ResNet from another.
+struct ResNetShape {
+  int64_t depth = 50;  ///< 18, 34, 50, 101 or 152
+  int64_t width = 64;  ///< channels after the stem; the published nets have 64
+  NormOptions norm = {};
+  /// Whether a bottleneck that halves the map does so in its first convolution, as published and in
+  /// detectron2's weights from MSRA, or in its 3x3 one, as in torchvision's.
+  bool stride_in_1x1 = false;
+
+  /// Keys: width, norm (frozen, batch), norm_eps, stride_in_1x1 (depth 50 and up). The depth is there
+  /// already.
+  void read(const config::Node& node);
+
+  static bool has_depth(int64_t depth);
+  bool bottleneck() const { return depth >= 50; }
+  int64_t channels(int stage) const;  ///< after stage 1..4, or after the stem for 0
+};
+
+/// A residual block (He et al. 2016, figure 5): two 3x3 convolutions, or 1x1, 3x3 and 1x1, each with its
+/// norm. torchvision's names: conv1, bn1, ..., downsample.0, downsample.1.
 class ResidualBlockImpl : public torch::nn::Module {
  public:
-  ResidualBlockImpl(int64_t in_channels, int64_t width, int64_t stride, bool bottleneck, Norm norm);
+  /// `width` is the 3x3 convolutions' channels, `dilation` theirs too.
+  ResidualBlockImpl(const ResNetShape& shape, int64_t in_channels, int64_t width, int64_t stride,
+                    int64_t dilation = 1);
   at::Tensor forward(const at::Tensor& x);
 
  private:
@@ -26,28 +46,20 @@ class ResidualBlockImpl : public torch::nn::Module {
 };
 TORCH_MODULE(ResidualBlock);
 
-/// The numbers that tell one ResNet from another.
-struct ResNetShape {
-  int64_t depth = 50;  ///< 18, 34, 50, 101 or 152
-  int64_t width = 64;  ///< channels after the stem; the published nets have 64
-  Norm norm = Norm::frozen;
-
-  static bool has_depth(int64_t depth);
-  bool bottleneck() const { return depth >= 50; }
-  int64_t channels(int stage) const;  ///< after stage 1..4, or after the stem for 0
-};
-
-/// Stage 1..4 (torchvision's layer1..layer4) of a ResNet. Its first block halves the map, except in stage 1.
-torch::nn::Sequential make_resnet_stage(const ResNetShape& shape, int stage);
+/// Stage 1..4 (torchvision's layer1..layer4) of a ResNet. Its first block halves the map, except in stage 1
+/// and where the stage is dilated.
+torch::nn::Sequential make_resnet_stage(const ResNetShape& shape, int stage, int64_t dilation = 1);
 
 struct ResNetOptions {
   ResNetShape shape;
   std::vector<std::string> levels = {"c4"};  ///< maps to give: c2..c5, strides 4..32, finest first
   int64_t frozen_stages = 2;                 ///< not trained: 1 the stem, 2 layer1 too, ...; 0 trains all
+  /// 2: c5 keeps c4's stride, and every 3x3 convolution of its stage has dilation 2 (detectron2's DC5;
+  /// torchvision's replace_stride_with_dilation leaves the stage's first block undilated).
+  int64_t c5_dilation = 1;
 };
 
-/// ResNet (He et al. 2016, table 1) with frozen batch norm, as far as its last level needs. Parameter names
-/// are torchvision's.
+/// ResNet (He et al. 2016, table 1), as far as its last level needs. Parameter names are torchvision's.
 class ResNetImpl : public BackboneImpl {
  public:
   explicit ResNetImpl(const ResNetOptions& options);
@@ -60,7 +72,8 @@ class ResNetImpl : public BackboneImpl {
   std::vector<FeatureSpec> features_;
 };
 
-/// Keys: width, norm (frozen, batch), levels, frozen_stages; a frozen stage has frozen norm.
+/// Keys: those of ResNetShape, levels, frozen_stages, c5_dilation (1, 2; depth 50 and up). With norm batch a
+/// frozen stage's parameters stay as they are and its statistics go on being learnt, as in torchvision.
 std::shared_ptr<BackboneImpl> make_resnet(int64_t depth, const config::Node& node);
 
 }  // namespace rcnn::nn

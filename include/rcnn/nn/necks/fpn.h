@@ -3,20 +3,21 @@
 #include <memory>
 #include <vector>
 
-#include <torch/nn/modules/conv.h>
-
 #include <rcnn/config/node.h>
+#include <rcnn/nn/conv_norm.h>
 #include <rcnn/nn/necks/neck.h>
 
 namespace rcnn::nn {
 
 struct FpnOptions {
   int64_t channels = 256;  ///< of every output map
+  NormOptions norm{.type = Norm::none};
 };
 
 /// Feature pyramid (Lin et al. 2017, section 3): 1x1 laterals, nearest-neighbour upsampling and addition from
 /// the coarsest map down, a 3x3 convolution on each sum; one more map by subsampling the coarsest, for the
-/// RPN alone. For c2..c5 it gives p2..p6. torchvision's names: inner_blocks.N.0, layer_blocks.N.0.
+/// RPN alone. For c2..c5 it gives p2..p6. torchvision's names: inner_blocks.N.0, layer_blocks.N.0, and their
+/// norms as N.1.
 class FpnImpl : public NeckImpl {
  public:
   FpnImpl(const std::vector<FeatureSpec>& inputs, const FpnOptions& options);
@@ -26,10 +27,10 @@ class FpnImpl : public NeckImpl {
 
  private:
   std::vector<FeatureSpec> features_;
-  std::vector<torch::nn::Conv2d> inner_, layer_;
+  std::vector<ConvNorm> inner_, layer_;
 };
 
-/// Keys: channels.
+/// Keys: channels, norm (none, frozen, batch), norm_eps.
 std::shared_ptr<NeckImpl> make_fpn(const config::Node& node, const std::vector<FeatureSpec>& inputs);
 
 }  // namespace rcnn::nn

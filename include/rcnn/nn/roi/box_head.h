@@ -18,10 +18,13 @@ class BoxHeadImpl : public torch::nn::Module {
 };
 
 /// Makes the head that `node`'s key "type" names, for pooled features [K, in_channels, size, size]:
-///   mlp   two fully connected layers, fc6 and fc7 (keys: hidden = 1024, dropout = 0); VGG16's head is hidden
-///   4096,
-///         dropout 0.5
-///   res5  the last stage of a ResNet as layer4, then the mean over the grid (keys: depth = 50, width = 64)
+///   mlp   two fully connected layers, fc6 and fc7; VGG16's head is hidden 4096, dropout 0.5.
+///         Keys: hidden = 1024, dropout = 0.
+///   conv  3x3 convolutions, each with its norm and ReLU, then one fully connected layer: torchvision's
+///         FastRCNNConvFCHead under its names (0.0, 0.1, 1.0, ..., and 5 for the layer behind four).
+///         Keys: convs = 4, channels = 256, hidden = 1024, norm = none (frozen, batch), norm_eps.
+///   res5  the last stage of a ResNet as layer4, then the mean over the grid. Keys: depth = 50 and those of
+///         ResNetShape.
 std::shared_ptr<BoxHeadImpl> make_box_head(const config::Node& node, int64_t in_channels, int64_t size);
 
 /// Class scores and box deltas from a RoI's vector (Fast R-CNN, section 2.1). torchvision's names, cls_score

@@ -2,7 +2,6 @@
 
 #include <vector>
 
-#include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/conv.h>
 
 namespace rcnn::nn {
@@ -14,15 +13,17 @@ struct RpnPrediction {
   std::vector<at::Tensor> deltas;  ///< [N, A_level, 4]
 };
 
-/// 3x3 convolution, ReLU, and two sibling 1x1 convolutions, shared by all levels (Faster R-CNN, section 3.1).
-/// torchvision's names: conv.0.0, cls_logits, bbox_pred. Weights start as N(0, 0.01), biases as 0.
+/// One or more 3x3 convolutions, each with its ReLU, and two sibling 1x1 convolutions, shared by all levels
+/// (Faster R-CNN, section 3.1). torchvision's names: conv.0.0, conv.1.0, ..., cls_logits, bbox_pred. Weights
+/// start as N(0, 0.01), biases as 0.
 class RpnHeadImpl : public torch::nn::Module {
  public:
-  RpnHeadImpl(int64_t channels, int64_t anchors_per_cell);
+  RpnHeadImpl(int64_t channels, int64_t anchors_per_cell, int64_t convs = 1);
   RpnPrediction forward(const std::vector<at::Tensor>& maps);
 
  private:
-  torch::nn::Conv2d conv_, cls_logits_, bbox_pred_;
+  std::vector<torch::nn::Conv2d> convs_;
+  torch::nn::Conv2d cls_logits_, bbox_pred_;
 };
 TORCH_MODULE(RpnHead);
 

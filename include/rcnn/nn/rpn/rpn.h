@@ -15,6 +15,7 @@ namespace rcnn::nn {
 
 struct RpnOptions {
   boxes::AnchorOptions anchors = {};
+  int64_t convs = 1;  ///< 3x3 convolutions of the head
   boxes::MatcherOptions matcher{.positive_iou = 0.7, .negative_iou = 0.3, .low_quality = true};
   boxes::SamplerOptions sampler{.count = 256, .positive_fraction = 0.5};
   /// Whether anchors that cross the image's border take part in training: the paper drops them (section 3.3),
@@ -24,9 +25,9 @@ struct RpnOptions {
   ProposalOptions train{.pre_nms = 2000, .post_nms = 2000};
   ProposalOptions test{.pre_nms = 1000, .post_nms = 1000};
 
-  /// Keys: anchors {sizes, ratios}, positive_iou, negative_iou, ignore_share, batch_per_image,
-  /// positive_fraction, cross_boundary, beta, nms_threshold, min_size, train {pre_nms, post_nms}, test
-  /// {pre_nms, post_nms}.
+  /// Keys: anchors {sizes, ratios, rounded, spacing}, convs, positive_iou, negative_iou, ignore_share,
+  /// batch_per_image, positive_fraction, cross_boundary, beta, nms_threshold, min_size, train {pre_nms,
+  /// post_nms}, test {pre_nms, post_nms}.
   static RpnOptions from(const config::Node& node);
 };
 
