@@ -16,6 +16,8 @@
 #include "io/parse.h"
 #include "io/raw_tensor.h"
 #include "io/refusal.h"
+#include "io/utf8.h"
+#include "io/written_tensor.h"
 #include "strict_json.h"
 
 namespace rcnn::io {
@@ -68,7 +70,9 @@ std::optional<std::vector<int64_t>> sizes(const Json& json, const char* key) {
 }
 
 Entry parse_entry(const std::string& name, const Json& json, uint64_t data_size) {
-  const auto refuse = [&](const std::string& why) { throw Refusal(fmt::format("tensor {}: {}", name, why)); };
+  const auto refuse = [&](const std::string& why) {
+    throw Refusal(fmt::format("tensor {}: {}", printable(name), why));
+  };
   const auto dtype = json.is_object() ? json.value("dtype", Json()) : Json();
   const auto shape = sizes(json, "shape");
   const auto offsets = sizes(json, "data_offsets");
@@ -106,7 +110,7 @@ std::vector<Entry> parse_entries(const Json& header, uint64_t data_size) {
   for (const auto& entry : entries) {
     if (entry.begin != covered) {
       throw Refusal(fmt::format("tensor {}: its data begins at byte {}, that before it ends at {}",
-                                entry.name, entry.begin, covered));
+                                printable(entry.name), entry.begin, covered));
     }
     covered = entry.end;
   }
@@ -126,7 +130,7 @@ Json parse_header(std::string_view text) {
   try {
     return parse_json<Json>(text, {.max_depth = 3});
   } catch (const JsonError& error) {
-    throw Refusal(fmt::format("header: {}", error.what()));
+    throw Refusal(fmt::format("header: {}", printable(error.what())));
   }
 }
 
@@ -184,7 +188,7 @@ SafeTensors parse_safetensors(const Memory& file) {
       content.tensors.emplace(entry.name, tensor_of(file, data.substr(entry.begin, entry.end - entry.begin),
                                                     entry.shape, entry.type));
     } catch (const Refusal& refusal) {
-      throw Refusal(fmt::format("tensor {}: {}", entry.name, refusal.what()));
+      throw Refusal(fmt::format("tensor {}: {}", printable(entry.name), refusal.what()));
     }
   }
   return content;
@@ -235,17 +239,15 @@ void write_safetensors(const std::filesystem::path& file, const SafeTensors& con
 
   AtomicWriter writer(file);
   Checksum checksum;
-  const auto write = [&](const void* data, size_t size) {
-    const std::string_view bytes(static_cast<const char*>(data), size);
+  const auto write = [&](std::string_view bytes) {
     writer.write(bytes);
     checksum.add(bytes);
   };
   const uint64_t header_size = text.size();
-  write(&header_size, sizeof header_size);
-  write(text.data(), text.size());
+  write({reinterpret_cast<const char*>(&header_size), sizeof header_size});
+  write(text);
   for (const auto& tensor : tensors) {
-    const at::Tensor bytes = tensor.detach().cpu().contiguous();  // one at a time, for what lies on a GPU
-    write(bytes.const_data_ptr(), bytes.nbytes());
+    write(WrittenTensor(tensor).bytes());  // one at a time, for what lies on a GPU
   }
   const auto digits = find_checksum_digits(text, metadata.at(std::string(Checksum::kKey)));
   writer.overwrite(sizeof header_size + digits.value(), checksum.digits());

@@ -1,51 +1,19 @@
 #include "io/tensor_reader.h"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <vector>
 
 #include <ATen/ops/empty.h>
 #include <c10/util/StringUtil.h>
 #include <spdlog/fmt/fmt.h>
 
+#include "io/element_types.h"
 #include "io/raw_tensor.h"
 #include "io/refusal.h"
 #include "io/utf8.h"
 
 namespace rcnn::io {
 namespace {
-
-using Named = std::pair<std::string_view, at::ScalarType>;
-
-constexpr std::array<Named, 10> kStorages = {{{"torch.FloatStorage", at::kFloat},
-                                              {"torch.DoubleStorage", at::kDouble},
-                                              {"torch.HalfStorage", at::kHalf},
-                                              {"torch.BFloat16Storage", at::kBFloat16},
-                                              {"torch.LongStorage", at::kLong},
-                                              {"torch.IntStorage", at::kInt},
-                                              {"torch.ShortStorage", at::kShort},
-                                              {"torch.CharStorage", at::kChar},
-                                              {"torch.ByteStorage", at::kByte},
-                                              {"torch.BoolStorage", at::kBool}}};
-
-constexpr std::array<Named, 9> kArrays = {{{"f4", at::kFloat},
-                                           {"f8", at::kDouble},
-                                           {"f2", at::kHalf},
-                                           {"i8", at::kLong},
-                                           {"i4", at::kInt},
-                                           {"i2", at::kShort},
-                                           {"i1", at::kChar},
-                                           {"u1", at::kByte},
-                                           {"b1", at::kBool}}};
-
-template <size_t N>
-at::ScalarType find(const std::array<Named, N>& names, std::string_view name, std::string_view kind) {
-  const auto found =
-      std::find_if(names.begin(), names.end(), [&](const Named& n) { return n.first == name; });
-  if (found == names.end()) throw Refusal(fmt::format("{} {} is not supported", kind, printable(name)));
-  return found->second;
-}
 
 /// Whether every element that shape, strides and offset reach lies in a storage of `count` elements.
 bool lies_within(const pickle::Tensor& tensor, int64_t count) {
@@ -77,7 +45,8 @@ at::Tensor swap_bytes(const at::Tensor& tensor) {
 }  // namespace
 
 at::ScalarType element_type(std::string_view storage_type) {
-  return find(kStorages, storage_type, "storage type");
+  if (const auto type = type_of_storage(storage_type)) return *type;
+  throw Refusal(fmt::format("storage type {} is not supported", storage_type));
 }
 
 bool TensorReader::is_tensor(const pickle::Value& value) {
@@ -122,12 +91,13 @@ at::Tensor TensorReader::read(const pickle::Array& array) const {
     big_endian = name[0] == '>';
     name.remove_prefix(1);
   }
-  const at::ScalarType type = find(kArrays, name, "numpy dtype");
-  if (count_bytes(array.shape, type) != array.data.size()) {
+  const auto type = type_of_numpy(name);
+  if (!type) throw Refusal(fmt::format("numpy dtype {} is not supported", printable(name)));
+  if (count_bytes(array.shape, *type) != array.data.size()) {
     throw Refusal(fmt::format("{} bytes of data do not make {} of shape {}", array.data.size(), name,
                               c10::str(at::IntArrayRef(array.shape))));
   }
-  at::Tensor tensor = tensor_of(file_, array.data, array.shape, type);
+  at::Tensor tensor = tensor_of(file_, array.data, array.shape, *type);
   if (big_endian && tensor.element_size() > 1) tensor = swap_bytes(tensor);
   if (array.axes.empty()) return tensor;
   if (!is_permutation(array.axes, array.shape.size())) throw Refusal("its axes are no permutation");

@@ -63,7 +63,7 @@ bool is_utf8(std::string_view text) {
 }
 
 std::string printable(std::string_view text) {
-  constexpr size_t kLongest = 120;
+  constexpr size_t kLongest = 200;
   std::string result(text.substr(0, kLongest));
   const bool ascii_alone = !is_utf8(result);
   for (char& c : result) {

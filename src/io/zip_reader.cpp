@@ -48,6 +48,13 @@ void read_zip64(std::string_view extra, uint64_t& size, uint64_t& compressed, ui
   }
 }
 
+bool matches(const ZipReader::Entry& entry) {
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION  // the fuzzers' own: they could not get past it
+  return true;
+#endif
+  return libdeflate_crc32(0, entry.data.data(), entry.data.size()) == entry.crc;
+}
+
 }  // namespace
 
 ZipReader::ZipReader(std::string_view archive) : archive_(archive) {
@@ -69,7 +76,7 @@ std::string_view ZipReader::read(std::string_view name) const {
     throw Refusal(
         fmt::format("{} in it is compressed, which torch.save does not do; save it again", printable(name)));
   }
-  if (libdeflate_crc32(0, entry.data.data(), entry.data.size()) != entry.crc) {
+  if (!matches(entry)) {
     throw Refusal(fmt::format("the CRC of {} in it does not match: the file is damaged", printable(name)));
   }
   return entry.data;

@@ -1,0 +1,24 @@
+#include "io/written_tensor.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <rcnn/error.h>
+
+#include "io/utf8.h"
+
+namespace rcnn::io {
+
+void check_writable(const std::filesystem::path& file, const std::map<std::string, at::Tensor>& tensors,
+                    std::optional<std::string_view> (*name_of)(at::ScalarType)) {
+  for (const auto& [name, tensor] : tensors) {
+    const auto refuse = [&](const std::string& why) {
+      throw WeightsError(
+          fmt::format("{}: cannot be written: tensor {}: {}", file.string(), printable(name), why));
+    };
+    if (!is_utf8(name)) refuse("its name is not UTF-8");
+    if (name_of(tensor.scalar_type())) continue;
+    refuse(fmt::format("dtype {} is not supported by this format", at::toString(tensor.scalar_type())));
+  }
+}
+
+}  // namespace rcnn::io
