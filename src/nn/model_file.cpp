@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
@@ -26,21 +28,16 @@ std::vector<Category> to_categories(const std::string& text) {
   return categories;
 }
 
-/// The config's classes, or as many as the last layer tells, under the numbers of their labels.
-std::vector<Category> default_categories(const TensorMap& tensors, const config::Config& config,
-                                         const std::string& origin) {
+/// As many classes as the last layer has: the config's when these are as many, else the numbers of their
+/// labels.
+std::vector<Category> default_categories(const TensorMap& tensors, const config::Config& config) {
   std::vector<std::string> names;
   config.root().child("data").read("classes", names);
-  if (names.empty()) {
-    const auto scores = tensors.find("roi_heads.box_predictor.cls_score.bias");
-    if (scores == tensors.end() || scores->second.dim() != 1 || scores->second.size(0) < 2) {
-      throw WeightsError(
-          fmt::format("{}: has no roi_heads.box_predictor.cls_score.bias that would tell how many "
-                      "classes there are",
-                      origin));
-    }
-    for (int64_t label = 1; label < scores->second.size(0); ++label)
-      names.push_back(fmt::format("{}", label));
+  const auto scores = tensors.find("roi_heads.box_predictor.cls_score.bias");
+  if (scores != tensors.end()) {
+    const auto count = static_cast<size_t>(std::max<int64_t>(scores->second.numel() - 1, 1));
+    if (names.size() != count) names.clear();
+    for (size_t label = names.size() + 1; label <= count; ++label) names.push_back(fmt::format("{}", label));
   }
   std::vector<Category> categories;
   for (const auto& name : names) categories.push_back({.id = std::ssize(categories) + 1, .name = name});
@@ -65,7 +62,7 @@ void save_model(const std::filesystem::path& file, const DescribedModel& model) 
 
 NewlyDescribed describe_weights(const TensorMap& tensors, const config::Config& config,
                                 std::vector<Category> categories, const std::string& origin) {
-  if (categories.empty()) categories = default_categories(tensors, config, origin);
+  if (categories.empty()) categories = default_categories(tensors, config);
   auto model = make_detection_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
   auto report = load_state(*model, tensors, origin, Classes::any);
   return {{std::move(model), std::move(categories), config}, std::move(report)};

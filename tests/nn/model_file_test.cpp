@@ -99,6 +99,9 @@ TEST_F(ModelFile, WeightsAreDescribedByAConfig) {
       std::string(R"({"data": {"classes": ["cat", "dog"]}, )") + std::string(kConfig).substr(1), "test");
   EXPECT_EQ(describe_weights(tensors, named, {}, "f").model.categories,
             (std::vector<Category>{{1, "cat"}, {2, "dog"}}));
+  const auto others = config::Config::parse(
+      std::string(R"({"data": {"classes": ["a", "b", "c"]}, )") + std::string(kConfig).substr(1), "test");
+  EXPECT_EQ(describe_weights(tensors, others, {}, "f").model.categories, numbered);
 }
 
 TEST_F(ModelFile, DescribedForOtherClassesTheLastLayersAreFresh) {
@@ -108,7 +111,7 @@ TEST_F(ModelFile, DescribedForOtherClassesTheLastLayersAreFresh) {
   EXPECT_TRUE(other.report.fresh[0].starts_with("roi_heads.box_predictor.")) << other.report.fresh[0];
   EXPECT_NE(message_of<WeightsError>([&] {
               describe_weights({{"conv1.weight", torch::ones({1})}}, original_.config, {}, "f");
-            }).find("cls_score.bias"),
+            }).find("missing: backbone.body.bn1.bias, "),
             std::string::npos);
 }
 

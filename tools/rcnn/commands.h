@@ -15,6 +15,7 @@ void add_demo(CLI::App& app);
 void add_detect(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_train(CLI::App& app);
+void add_weights(CLI::App& app);
 
 /// What `rcnn train` does with a config at hand; shared with the demo. Returns the weight file.
 std::filesystem::path train(const config::Config& config, const std::filesystem::path& output,

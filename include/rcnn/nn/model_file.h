@@ -31,10 +31,10 @@ struct NewlyDescribed {
 };
 
 /// Builds the model that `config` describes for `categories`, on the CPU, and loads `tensors`, under
-/// torchvision's names, into it. Without categories they are the config's data.classes, or else as many as
-/// the last layer has, named by their numbers. Throws ConfigError, and WeightsError when the weights do not
-/// fit, see load_state(); another number of classes than the weights have leaves the last layers fresh.
-/// `origin` names the weights.
+/// torchvision's names, into it. Without categories there are as many as the last layer has: the config's
+/// data.classes if these are as many, otherwise named by their numbers. Throws ConfigError, and WeightsError
+/// when the weights do not fit, see load_state(); categories in another number than the weights have leave
+/// the last layers fresh. `origin` names the weights.
 NewlyDescribed describe_weights(const TensorMap& tensors, const config::Config& config,
                                 std::vector<Category> categories, const std::string& origin);
 
