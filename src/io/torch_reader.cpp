@@ -146,6 +146,8 @@ WeightFile read_torch_legacy(const Memory& file) {
 }
 
 WeightFile read_numpy_pickle(const Memory& file, const pickle::Pickle& content) {
+  if (content.size != file.size)
+    throw Refusal(fmt::format("{} bytes follow its pickle", file.size - content.size));
   return read_tree_of(file, WeightFile::Format::numpy_pickle, content,
                       [](const pickle::Storage&) -> std::string_view {
                         throw Refusal("it is a torch tensor, whose data this file does not have");

@@ -11,7 +11,7 @@ namespace rcnn::io {
 void check_writable(const std::filesystem::path& file, const std::map<std::string, at::Tensor>& tensors,
                     std::optional<std::string_view> (*name_of)(at::ScalarType)) {
   for (const auto& [name, tensor] : tensors) {
-    const auto refuse = [&](const std::string& why) {
+    const auto refuse = [&, &name = name](const std::string& why) {
       throw WeightsError(
           fmt::format("{}: cannot be written: tensor {}: {}", file.string(), printable(name), why));
     };

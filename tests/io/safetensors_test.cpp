@@ -271,6 +271,70 @@ TEST_F(SafeTensorsTest, ABoolIsZeroOrOne) {
   EXPECT_THAT(read_error(bytes), HasSubstr("tensor a: a bool is neither 0 nor 1"));
 }
 
+TEST_F(SafeTensorsTest, TheChecksumIsVerifiedAndStaysWithTheFile) {
+  const std::map<std::string, std::string> metadata = {{"a", "\"checksum\":\"xxh3-64:0000000000000000\""}};
+  auto with_entry = metadata;
+  with_entry["checksum"] = "that of another file";
+  write_safetensors(file_, {.tensors = {{"w", torch::ones({2})}}, .metadata = with_entry});
+  EXPECT_EQ(read_safetensors(file_).metadata, metadata);
+
+  const auto whole = bytes_of(file_);
+  auto damaged = whole;
+  damaged.back() ^= 1;
+  EXPECT_THAT(read_error(damaged), AllOf(HasSubstr("damaged, or another program has changed it"),
+                                         HasSubstr("remove \"checksum\" from its metadata")));
+  // As a program leaves it that copies the metadata and writes the JSON in its own way.
+  const auto respaced = [&](std::string bytes) {
+    const std::string entry = "\"checksum\":";
+    uint64_t size = 0;
+    std::memcpy(&size, bytes.data(), sizeof size);
+    bytes.replace(bytes.rfind(entry), entry.size(), entry + " ");
+    ++size;
+    std::memcpy(bytes.data(), &size, sizeof size);
+    return bytes;
+  };
+  EXPECT_THAT(read_error(respaced(whole)), HasSubstr("its checksum does not match"));
+}
+
+TEST_F(SafeTensorsTest, AMalformedChecksumIsRefused) {
+  for (const char* value :
+       {"", "xxh3-64:", "xxh3-64:0123456789abcde", "xxh3-64:0123456789abcdef0", "xxh3-64:0123456789ABCDEF",
+        "sha256-0123456789abcdef", "xxh3-64:0123456789abcdeg"}) {
+    EXPECT_THAT(read_error(file_of(R"({"__metadata__":{"checksum":")" + std::string(value) + "\"}}", 0)),
+                HasSubstr("its checksum is malformed"))
+        << value;
+  }
+  EXPECT_THAT(read_error(file_of(R"({"__metadata__":{"checksum":"xxh3-64:0123456789abcdef"}})", 0)),
+              HasSubstr("its checksum does not match"));
+}
+
+TEST_F(SafeTensorsTest, UnalignedTensorsAreCopied) {
+  // The header's length is no multiple of 8, as other programs may have it.
+  auto bytes = file_of("{" + tensor("a", "F64", "[1]", "[0, 8]") + "}  ", 8);
+  bytes.replace(bytes.size() - 8, 8, std::string("\0\0\0\0\0\0\xf0\x3f", 8));
+  for (int pad = 0; pad < 8; ++pad) {
+    ASSERT_EQ(read_error(bytes), "no error");
+    const auto found = read_safetensors(file_).tensors.at("a");
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(found.const_data_ptr()) % 8, 0);
+    EXPECT_TRUE(same(found, torch::ones({1}, at::kDouble)));
+    bytes.insert(bytes.find('}') + 1, " ");
+    ++bytes[0];
+  }
+}
+
+TEST_F(SafeTensorsTest, WritingToATensorLeavesTheFile) {
+  write_safetensors(file_, {.tensors = {{"a", torch::zeros({10'000})}}, .metadata = {}});
+  const auto before = bytes_of(file_);
+  const auto first = read_safetensors(file_).tensors.at("a");
+  const auto second = read_safetensors(file_).tensors.at("a");
+  first.fill_(1);
+  EXPECT_EQ(second.sum().item<float>(), 0);
+  EXPECT_EQ(bytes_of(file_), before);
+  write_safetensors(file_, {.tensors = {}, .metadata = {}});  // replaced, not overwritten
+  EXPECT_EQ(first.sum().item<float>(), 10'000);
+  EXPECT_EQ(second.sum().item<float>(), 0);
+}
+
 TEST_F(SafeTensorsTest, EveryCutOfAFileIsRefused) {
   const std::string whole = bytes_of(golden_);
   for (size_t size = 0; size < whole.size(); ++size)

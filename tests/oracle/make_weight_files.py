@@ -2,6 +2,9 @@
 
 One folder a format; the fuzzers of tests/fuzz begin with the same files. expected.safetensors has the tensors that
 every file named all.* holds. Python 2's pickles are written by hand, instruction by instruction.
+
+The folder written/ is the other way round: what rcnn writes, byte by byte (tests/io compare with it), which this program
+does not make but reads with torch and numpy, and compares.
 """
 
 import collections
@@ -136,10 +139,27 @@ def write_numpy():
     write_python2()
 
 
+def check_written(expected):
+    for mmap in False, True:
+        found = torch.load(FOLDER / "written/weights.pth", weights_only=True, mmap=mmap)
+        assert type(found) is collections.OrderedDict and list(found) == sorted(expected)
+        for name, tensor in expected.items():
+            assert found[name].dtype == tensor.dtype and torch.equal(found[name], tensor), name
+    with open(FOLDER / "written/weights.pkl", "rb") as file:
+        found = pickle.load(file)
+    assert found["__author__"] == "rcnn" and found["matching_heuristics"] is False
+    expected = {name: tensor.numpy() for name, tensor in expected.items() if tensor.dtype != torch.bfloat16}
+    assert list(found["model"]) == sorted(expected)
+    for name, array in expected.items():
+        assert found["model"][name].dtype == array.dtype and np.array_equal(found["model"][name], array), name
+
+
 if __name__ == "__main__":
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    for folder in "torch_zip", "torch_legacy", "numpy_pickle", "safetensors":
+        shutil.rmtree(FOLDER / folder, ignore_errors=True)
     write_torch("torch_zip", True)
     write_torch("torch_legacy", False)
     write_numpy()
     tensors = {name: tensor.detach().contiguous().clone() for name, tensor in all_tensors().items()}
     write("safetensors/expected.safetensors", safetensors.torch.save(tensors, {"format": "pt"}))
+    check_written(tensors)
