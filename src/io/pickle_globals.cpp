@@ -2,61 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 #include <spdlog/fmt/fmt.h>
 
+#include "io/pickle_arguments.h"
+#include "io/pickle_numpy.h"
 #include "io/refusal.h"
 #include "io/utf8.h"
 
 namespace rcnn::io::pickle {
 namespace {
-
-constexpr size_t kMaxDimensions = 64;  // numpy's limit
-
-[[noreturn]] void wrong(const char* what) {
-  throw Refusal(fmt::format("its pickle is damaged: {}", what));
-}
-
-void need_count(const Values& arguments, size_t least, size_t most) {
-  if (arguments.size() < least || arguments.size() > most) wrong("a call has the wrong number of arguments");
-}
-
-template <class T>
-const T& need(const Values& values, size_t i, const char* what) {
-  const T* const found = i < values.size() ? get<T>(*values[i]) : nullptr;
-  if (found == nullptr) wrong(what);
-  return *found;
-}
-
-int64_t need_integer(const Values& values, size_t i, const char* what) {
-  return need<int64_t>(values, i, what);
-}
-
-std::string_view need_text(const Values& values, size_t i, const char* what) {
-  return need<Text>(values, i, what).bytes;
-}
-
-/// Python 2 has one type for both.
-std::optional<std::string_view> bytes_of(const Value& value) {
-  if (const auto* bytes = get<Bytes>(value)) return bytes->bytes;
-  if (const auto* text = get<Text>(value)) return text->bytes;
-  return std::nullopt;
-}
-
-const Values* items_of(const Value& value) {
-  if (const auto* tuple = get<Tuple>(value)) return &tuple->items;
-  if (const auto* list = get<List>(value)) return &list->items;
-  return nullptr;
-}
-
-std::vector<int64_t> need_sizes(const Values& values, size_t i) {
-  const Values* const items = i < values.size() ? items_of(*values[i]) : nullptr;
-  if (items == nullptr || items->size() > kMaxDimensions) wrong("a shape is no tuple of at most 64 sizes");
-  std::vector<int64_t> sizes;
-  for (size_t k = 0; k < items->size(); ++k) sizes.push_back(need_integer(*items, k, "a size is no integer"));
-  return sizes;
-}
 
 // Python's own types
 
@@ -180,84 +135,6 @@ Value* make_size(Builder&, const Values& arguments) {
   need_count(arguments, 1, 1);
   need<Tuple>(arguments, 0, "a size is no tuple");
   return arguments[0];
-}
-
-// numpy
-
-/// (ndarray, shape, typecode): an empty one, which gets its content as its state.
-Value* reconstruct_array(Builder& builder, const Values& arguments) {
-  need_count(arguments, 3, 3);
-  const auto* type = need<const Global*>(arguments, 0, "an array has no type");
-  if (type->name != "numpy.ndarray") wrong("an array is of another type than numpy.ndarray");
-  return builder.add(Array{});
-}
-
-/// dtype("f4", False, True)
-Value* make_numpy_type(Builder& builder, const Values& arguments) {
-  need_count(arguments, 1, 3);
-  const auto name = bytes_of(*arguments[0]);
-  if (!name) wrong("a dtype has no name");
-  return builder.add(NumpyType{.name = *name});
-}
-
-/// scalar(dtype, bytes); that of Python objects has no bytes, and stays without data.
-Value* make_numpy_scalar(Builder& builder, const Values& arguments) {
-  need_count(arguments, 1, 2);
-  const auto* type = need<NumpyType*>(arguments, 0, "a scalar has no dtype");
-  const auto data = arguments.size() == 2 ? bytes_of(*arguments[1]) : std::nullopt;
-  return builder.add(Array{.type = type, .shape = {}, .axes = {}, .data = data.value_or(std::string_view())});
-}
-
-/// Column-major data lie as row-major ones of the reversed shape.
-void set_column_major(Array& array) {
-  std::reverse(array.shape.begin(), array.shape.end());
-  array.axes.resize(array.shape.size());
-  std::iota(array.axes.rbegin(), array.axes.rend(), 0);
-}
-
-/// _frombuffer(bytes, dtype, shape, order[, axes])
-Value* array_of_buffer(Builder& builder, const Values& arguments) {
-  need_count(arguments, 4, 5);
-  const auto data = bytes_of(*arguments[0]);
-  if (!data) wrong("an array has no data");
-  Array array{.type = need<NumpyType*>(arguments, 1, "an array has no dtype"),
-              .shape = need_sizes(arguments, 2),
-              .axes = {},
-              .data = *data};
-  const auto order = need_text(arguments, 3, "an array has no order");
-  if (order == "F") {
-    set_column_major(array);
-  } else if (order == "K") {
-    array.axes = need_sizes(arguments, 4);
-  } else if (order != "C") {
-    wrong("an array is of an unknown order");
-  }
-  return builder.add(std::move(array));
-}
-
-bool is_true(const Values& values, size_t i) {
-  const auto* truth = get<bool>(*values[i]);
-  const auto* number = get<int64_t>(*values[i]);  // Python 2
-  if (truth == nullptr && number == nullptr) wrong("an array has no order");
-  return truth != nullptr ? *truth : *number != 0;
-}
-
-/// (version, shape, dtype, is_fortran, data)
-void set_array_state(Array& array, const Values& state) {
-  need_count(state, 5, 5);
-  array.shape = need_sizes(state, 1);
-  array.type = need<NumpyType*>(state, 2, "an array has no dtype");
-  array.axes.clear();
-  if (is_true(state, 3)) set_column_major(array);
-  // An array of objects has a list of them here; its dtype is refused where the array is asked for.
-  array.data = bytes_of(*state[4]).value_or(std::string_view());
-}
-
-/// (version, byte order, ...)
-void set_numpy_type_state(NumpyType& type, const Values& state) {
-  const auto order = state.size() > 1 ? bytes_of(*state[1]) : std::nullopt;
-  if (!order) wrong("a dtype has no byte order");
-  type.big_endian = *order == ">";
 }
 
 constexpr std::array kGlobals = {

@@ -11,5 +11,5 @@ mkdir -p "$build/corpus/$target"
 # LibTorch is not instrumented: what it does to a vector's end is not seen, and would look like an overflow.
 export ASAN_OPTIONS=detect_container_overflow=0 UBSAN_OPTIONS=print_stacktrace=1
 # No file of 16 KB may ask for 64 MB at once, or for much in all: LibTorch alone takes some 500 MB.
-exec "$build/$target" -max_total_time="$seconds" -max_len=16384 -timeout=10 -malloc_limit_mb=64 -rss_limit_mb=2048 \
+exec "$build/$target" -max_total_time="$seconds" -max_len=16384 -timeout=60 -malloc_limit_mb=64 -rss_limit_mb=2048 \
   -print_final_stats=1 -artifact_prefix="$build/$target-" "$build/corpus/$target" "$seeds"

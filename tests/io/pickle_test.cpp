@@ -127,7 +127,7 @@ TEST(PickleTest, ReadsContainersAndTheMemo) {
                                 "h\1.",
                                 "g1\n.",
                                 "gx\n.",
-                                "N(0.",
+
                                 "\xff.",
                                 "b.",
                                 "NNb.",
