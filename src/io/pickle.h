@@ -28,7 +28,7 @@ struct Bytes {
   std::string_view bytes;
 };
 
-/// An integer beyond int64: two's complement, little-endian.
+/// An integer beyond int64, as the pickle has it: two's complement, little-endian; of protocol 0, digits.
 struct LargeInteger {
   std::string_view bytes;
 };

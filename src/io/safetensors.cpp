@@ -226,7 +226,8 @@ void write_safetensors(const std::filesystem::path& file, const SafeTensors& con
   }
   for (const auto& [name, tensor] : content.tensors) {
     if (header.contains(name)) continue;
-    refuse(fmt::format("tensor {}: dtype {} is not supported", name, at::toString(tensor.scalar_type())));
+    refuse(fmt::format("tensor {}: dtype {} is not supported", printable(name),
+                       at::toString(tensor.scalar_type())));
   }
 
   std::string text;

@@ -83,7 +83,16 @@ at::Tensor TensorReader::read(const pickle::Tensor& tensor) {
   return storage.as_strided(tensor.shape, tensor.strides, storage.storage_offset() + tensor.offset);
 }
 
-at::Tensor TensorReader::read(const pickle::Array& array) const {
+at::Tensor TensorReader::read(const pickle::Array& array) {
+  const auto known = arrays_.find(&array);
+  if (known != arrays_.end()) return known->second;
+  // Many arrays can refer to the same bytes, and each may have to copy them.
+  array_bytes_ += array.data.size();
+  if (array_bytes_ > file_.size) throw Refusal("the arrays up to it are larger than the file");
+  return arrays_.emplace(&array, convert(array)).first->second;
+}
+
+at::Tensor TensorReader::convert(const pickle::Array& array) const {
   if (array.type == nullptr) throw Refusal("the array has no content");
   std::string_view name = array.type->name;
   bool big_endian = array.type->big_endian;

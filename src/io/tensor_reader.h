@@ -29,13 +29,15 @@ class TensorReader {
 
  private:
   at::Tensor read(const pickle::Tensor& tensor);
-  at::Tensor read(const pickle::Array& array) const;
+  at::Tensor read(const pickle::Array& array);
+  at::Tensor convert(const pickle::Array& array) const;
   at::Tensor whole_storage(const pickle::Storage& storage);
 
   const Memory file_;
   const FindStorage find_storage_;
-  std::map<std::pair<std::string_view, at::ScalarType>, at::Tensor>
-      storages_;  // each verified once, then shared
+  std::map<std::pair<std::string_view, at::ScalarType>, at::Tensor> storages_;  // verified once, then shared
+  std::map<const pickle::Array*, at::Tensor> arrays_;
+  size_t array_bytes_ = 0;
 };
 
 /// The element type of "torch.FloatStorage". Throws Refusal.

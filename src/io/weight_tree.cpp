@@ -17,7 +17,7 @@ using pickle::get;
 using pickle::Value;
 
 // Bounds on what a small file of shared or circular values can ask for; models have 5000 tensors at most.
-constexpr size_t kMaxVisits = 1'000'000;
+constexpr size_t kMaxVisits = 5'000'000;
 constexpr size_t kMaxDepth = 64;
 constexpr size_t kMaxTensors = 100'000;
 constexpr size_t kMaxName = 1000;

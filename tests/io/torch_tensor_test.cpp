@@ -136,6 +136,32 @@ TEST(NumpyArrayTest, IsConverted) {
   EXPECT_TRUE(same_bits(read(array_file("|b1", {2}, std::string("\0\1", 2))), torch::tensor({false, true})));
 }
 
+TEST(NumpyArrayTest, BytesThatManyArraysShareAreNotCopiedForEach) {
+  const auto file = [](bool same_array, int count) {
+    pickle::Writer pickle(4);
+    const int64_t size = 3000;
+    pickle.op('}').global("numpy._core.numeric", "_frombuffer").op('(').bytes_follow(size);
+    for (int64_t i = 0; i < size; ++i) pickle.op('x');
+    pickle.op('q').op(1).global("numpy", "dtype").op('(').text("i1").op('t').op('R').op('q').op(2);
+    pickle.sizes({&size, 1}).text("C").op('t').op('R').op('q').op(3).op('0').op('(');
+    for (int i = 0; i < count; ++i) {
+      pickle.text(std::to_string(i));
+      if (same_array) {
+        pickle.op('h').op(3);
+      } else {
+        pickle.global("numpy._core.numeric", "_frombuffer").op('(').op('h').op(1).op('h').op(2);
+        pickle.sizes({&size, 1}).text("C").op('t').op('R');
+      }
+    }
+    return pickle.op('u').op('.').take();
+  };
+  const auto tied = parse(file(true, 100)).tensors;
+  EXPECT_EQ(tied.size(), 100);
+  EXPECT_EQ(tied.at("7").const_data_ptr(), tied.at("8").const_data_ptr());
+  EXPECT_EQ(refusal_of(file(false, 1)), "no error");
+  EXPECT_THAT(refusal_of(file(false, 100)), HasSubstr("larger than the file"));
+}
+
 TEST(NumpyArrayTest, WhatCannotBeIsRefused) {
   const auto error = [](auto... arguments) { return refusal_of(array_file(arguments...)); };
   const std::vector<int64_t> two = {2};

@@ -20,12 +20,24 @@ struct SafeTensors {
 /// Reads a safetensors file (8-byte little-endian header length, JSON header, raw data): F64, F32, F16, BF16,
 /// I64, I32, I16, I8, U8 and BOOL. Header lengths, offsets, shapes and their products are checked against the
 /// file's size before anything is allocated; the header may be 100 MB at most, and the data may neither
-/// overlap nor leave holes. Throws WeightsError with the file, the tensor and the reason.
+/// overlap nor leave holes. Where the metadata holds the "checksum" that write_safetensors puts there, the
+/// whole file is verified by it; it is not part of the result.
+///
+/// The tensors alias the file, which is mapped: it must not be overwritten in place while they live
+/// (replacing it, as write_safetensors does, is fine). Writing to a tensor never changes the file. Those that
+/// are not aligned for their type are copies. Throws WeightsError with the file, the tensor and the reason.
 SafeTensors read_safetensors(const std::filesystem::path& file);
 
-/// Writes `content` so that at every moment either the old file or the whole new one is there
-/// (write_atomically). The same content gives the same bytes. Tensors may be on any device and have any
-/// strides. Throws DataError when the disk refuses, WeightsError for a dtype that the format has no name for.
+/// Writes `content` so that at every moment either the old file or the whole new one is there (as
+/// write_atomically). The same content gives the same bytes. Tensors may be on any device and have any
+/// strides.
+///
+/// The metadata gets an entry "checksum": "xxh3-64:<16 hexadecimal digits>", in the place of one of this
+/// name: XXH3 of the file, these digits taken as '0'. Other programs read the file as ever; one that changes
+/// it and keeps the metadata has to drop the entry.
+///
+/// Throws DataError when the disk refuses, WeightsError for a dtype that the format has no name for and for a
+/// name or metadata that are not UTF-8.
 void write_safetensors(const std::filesystem::path& file, const SafeTensors& content);
 
 }  // namespace rcnn::io
