@@ -62,9 +62,15 @@ TEST(Sampler, EveryCandidateIsDrawnEquallyOften) {
     const auto [positive, negative] = sample(label, {.count = 20, .positive_fraction = 0.5});
     counts.index_add_(0, at::cat({positive, negative}), at::ones({20}, at::kLong));
   }
+  // Pearson's chi-square, in the form for draws without replacement: n - 1 degrees of freedom, so that its
+  // mean is n - 1 and its variance 2 (n - 1). Too even a spread would be as wrong as too uneven a one.
   const auto bounded = [&](const at::Tensor& mask, double probability) {
-    const auto deviation = (counts.masked_select(mask) - draws * probability).abs().max().item<double>();
-    EXPECT_LT(deviation, 5 * std::sqrt(draws * probability * (1 - probability)));
+    const auto deviation = counts.masked_select(mask).to(at::kDouble) - draws * probability;
+    const double variance = draws * probability * (1 - probability);
+    EXPECT_LT(deviation.abs().max().item<double>(), 5 * std::sqrt(variance));
+    const auto n = static_cast<double>(deviation.size(0));
+    const double chi_square = deviation.square().sum().item<double>() / variance * (n - 1) / n;
+    EXPECT_NEAR(chi_square, n - 1, 4 * std::sqrt(2 * (n - 1)));
   };
   bounded(label > 0, 10. / 20);
   bounded(label == 0, 10. / 50);

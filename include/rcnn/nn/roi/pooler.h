@@ -29,8 +29,9 @@ class RoiPooler {
   /// returns  [sum of K_i, C, size, size], image by image
   at::Tensor operator()(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& boxes) const;
 
-  /// int64 [K]: floor(4 + log2(sqrt(area) / 224)) as a level number, limited to what there is, 0 for the
-  /// finest.
+  /// int64 [K]: floor(4 + log2(sqrt(area) / 224) + 1e-6) as a level number, limited to what there is, 0 for
+  /// the finest. The 1e-6 is torchvision's; detectron2's 1e-8 inside the logarithm tells otherwise only for
+  /// sizes that fall short of a power by less than a millionth.
   at::Tensor levels(const at::Tensor& boxes) const;
 
  private:

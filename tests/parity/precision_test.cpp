@@ -1,0 +1,183 @@
+// What may not matter: the memory format, the batch, the device; and what bfloat16 may change. On a ResNet-18
+// FPN whose scores and boxes are those of a trained one.
+
+#include <ATen/autocast_mode.h>
+
+#include <rcnn/boxes/box.h>
+#include <rcnn/data/transforms.h>
+#include <rcnn/nn/backbones/backbone.h>
+#include <rcnn/nn/necks/neck.h>
+#include <rcnn/nn/registry.h>
+#include <rcnn/nn/roi/roi_heads.h>
+#include <rcnn/nn/rpn/rpn.h>
+
+#include "tests/parity/detections.h"
+#include "tests/parity/parity.h"
+
+namespace rcnn::nn {
+namespace {
+
+constexpr const char* kName = "fasterrcnn_resnet18_fpn";
+
+/// Faster R-CNN from the normalised image on, put together here so that its input can have any memory format.
+struct Parts : torch::nn::Module {
+  explicit Parts(const config::Node& model) {
+    const auto backbone = register_module("backbone", std::make_shared<torch::nn::Module>());
+    body = backbone->register_module("body", backbones().make(model.child("backbone")));
+    fpn = backbone->register_module("fpn", necks().make(model.child("neck"), body->features()));
+    auto features = fpn->features();
+    rpn = register_module("rpn", Rpn(features, RpnOptions::from(model.child("rpn"))));
+    features.pop_back();
+    const auto roi = model.child("roi");
+    roi_heads = register_module(
+        "roi_heads", RoiHeads(features, test::kCocoClasses, RoiHeadsOptions::from(roi), roi.child("head")));
+  }
+
+  std::vector<Detections> detect(const at::Tensor& input) {
+    const std::vector<ImageSize> sizes(input.size(0), {input.size(2), input.size(3)});
+    auto maps = fpn->forward(body->forward(input));
+    const auto proposals = rpn->forward(maps, sizes, nullptr).proposals;
+    maps.pop_back();
+    return roi_heads->detect(maps, proposals, sizes);
+  }
+
+  std::shared_ptr<BackboneImpl> body;
+  std::shared_ptr<NeckImpl> fpn;
+  Rpn rpn = nullptr;
+  RoiHeads roi_heads = nullptr;
+};
+
+/// bfloat16 autocast of what runs on the CPU, as long as it lives.
+class Bfloat16 {
+ public:
+  Bfloat16() {
+    at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+    at::autocast::set_autocast_enabled(at::kCPU, true);
+  }
+  ~Bfloat16() {
+    at::autocast::set_autocast_enabled(at::kCPU, false);
+    at::autocast::clear_cache();
+  }
+  Bfloat16(const Bfloat16&) = delete;
+  Bfloat16& operator=(const Bfloat16&) = delete;
+};
+
+std::vector<Detection> to_list(const Detections& found) {
+  return test::to_list(found.boxes.cpu(), found.scores.cpu(), found.labels.cpu());
+}
+
+class Precision : public test::Parity<> {
+ protected:
+  void SetUp() override {
+    read(kName);
+    if (IsSkipped()) return;
+    config_ = test::shipped_config(std::string("torchvision/") + kName,
+                                   {"model.rpn.test.pre_nms=300", "model.rpn.test.post_nms=300"});
+    model_ = test::parity_model(*config_, kName);
+    model_->eval();
+  }
+
+  /// The images themselves, and each mirrored: of the same size, but not the same.
+  ImageBatch batch(size_t image) const {
+    const auto photo = list("image")[image];
+    const auto size = data::resized({photo.size(0), photo.size(1)}, 224, 373);
+    return {{photo, photo.flip(1).contiguous()}, {size, size}};
+  }
+
+  std::optional<config::Config> config_;
+  std::shared_ptr<DetectionModelImpl> model_;
+};
+
+TEST_F(Precision, TheMemoryFormatDoesNotMatter) {
+  const torch::NoGradGuard no_grad;
+  Parts parts(config_->root().child("model"));
+  load_state(parts, test::parity_weights(kName), kName);
+  parts.eval();
+  const auto input = network_input(batch(1), model_->pixels(), 32, at::kCPU);
+  ASSERT_TRUE(input.is_contiguous(at::MemoryFormat::ChannelsLast));
+  const auto found = parts.detect(input), planes = parts.detect(input.contiguous());
+  for (size_t i = 0; i < found.size(); ++i) {
+    EXPECT_GE(found[i].scores.size(0), 50);
+    test::expect_same(to_list(planes[i]), to_list(found[i]));
+  }
+}
+
+TEST_F(Precision, ABatchFindsWhatItsImagesDoAlone) {
+  const torch::NoGradGuard no_grad;
+  const auto together = batch(1);
+  const auto found = model_->detect(together);
+  for (size_t i = 0; i < found.size(); ++i) {
+    const auto alone = model_->detect({{together.images[i]}, {together.sizes[i]}});
+    test::expect_same(to_list(alone[0]), to_list(found[i]));
+  }
+}
+
+TEST_F(Precision, AGpuFindsWhatTheCpuDoes) {
+  if (!torch::cuda::is_available()) GTEST_SKIP() << "no CUDA device";
+  const torch::NoGradGuard no_grad;
+  // float32 on both sides: a GPU's TensorFloat-32 has ten bits.
+  at::globalContext().setAllowTF32CuDNN(false);
+  const auto found = model_->detect(batch(1));
+  model_->to(at::kCUDA);
+  const auto on_gpu = model_->detect(batch(1));
+  for (size_t i = 0; i < found.size(); ++i) test::expect_same(to_list(on_gpu[i]), to_list(found[i]));
+}
+
+// bfloat16 keeps 8 bits: a rounding is off by up to 2^-9, 0.2 %. Through the forty layers of this network
+// that adds up to a few percent of a map, and to as much of a logit or a box's offset.
+TEST_F(Precision, Bfloat16MovesScoresAndBoxesALittle) {
+  const torch::NoGradGuard no_grad;
+  const auto exact = model_->detect(batch(1));
+  std::vector<Detections> rounded;
+  {
+    const Bfloat16 guard;
+    rounded = model_->detect(batch(1));
+  }
+  for (size_t i = 0; i < exact.size(); ++i) {
+    EXPECT_EQ(rounded[i].boxes.scalar_type(), at::kFloat);
+    EXPECT_EQ(rounded[i].scores.scalar_type(), at::kFloat);
+    auto want = to_list(exact[i]);
+    want.resize(50);  // of 100: the last ones stay behind others of nearly their score
+    // One in five: where NMS chose between two boxes of nearly the same score, another one stands for them.
+    EXPECT_LE(test::without_partner(want, to_list(rounded[i]), 8, 0.1), 10);
+  }
+}
+
+TEST_F(Precision, Bfloat16LossesAreNearAndTheirGradientsFloat32) {
+  auto model = test::parity_model(
+      test::shipped_config(std::string("torchvision/") + kName,
+                           {"model.rpn.batch_per_image=1000000", "model.roi.batch_per_image=1000000",
+                            "model.roi.positive_fraction=0.5", "model.rpn.train.post_nms=100"}),
+      kName);
+  model->train();
+  const auto images = batch(1);
+  const auto target = [](float x, int64_t label) {
+    return Target{torch::tensor({{x, 20.f, x + 100, 150.f}}), torch::tensor({label}), torch::zeros({0, 4})};
+  };
+  const auto run = [&] {
+    model->zero_grad();
+    std::vector<at::Tensor> values;
+    for (const auto& loss : model->losses(images, {target(10, 3), target(90, 7)})) {
+      EXPECT_EQ(loss.value.scalar_type(), at::kFloat) << loss.name;
+      values.push_back(loss.value);
+    }
+    return at::stack(values);
+  };
+  const auto exact = run().detach();
+  at::Tensor rounded;
+  {
+    const Bfloat16 guard;
+    rounded = run();
+  }
+  rounded.sum().backward();
+  EXPECT_LE(test::relative_error(rounded, exact), 2e-2) << exact << rounded;
+  for (const auto& item : model->named_parameters()) {
+    const auto gradient = item.value().grad();
+    if (!gradient.defined()) continue;
+    EXPECT_EQ(gradient.scalar_type(), at::kFloat) << item.key();
+    EXPECT_TRUE(at::isfinite(gradient).all().item<bool>()) << item.key();
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::nn

@@ -1,0 +1,106 @@
+// Losses, gradients and ten steps of SGD of torchvision's constructors in training mode. Every anchor and RoI
+// is sampled in both programs, so nothing is random.
+
+#include <rcnn/boxes/box.h>
+#include <rcnn/data/transforms.h>
+#include <rcnn/train/solver.h>
+
+#include "tests/parity/parity.h"
+
+namespace rcnn::train {
+namespace {
+
+constexpr int64_t kMinSize = 128, kMaxSize = 213;
+
+class TrainingParity : public test::Parity<testing::TestWithParam<std::string>> {
+ protected:
+  void SetUp() override {
+    read(GetParam() + ".training");
+    if (IsSkipped()) return;
+    const auto config = test::shipped_config(
+        "torchvision/" + GetParam(),
+        {"model.rpn.batch_per_image=1000000", "model.roi.batch_per_image=1000000",
+         "model.roi.positive_fraction=0.5", "model.rpn.train.pre_nms=200", "model.rpn.train.post_nms=50"});
+    model_ = test::parity_model(config, GetParam() + ".training");
+    model_->train();
+    batch_.images = list("image");
+    const auto boxes = list("boxes"), labels = list("labels");
+    for (size_t i = 0; i < boxes.size(); ++i) {
+      const ImageSize size{batch_.images[i].size(0), batch_.images[i].size(1)};
+      batch_.sizes.push_back(data::resized(size, kMinSize, kMaxSize));
+      targets_.push_back({boxes::rescale(boxes[i], size, batch_.sizes[i]), labels[i], torch::zeros({0, 4})});
+    }
+  }
+
+  /// `wanted`, or where rounding moves torchvision's own numbers by more, twice that.
+  double tolerance(double wanted, const char* noise) const {
+    return std::max(wanted, 2 * std::stod(metadata(noise)));
+  }
+
+  /// The four losses; their gradients are in the parameters.
+  at::Tensor losses() {
+    model_->zero_grad();
+    std::vector<at::Tensor> values;
+    for (const auto& loss : model_->losses(batch_, targets_)) values.push_back(loss.value);
+    const auto all = at::stack(values);
+    all.sum().backward();
+    return all.detach();
+  }
+
+  std::shared_ptr<nn::DetectionModelImpl> model_;
+  ImageBatch batch_;
+  std::vector<Target> targets_;
+};
+
+TEST_P(TrainingParity, LossesAndGradientsAreTorchvisions) {
+  const auto got = losses(), want = this->want("losses")[0];
+  for (int64_t i = 0; i < 4; ++i) {
+    EXPECT_GT(want[i].item<double>(), 1e-3);
+    EXPECT_NEAR(got[i].item<double>() / want[i].item<double>(), 1, tolerance(1e-5, "loss_noise"))
+        << "loss " << i;
+  }
+  // A ReLU within a rounding of zero is open in one program and closed in the other; the last layers have
+  // none between them and the losses.
+  const double all = tolerance(1e-4, "gradient_noise"), last_layers = tolerance(1e-4, "last_layers_noise");
+  size_t with_gradient = 0;
+  for (const auto& item : model_->named_parameters()) {
+    const auto name = "gradient." + item.key();
+    EXPECT_EQ(item.value().grad().defined(), golden_.tensors.contains(name)) << name;
+    if (!item.value().grad().defined() || !golden_.tensors.contains(name)) continue;
+    const bool last = name.find("box_predictor") != std::string::npos ||
+                      name.find("cls_logits") != std::string::npos ||
+                      name.find("rpn.head.bbox_pred") != std::string::npos;
+    EXPECT_LE(test::relative_error(item.value().grad(), this->want(name)), last ? last_layers : all) << name;
+    ++with_gradient;
+  }
+  EXPECT_GT(with_gradient, 50u);
+}
+
+TEST_P(TrainingParity, TenStepsOfSgdFollowTorchvisions) {
+  auto solver = make_solver(*model_, {.momentum = std::stod(metadata("momentum")),
+                                      .weight_decay = std::stod(metadata("weight_decay"))});
+  set_learning_rate(solver, std::stod(metadata("lr")));
+  const auto curve = want("losses");
+  for (int64_t step = 0; step < curve.size(0); ++step) {
+    const auto got = losses();
+    for (int64_t i = 0; i < 4; ++i) {
+      const auto value = curve[step][i].item<double>();
+      // What one step's gradients are off by grows with every further step.
+      EXPECT_NEAR(got[i].item<double>(), value, tolerance(1e-4, "curve_noise") * std::max(value, 0.1))
+          << "loss " << i << ", step " << step;
+    }
+    solver.step();
+  }
+  // It went somewhere.
+  EXPECT_GT((curve[0] - curve[curve.size(0) - 1]).abs().sum().item<double>(), 0.1);
+  for (const auto& [name, tensor] : nn::state_of(*model_)) {
+    if (name.find("running_") == std::string::npos) continue;
+    EXPECT_LE(test::relative_error(tensor, want("statistics." + name)), 1e-4) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, TrainingParity, testing::Values("fasterrcnn_resnet50_fpn"),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace rcnn::train
