@@ -37,8 +37,8 @@ FasterRcnnImpl::FasterRcnnImpl(const config::Node& model, int64_t num_classes)
 }
 
 std::vector<at::Tensor> FasterRcnnImpl::feature_maps(const ImageBatch& images) {
-  // The parameters say where the model is.
-  const auto input = network_input(images, pixels_, size_divisor_, parameters().front().device());
+  // The parameters say where the model is, and in what precision it computes.
+  const auto input = network_input(images, pixels_, size_divisor_, parameters().front().options());
   auto maps = body_->forward(input);
   return neck_ ? neck_->forward(maps) : maps;
 }

@@ -18,19 +18,18 @@ void read_channels(const config::Node& node, const char* key, std::array<double,
 }
 
 /// [1, 3, H, W] in the network's order and range.
-at::Tensor normalize(const at::Tensor& image, const PixelOptions& options, const at::Device& device) {
+at::Tensor normalize(const at::Tensor& image, const PixelOptions& options, const at::TensorOptions& like) {
   TORCH_CHECK(image.defined() && image.dim() == 3 && image.size(2) == 3 && image.scalar_type() == at::kByte &&
                   image.numel() > 0,
               "an image must be uint8 [H, W, 3] and not empty, got ", image.toString(), " ", image.sizes());
-  std::array<float, 3> scale, shift;
+  std::array<double, 3> scale, shift;
   for (size_t channel = 0; channel < 3; ++channel) {
-    scale[channel] = static_cast<float>(options.range / (255 * options.std[channel]));
-    shift[channel] = static_cast<float>(-options.mean[channel] / options.std[channel]);
+    scale[channel] = options.range / (255 * options.std[channel]);
+    shift[channel] = -options.mean[channel] / options.std[channel];
   }
-  auto pixels = image.to(device).to(at::kFloat);
+  auto pixels = image.to(like.device()).to(like.dtype());
   if (options.order == PixelOptions::Order::bgr) pixels = pixels.flip(2);
-  const auto on_device = pixels.options();
-  pixels.mul_(at::tensor(scale, on_device)).add_(at::tensor(shift, on_device));
+  pixels.mul_(at::tensor(scale, like)).add_(at::tensor(shift, like));
   return pixels.permute({2, 0, 1}).unsqueeze(0);
 }
 
@@ -51,7 +50,7 @@ PixelOptions PixelOptions::from(const config::Node& node) {
 }
 
 at::Tensor network_input(const ImageBatch& batch, const PixelOptions& options, int64_t size_divisor,
-                         const at::Device& device) {
+                         const at::TensorOptions& like) {
   TORCH_CHECK(!batch.images.empty() && batch.images.size() == batch.sizes.size(), "a batch has ",
               batch.images.size(), " images and ", batch.sizes.size(), " sizes");
   ImageSize largest;
@@ -62,11 +61,11 @@ at::Tensor network_input(const ImageBatch& batch, const PixelOptions& options, i
   }
   const auto input = at::empty({std::ssize(batch.images), 3, round_up(largest.height, size_divisor),
                                 round_up(largest.width, size_divisor)},
-                               device, at::MemoryFormat::ChannelsLast)
+                               like, at::MemoryFormat::ChannelsLast)
                          .zero_();
   for (size_t i = 0; i < batch.images.size(); ++i) {
     const auto [height, width] = batch.sizes[i];
-    auto image = normalize(batch.images[i], options, device);
+    auto image = normalize(batch.images[i], options, like);
     if (image.size(2) != height || image.size(3) != width) {
       image = at::upsample_bilinear2d(image, {height, width}, /*align_corners=*/false);
     }

@@ -27,7 +27,7 @@ TEST(NetworkInput, ShiftsAndScalesEachChannelAndZeroesThePadding) {
   pixels[1][2] = torch::tensor({0, 51, 102}, at::kByte);
   const auto before = pixels.clone();
   const ImageBatch batch{{pixels, torch::full({1, 2, 3}, 255, at::kByte)}, {{2, 3}, {1, 2}}};
-  const auto got = network_input(batch, options, 1, at::kCPU);
+  const auto got = network_input(batch, options, 1, at::kFloat);
   EXPECT_TRUE(identical(pixels, before));
 
   auto expected = torch::tensor({1.f, 0.75f, 0.5f}).view({1, 3, 1, 1}).repeat({2, 1, 2, 3});
@@ -42,7 +42,7 @@ TEST(NetworkInput, OrderAndRangeAreCaffes) {
   const PixelOptions options{
       .order = PixelOptions::Order::bgr, .range = 255, .mean = {103.5, 116.25, 123.5}, .std = {1, 1, 2}};
   const auto pixel = torch::tensor({10, 20, 30}, at::kByte).view({1, 1, 3});
-  const auto got = network_input({{pixel}, {{1, 1}}}, options, 1, at::kCPU);
+  const auto got = network_input({{pixel}, {{1, 1}}}, options, 1, at::kFloat);
   EXPECT_TRUE(close(got.flatten(), torch::tensor({30 - 103.5f, 20 - 116.25f, (10 - 123.5f) / 2})));
 }
 
@@ -54,7 +54,7 @@ TEST(NetworkInput, ResizesAsTorchvisionDoes) {
     const auto expected = as_tensor(sample["resized"]).permute({2, 0, 1});
     const auto image = as_tensor(sample["image"]).to(at::kByte);
     const ImageSize size{expected.size(1), expected.size(2)};
-    const auto got = network_input({{image}, {size}}, plain, 1, at::kCPU)[0];
+    const auto got = network_input({{image}, {size}}, plain, 1, at::kFloat)[0];
     ASSERT_EQ(got.sizes(), expected.sizes());
     // The golden has three decimals.
     EXPECT_LE((got.to(at::kDouble) - expected).abs().max().item<double>(), 6e-4);
@@ -66,7 +66,7 @@ TEST(NetworkInput, IsChannelsLastAndPaddedToAMultiple) {
     return torch::zeros({height, width, 3}, at::kByte);
   };
   const auto shape = [](const ImageBatch& batch) {
-    const auto input = network_input(batch, {}, 32, at::kCPU);
+    const auto input = network_input(batch, {}, 32, at::kFloat);
     EXPECT_EQ(input.scalar_type(), at::kFloat);
     EXPECT_TRUE(input.is_contiguous(at::MemoryFormat::ChannelsLast));
     return input.sizes().vec();
@@ -77,7 +77,7 @@ TEST(NetworkInput, IsChannelsLastAndPaddedToAMultiple) {
 
 TEST(NetworkInput, RefusesWhatIsNoImage) {
   const auto refuses = [](const ImageBatch& batch) {
-    return error_of([&] { network_input(batch, {}, 1, at::kCPU); });
+    return error_of([&] { network_input(batch, {}, 1, at::kFloat); });
   };
   for (const auto& wrong : {torch::zeros({8, 8, 3}), torch::zeros({3, 8, 8}, at::kByte),
                             torch::zeros({8, 8}, at::kByte), torch::zeros({0, 8, 3}, at::kByte)}) {
