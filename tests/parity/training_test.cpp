@@ -1,5 +1,6 @@
-// Losses, gradients and ten steps of SGD of torchvision's constructors in training mode. Every anchor and RoI is
-// sampled in both programs, so nothing is random; both compute in float64, so that a difference is one of method.
+// Losses, gradients and ten steps of SGD of torchvision's constructors in training mode. Every anchor and RoI
+// is sampled in both programs, so nothing is random; both compute in float64, so that a difference is one of
+// method.
 
 #include <rcnn/boxes/box.h>
 #include <rcnn/data/transforms.h>
@@ -74,7 +75,8 @@ TEST_P(TrainingParity, TenStepsOfSgdFollowTorchvisions) {
     const auto got = losses();
     for (int64_t i = 0; i < 4; ++i) {
       const auto value = curve[step][i].item<double>();
-      EXPECT_NEAR(got[i].item<double>(), value, 1e-5 * std::max(value, 0.1)) << "loss " << i << ", step " << step;
+      EXPECT_NEAR(got[i].item<double>(), value, 1e-5 * std::max(value, 0.1))
+          << "loss " << i << ", step " << step;
     }
     solver.step();
   }
@@ -86,7 +88,8 @@ TEST_P(TrainingParity, TenStepsOfSgdFollowTorchvisions) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, TrainingParity, testing::Values("fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2"),
+INSTANTIATE_TEST_SUITE_P(, TrainingParity,
+                         testing::Values("fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace
