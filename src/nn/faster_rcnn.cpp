@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
 #include <rcnn/nn/faster_rcnn.h>
@@ -24,11 +25,18 @@ FasterRcnnImpl::FasterRcnnImpl(const config::Node& model, int64_t num_classes)
   }
   roi_levels_ = roi_features.size();
   size_divisor_ = std::max(size_divisor_, roi_features.back().stride);
+  model.read("size_divisor", size_divisor_, {.min = 1, .max = 1024});
 
   const auto rpn = RpnOptions::from(model.child("rpn"));
   if (features.size() > 1 && rpn.anchors.sizes.size() != features.size()) {
-    throw model.error("rpn", "anchors.sizes needs one size for each of the " +
-                                 std::to_string(features.size()) + " levels of the pyramid");
+    throw model.error("rpn",
+                      fmt::format("anchors.sizes needs one size for each of the {} levels of the pyramid",
+                                  features.size()));
+  }
+  if (rpn.anchors.spacing == boxes::AnchorOptions::Spacing::fitted &&
+      size_divisor_ % features.front().stride != 0) {
+    throw model.error("size_divisor", fmt::format("must be a multiple of {} for anchors with spacing fitted",
+                                                  features.front().stride));
   }
   rpn_ = register_module("rpn", Rpn(features, rpn));
   const auto roi = model.child("roi");

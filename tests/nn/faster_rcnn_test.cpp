@@ -9,6 +9,7 @@
 #include <rcnn/nn/faster_rcnn.h>
 #include <rcnn/nn/weights.h>
 
+#include "tests/support/message_of.h"
 #include "tests/support/names.h"
 
 namespace rcnn::nn {
@@ -259,6 +260,26 @@ TEST(FasterRcnn, Vgg16AndRes5HeadsTrainAndDetect) {
     const torch::NoGradGuard no_grad;
     EXPECT_EQ(model->detect(images()).size(), 2u);
   }
+}
+
+TEST(FasterRcnn, PadsToItsSizeDivisor) {
+  std::string config = kC4;
+  const auto maps = [&](const std::string& key) {
+    auto model = make(std::string(config).insert(1, key));
+    return dynamic_cast<FasterRcnnImpl&>(*model)
+        .feature_maps({{image(65, 97, 0)}, {{65, 97}}})[0]
+        .sizes()
+        .vec();
+  };
+  EXPECT_EQ(maps("").back(), 128 / 16);
+  EXPECT_EQ(maps(R"("size_divisor": 64,)")[2], 128 / 16);
+  EXPECT_EQ(maps(R"("size_divisor": 16,)")[2], 80 / 16);
+  EXPECT_NE(message_of<ConfigError>([&] { maps(R"("size_divisor": 1,)"); }).find("multiple of 16"),
+            std::string::npos);
+  const auto anchors = config.find("\"anchors\": {");
+  ASSERT_NE(anchors, std::string::npos);
+  config.insert(anchors + 12, R"("spacing": "stride", )");
+  EXPECT_EQ(maps(R"("size_divisor": 1,)").back(), 7);  // 97 / 16, rounded up
 }
 
 TEST(FasterRcnn, AWrongConfigNamesTheKey) {

@@ -17,7 +17,8 @@ namespace rcnn::nn {
 /// roi_heads.box_predictor.*
 class FasterRcnnImpl : public DetectionModelImpl {
  public:
-  /// Keys of `model`: pixels {mean, std}, backbone {type, ...}, neck {type, ...} (optional), rpn {...}, roi
+  /// Keys of `model`: pixels {...}, size_divisor (what the input's height and width are padded to a multiple
+  /// of; 32 or the coarsest map's stride), backbone {type, ...}, neck {type, ...} (optional), rpn {...}, roi
   /// {...}.
   FasterRcnnImpl(const config::Node& model, int64_t num_classes);
 
@@ -35,7 +36,7 @@ class FasterRcnnImpl : public DetectionModelImpl {
   std::shared_ptr<BackboneImpl> body_;
   std::shared_ptr<NeckImpl> neck_;
   size_t roi_levels_ = 1;
-  int64_t size_divisor_ = 32;  // of the input's height and width: whole cells on the coarsest map
+  int64_t size_divisor_ = 32;
   Rpn rpn_ = nullptr;
   RoiHeads roi_heads_ = nullptr;
 };
