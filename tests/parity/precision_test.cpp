@@ -3,8 +3,6 @@
 
 #include <ATen/autocast_mode.h>
 
-#include <rcnn/boxes/box.h>
-#include <rcnn/data/transforms.h>
 #include <rcnn/nn/backbones/backbone.h>
 #include <rcnn/nn/faster_rcnn.h>
 #include <rcnn/nn/necks/neck.h>
@@ -81,7 +79,9 @@ class Precision : public test::Parity<> {
   /// The images themselves, and each mirrored: of the same size, but not the same.
   ImageBatch batch(size_t image) const {
     const auto photo = list("image")[image];
-    const auto size = data::resized({photo.size(0), photo.size(1)}, 224, 373);
+    const double height = static_cast<double>(photo.size(0)), width = static_cast<double>(photo.size(1));
+    const double scale = std::stod(metadata("min_size")) / std::min(height, width);
+    const ImageSize size{static_cast<int64_t>(height * scale), static_cast<int64_t>(width * scale)};
     return {{photo, photo.flip(1).contiguous()}, {size, size}};
   }
 

@@ -2,7 +2,8 @@
 # Every check that needs a GPU, in one command, and then the operators' times:
 #   the kernels by themselves against references   nvcc and CMake
 #   the operators and the network on the device    LibTorch (python3's torch or CMAKE_PREFIX_PATH) and the headers of
-#                                                  nlohmann_json, spdlog and GoogleTest; no OpenCV
+#                                                  nlohmann_json, spdlog, xxhash, libdeflate and GoogleTest; no OpenCV
+#   the network there against the one on the CPU   torchvision, and photographs in RCNN_DATA
 #   times, to build/gpu/bench_ops.json             Google Benchmark
 #   both tests once more under compute-sanitizer   a machine that lets it at the device
 set -euo pipefail
@@ -19,13 +20,16 @@ if [[ -z ${CMAKE_PREFIX_PATH:-} ]]; then
   export CMAKE_PREFIX_PATH
 fi
 cmake -S . -B build/gpu -G Ninja -DCMAKE_BUILD_TYPE=Release -DRCNN_WITH_CUDA=ON -DRCNN_WITH_OPENCV=OFF
-cmake --build build/gpu --target rcnn_ops_test rcnn_nn_test
+cmake --build build/gpu --target rcnn_ops_test rcnn_nn_test rcnn_parity_test
 build/gpu/tests/ops/rcnn_ops_test | tee build/gpu/ops.txt
 if grep -q 'SKIPPED' build/gpu/ops.txt; then
   echo 'gpu.sh: tests of the operators were skipped: LibTorch did not see the GPU' >&2
   exit 1
 fi
 build/gpu/tests/nn/rcnn_nn_test
+python3 tests/oracle/make_parity.py fasterrcnn_resnet18_fpn.float32 build/gpu/tests/parity/goldens ||
+  echo 'gpu.sh: no photographs or no torchvision, so the GPU is not compared with the CPU' >&2
+build/gpu/tests/parity/rcnn_parity_test --gtest_filter='Precision*'
 
 if grep -q '^benchmark_DIR:.*-NOTFOUND$' build/gpu/CMakeCache.txt; then
   echo 'gpu.sh: no Google Benchmark (Debian: libbenchmark-dev), so nothing is timed' >&2
