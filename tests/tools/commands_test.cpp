@@ -199,7 +199,7 @@ TEST_F(CommandTest, ATrunkIsNoDetector) {
 }
 
 TEST_F(CommandTest, AFileThatIsNoWeightsIsNamed) {
-  EXPECT_THAT(error_of(detect(picture(), picture()), 4), HasSubstr("no safetensors file"));
+  EXPECT_THAT(error_of(detect(picture(), picture()), 4), HasSubstr("is a JPEG image"));
 }
 
 TEST_F(CommandTest, ImagesThatAreNotThereAreNamed) {
