@@ -1,5 +1,7 @@
 #include <rcnn/config/config.h>
+#include <rcnn/data/coco.h>
 #include <rcnn/data/options.h>
+#include <rcnn/data/voc.h>
 
 namespace rcnn::data {
 namespace {
@@ -8,24 +10,38 @@ void read_policy(const config::Node& node, const char* key, Policy& policy) {
   node.read(key, policy, {{"skip", Policy::skip}, {"stop", Policy::stop}});
 }
 
+void read_path(const config::Node& node, const char* key, const std::filesystem::path& root,
+               std::filesystem::path& value) {
+  value = root / node.require(key);
+}
+
+/// Which images a part of the data set has.
+void read_split(const config::Node& node, const DataOptions& options, SplitOptions& split) {
+  if (options.type == DataOptions::Type::voc) {
+    node.read("split", split.split);
+  } else {
+    read_path(node, "annotations", options.root, split.annotations);
+    read_path(node, "images", options.root, split.images);
+  }
+  node.read("limit", split.limit, {.min = 0});
+}
+
 }  // namespace
 
 DataOptions DataOptions::from(const config::Node& node) {
   DataOptions options;
-  enum class Type { voc } type = Type::voc;
-  node.read("type", type, {{"voc", Type::voc}});
+  node.read("type", options.type, {{"voc", Type::voc}, {"coco", Type::coco}});
   std::string root;
   node.read("root", root);
   options.root = config::data_path(root);
   node.read("classes", options.classes);
   const auto train = node.child("train");
-  train.read("split", options.train.split);
-  train.read("limit", options.train.limit, {.min = 0});
+  read_split(train, options, options.train);
   train.read("flip", options.train.flip, {.min = 0, .max = 1});
+  if (options.type == Type::coco) train.read("keep_empty", options.train.keep_empty);
   train.finish();
   const auto test = node.child("test");
-  test.read("split", options.test.split);
-  test.read("limit", options.test.limit, {.min = 0});
+  read_split(test, options, options.test);
   test.finish();
   node.read("min_size", options.min_size, {.min = 16});
   node.read("max_size", options.max_size, {.min = 16});
@@ -38,12 +54,24 @@ DataOptions DataOptions::from(const config::Node& node) {
 }
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split) {
-  return read_voc({.root = options.root,
-                   .split = split.split,
-                   .classes = options.classes,
-                   .bad_boxes = options.bad_boxes,
-                   .bad_images = options.bad_images,
-                   .limit = split.limit});
+  switch (options.type) {
+    case DataOptions::Type::voc:
+      return read_voc({.root = options.root,
+                       .split = split.split,
+                       .classes = options.classes,
+                       .bad_boxes = options.bad_boxes,
+                       .bad_images = options.bad_images,
+                       .limit = split.limit});
+    case DataOptions::Type::coco:
+      return read_coco({.annotations = split.annotations,
+                        .images = split.images,
+                        .classes = options.classes,
+                        .keep_empty = split.keep_empty,
+                        .bad_boxes = options.bad_boxes,
+                        .bad_images = options.bad_images,
+                        .limit = split.limit});
+  }
+  return nullptr;
 }
 
 }  // namespace rcnn::data

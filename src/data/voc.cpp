@@ -18,54 +18,13 @@
 #include <rcnn/data/voc.h>
 #include <rcnn/log.h>
 
+#include "data/record_list.h"
+#include "data/report.h"
+
 namespace rcnn::data {
 namespace {
 
 namespace fs = std::filesystem;
-
-class VocDataset : public Dataset {
- public:
-  VocDataset(std::vector<Record> records, std::vector<Category> categories)
-      : records_(std::move(records)), categories_(std::move(categories)) {}
-
-  int64_t size() const override { return static_cast<int64_t>(records_.size()); }
-  const Record& record(int64_t index) const override { return records_.at(static_cast<size_t>(index)); }
-  const std::vector<Category>& categories() const override { return categories_; }
-
- private:
-  std::vector<Record> records_;
-  std::vector<Category> categories_;
-};
-
-/// What is wrong in many files, one line for each kind of thing.
-class Report {
- public:
-  void add(const std::string& what, std::string where) {
-    auto kind = std::ranges::find(kinds_, what, &Kind::what);
-    if (kind == kinds_.end()) kind = kinds_.insert(kind, {what, {}});
-    kind->where.push_back(std::move(where));
-  }
-
-  bool empty() const { return kinds_.empty(); }
-
-  std::string text() const {
-    constexpr size_t kNamed = 5;
-    std::string lines;
-    for (const auto& [what, where] : kinds_) {
-      const std::vector<std::string> named(where.begin(), where.begin() + std::min(where.size(), kNamed));
-      lines += fmt::format("\n  {}: {}{}", what, fmt::join(named, ", "),
-                           where.size() > kNamed ? fmt::format(" and {} more", where.size() - kNamed) : "");
-    }
-    return lines;
-  }
-
- private:
-  struct Kind {
-    std::string what;
-    std::vector<std::string> where;
-  };
-  std::vector<Kind> kinds_;
-};
 
 /// A record whose objects still have names for labels.
 struct NamedRecord {
@@ -132,7 +91,7 @@ class Reader {
                       "find",
                       where_, options_.split));
     }
-    return std::make_shared<VocDataset>(std::move(records), std::move(categories));
+    return std::make_shared<RecordList>(std::move(records), std::move(categories));
   }
 
  private:

@@ -41,6 +41,18 @@ TEST(DataOptions, EveryKeyArrives) {
   EXPECT_EQ(options.bad_images, Policy::skip);
 }
 
+TEST(DataOptions, CocoHasFilesInsteadOfSplits) {
+  const auto options = parse(R"({"type": "coco", "root": "/sets/coco",
+      "train": {"annotations": "train.json", "images": "train2017", "keep_empty": false},
+      "test": {"annotations": "/else/val.json", "images": "val2017", "limit": 3}})");
+  EXPECT_EQ(options.train.annotations, "/sets/coco/train.json");
+  EXPECT_EQ(options.train.images, "/sets/coco/train2017");
+  EXPECT_FALSE(options.train.keep_empty);
+  EXPECT_EQ(options.test.annotations, "/else/val.json");
+  EXPECT_EQ(options.test.limit, 3);
+  EXPECT_TRUE(options.test.keep_empty);
+}
+
 TEST(DataOptions, AbsentKeysKeepTheDefaults) {
   const auto options = parse("{}");
   EXPECT_EQ(options.train.split, "train");
@@ -74,7 +86,9 @@ TEST(DataOptions, ARelativeRootLiesUnderTheDataFolder) {
 
 TEST(DataOptions, WrongValuesAreNamed) {
   const auto message = [](const std::string& text) { return message_of<ConfigError>([&] { parse(text); }); };
-  EXPECT_THAT(message(R"({"type": "coco"})"), AllOf(HasSubstr("type"), HasSubstr("voc"), HasSubstr("coco")));
+  EXPECT_THAT(message(R"({"type": "kitti"})"), AllOf(HasSubstr("type"), HasSubstr("voc"), HasSubstr("coco")));
+  EXPECT_THAT(message(R"({"type": "coco"})"), HasSubstr("train.annotations"));
+  EXPECT_THAT(message(R"({"train": {"annotations": "a.json"}})"), HasSubstr("train.annotations"));
   EXPECT_THAT(message(R"({"min_size": 600, "max_size": 500})"), HasSubstr("max_size"));
   EXPECT_THAT(message(R"({"min_size": 1})"), HasSubstr("min_size"));
   EXPECT_THAT(message(R"({"train": {"flip": 1.5}})"), HasSubstr("train.flip"));

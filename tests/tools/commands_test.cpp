@@ -56,7 +56,7 @@ TEST(Program, AWrongCommandLineIsAUsageError) {
       {{"train", "config.json"}, "--output is required"},
       {{"train", "config.json", "--output"}, "--output"},
       {{"train", "config.json", "--output", "x", "--gpu"}, "--gpu"},
-      {{"eval"}, "--weights is required"},
+
       {{"detect", "a.jpg", "--output", "x"}, "--weights is required"},
       {{"detect", "--weights", "w", "--output", "x"}, "inputs is required"},
       {{"detect", "a.jpg", "--weights", "w", "--output", "x", "--score", "1.5"}, "--score"},

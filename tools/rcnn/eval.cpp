@@ -1,30 +1,21 @@
 #include <iostream>
 #include <memory>
 
-#include <nlohmann/json.hpp>
-
 #include <rcnn/data/options.h>
 
 #include "commands.h"
 #include "evaluate.h"
+#include "score_files.h"
 
 namespace rcnn::tools {
 namespace {
 
 struct Arguments {
-  std::string weights, device = "auto";
+  std::string weights, device = "auto", results;
   std::vector<std::string> words;  // a config file, key=value ...
+  ScoreFilesArguments files;
   bool json = false;
 };
-
-nlohmann::ordered_json to_json(const eval::VocMap& result, const std::vector<Category>& categories) {
-  nlohmann::ordered_json per_class = nlohmann::ordered_json::object();
-  for (size_t i = 0; i < categories.size(); ++i) {
-    const auto& ap = result.classes[i].average_precision;
-    per_class[categories[i].name] = ap ? nlohmann::ordered_json(*ap) : nlohmann::ordered_json(nullptr);
-  }
-  return {{"metric", "voc"}, {"mAP", result.mean_average_precision}, {"per_class", per_class}};
-}
 
 void run(const Arguments& arguments) {
   std::vector<std::string> overrides = arguments.words, model_overrides;
@@ -40,7 +31,7 @@ void run(const Arguments& arguments) {
   if (!config_file.empty()) model.config = config::Config::load(config_file, overrides);
   const auto root = model.config.root();
   auto data = data::DataOptions::from(root.child("data"));
-  const auto options = EvalOptions::from(root.child("eval"));
+  const auto options = EvalOptions::from(root.child("eval"), data.type);
   root.has("model");
   root.has("train");
   root.finish();
@@ -49,25 +40,48 @@ void run(const Arguments& arguments) {
 
   const auto dataset = data::open(data, data.test);
   const Detector detector(model, parse_device(arguments.device));
-  const auto result = evaluate(detector, *dataset, options);
-  if (arguments.json) {
-    std::cout << to_json(result, model.categories) << std::endl;
-  } else {
-    std::cout << eval::to_table(result, model.categories);
+  const auto result = evaluate(detector, data, *dataset, options);
+  if (!arguments.results.empty()) write_results(arguments.results, result.images, model.categories);
+  std::cout << (arguments.json ? result.json.dump() + "\n" : result.table);
+}
+
+/// Either weights or a pair of files.
+void choose(Arguments& arguments) {
+  auto& files = arguments.files;
+  const bool any_file = !files.annotations.empty() || !files.detections.empty();
+  if (arguments.weights.empty() && !any_file) {
+    throw ConfigError("eval: give --weights F, or --annotations GT.json with --detections DT.json");
   }
+  if (!any_file) return run(arguments);
+  if (!arguments.weights.empty() || !arguments.words.empty()) {
+    throw ConfigError(
+        "eval: --annotations and --detections are scored without --weights and without a config");
+  }
+  if (files.annotations.empty() || files.detections.empty()) {
+    throw ConfigError("eval: --annotations and --detections go together");
+  }
+  files.json = arguments.json;
+  score_files(files);
 }
 
 }  // namespace
 
 void add_eval(CLI::App& app) {
-  auto* command = app.add_subcommand("eval", "score weights on a data set's test part");
+  auto* command =
+      app.add_subcommand("eval", "score weights on a data set's test part, or a list of detections");
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("--weights", arguments->weights, "weight file that rcnn train wrote")->required();
+  command->add_option("--weights", arguments->weights, "weight file that describes itself");
   command->add_option("config", arguments->words,
                       "config whose data to score on (default: the one in the weights), key=value ...");
+  command->add_option("--annotations", arguments->files.annotations,
+                      "COCO instances to score --detections against");
+  command->add_option("--detections", arguments->files.detections, "COCO results to score, without a model");
+  command->add_option("--results", arguments->results,
+                      "with --weights: write the detections as COCO results, too");
+  command->add_flag("--per-class", arguments->files.per_class, "with --detections: the classes' numbers too");
   command->add_flag("--json", arguments->json, "one JSON object on stdout instead of a table");
   command->add_option("--device", arguments->device, "auto, cpu or cuda")->capture_default_str();
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments] { choose(*arguments); });
 }
 
 }  // namespace rcnn::tools

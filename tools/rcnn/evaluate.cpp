@@ -1,17 +1,113 @@
 #include "evaluate.h"
 
 #include <chrono>
+#include <unordered_set>
 
 #include <spdlog/fmt/fmt.h>
 
+#include <rcnn/data/coco_file.h>
 #include <rcnn/log.h>
 
-namespace rcnn::tools {
+#include "coco_score.h"
+#include "score_files.h"
 
-EvalOptions EvalOptions::from(const config::Node& node) {
-  EvalOptions options;
-  enum class Metric { voc } metric = Metric::voc;
-  node.read("metric", metric, {{"voc", Metric::voc}});
+namespace rcnn::tools {
+namespace {
+
+using Type = data::DataOptions::Type;
+
+/// COCO's images have ids of their own; others are counted.
+std::vector<ImageDetections> detect_all(const Detector& detector, const data::Dataset& dataset, Type type) {
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<ImageDetections> images;
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const auto& record = dataset.record(i);
+    images.push_back({.image_id = type == Type::coco ? std::stoll(record.id) : i + 1,
+                      .file_name = record.image.filename().string(),
+                      .detections = detector.detect(dataset.image(i))});
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  log::info(fmt::format("scored {} images, {:.2f} s an image", dataset.size(),
+                        seconds.count() / static_cast<double>(dataset.size())));
+  return images;
+}
+
+nlohmann::ordered_json to_json(const eval::VocMap& result, const std::vector<Category>& categories) {
+  nlohmann::ordered_json per_class = nlohmann::ordered_json::object();
+  for (size_t i = 0; i < categories.size(); ++i) {
+    const auto& ap = result.classes[i].average_precision;
+    per_class[categories[i].name] = ap ? nlohmann::ordered_json(*ap) : nlohmann::ordered_json(nullptr);
+  }
+  return {{"metric", "voc"}, {"mAP", result.mean_average_precision}, {"per_class", per_class}};
+}
+
+void score_voc(Evaluation& evaluation, const data::Dataset& dataset, const std::vector<Category>& categories,
+               const eval::VocMapOptions& options) {
+  std::vector<eval::ImageResult> results;
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    auto& result = results.emplace_back();
+    for (const auto& object : dataset.record(i).objects) {
+      result.truths.push_back({.box = object.box, .label = object.label, .difficult = object.ignore});
+    }
+    result.detections = evaluation.images[static_cast<size_t>(i)].detections;
+  }
+  const auto map = eval::voc_map(results, std::ssize(categories), options);
+  evaluation.value = map.mean_average_precision;
+  evaluation.table = eval::to_table(map, categories);
+  evaluation.json = to_json(map, categories);
+}
+
+/// The objects of a COCO file as they stand there, areas of outlines included, of the images that were looked
+/// at.
+std::vector<eval::CocoTruth> truths_of_file(const std::filesystem::path& file,
+                                            const std::vector<ImageDetections>& images) {
+  std::unordered_set<int64_t> ids;
+  for (const auto& image : images) ids.insert(image.image_id);
+  auto truths = truths_of(data::read_coco_file(file));
+  std::erase_if(truths, [&](const eval::CocoTruth& truth) { return !ids.contains(truth.image_id); });
+  return truths;
+}
+
+std::vector<eval::CocoTruth> truths_of_records(const data::Dataset& dataset,
+                                               const std::vector<Category>& categories) {
+  std::vector<eval::CocoTruth> truths;
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    for (const auto& [box, label, ignore] : dataset.record(i).objects) {
+      truths.push_back({.image_id = i + 1,
+                        .category_id = categories[static_cast<size_t>(label - 1)].id,
+                        .box = {box.x1, box.y1, box.width(), box.height()},
+                        .area = double{box.width()} * box.height(),
+                        .crowd = ignore,
+                        .id = std::ssize(truths) + 1});
+    }
+  }
+  return truths;
+}
+
+void score_coco(Evaluation& evaluation, const data::DataOptions& data, const data::Dataset& dataset,
+                const std::vector<Category>& categories) {
+  std::vector<eval::CocoDetection> detections;
+  for (const auto& image : evaluation.images) {
+    for (const auto& [box, score, label] : image.detections) {
+      detections.push_back({.image_id = image.image_id,
+                            .category_id = categories[static_cast<size_t>(label - 1)].id,
+                            .box = {box.x1, box.y1, box.width(), box.height()},
+                            .score = score});
+    }
+  }
+  const auto truths = data.type == Type::coco ? truths_of_file(data.test.annotations, evaluation.images)
+                                              : truths_of_records(dataset, categories);
+  const CocoScore score(truths, detections, categories);
+  evaluation.value = std::max(score.summary().ap, 0.0);
+  evaluation.table = score.table() + '\n' + score.class_table();
+  evaluation.json = score.json();
+}
+
+}  // namespace
+
+EvalOptions EvalOptions::from(const config::Node& node, Type type) {
+  EvalOptions options{.metric = type == Type::coco ? Metric::coco : Metric::voc, .voc = {}};
+  node.read("metric", options.metric, {{"voc", Metric::voc}, {"coco", Metric::coco}});
   node.read("rule", options.voc.rule, {{"area", eval::VocRule::area}, {"points11", eval::VocRule::points11}});
   node.read("iou_threshold", options.voc.iou_threshold, {.min = 0, .max = 1});
   node.read("period", options.period, {.min = 0});
@@ -19,21 +115,16 @@ EvalOptions EvalOptions::from(const config::Node& node) {
   return options;
 }
 
-eval::VocMap evaluate(const Detector& detector, const data::Dataset& dataset, const EvalOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
-  std::vector<eval::ImageResult> results;
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    eval::ImageResult result;
-    for (const auto& object : dataset.record(i).objects) {
-      result.truths.push_back({.box = object.box, .label = object.label, .difficult = object.ignore});
-    }
-    result.detections = detector.detect(dataset.image(i));
-    results.push_back(std::move(result));
+Evaluation evaluate(const Detector& detector, const data::DataOptions& data, const data::Dataset& test_set,
+                    const EvalOptions& options) {
+  Evaluation evaluation{
+      .value = 0, .table = {}, .json = {}, .images = detect_all(detector, test_set, data.type)};
+  if (options.metric == EvalOptions::Metric::voc) {
+    score_voc(evaluation, test_set, detector.categories(), options.voc);
+  } else {
+    score_coco(evaluation, data, test_set, detector.categories());
   }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  log::info(fmt::format("scored {} images, {:.2f} s an image", dataset.size(),
-                        seconds.count() / static_cast<double>(dataset.size())));
-  return eval::voc_map(results, static_cast<int64_t>(detector.categories().size()), options.voc);
+  return evaluation;
 }
 
 }  // namespace rcnn::tools

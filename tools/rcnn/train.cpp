@@ -46,7 +46,7 @@ std::filesystem::path train(const config::Config& config, const std::filesystem:
   const auto root = config.root();
   const auto data_options = data::DataOptions::from(root.child("data"));
   const auto train_options = train::TrainOptions::from(root.child("train"));
-  const auto eval_options = EvalOptions::from(root.child("eval"));
+  const auto eval_options = EvalOptions::from(root.child("eval"), data_options.type);
   const auto model_node = root.child("model");
   root.finish();
   const auto device = parse_device(device_name);
@@ -81,9 +81,9 @@ std::filesystem::path train(const config::Config& config, const std::filesystem:
     const bool due = eval_options.period > 0 && checkpoint.epoch - scored_epoch >= eval_options.period;
     if (!due && !checkpoint.last) return;
     scored_epoch = checkpoint.epoch;
-    const auto result = evaluate(Detector(described, device), *test_set, eval_options);
-    folder.append_score(checkpoint.epoch, checkpoint.iteration, result.mean_average_precision);
-    log::info(eval::to_table(result, described.categories));
+    const auto result = evaluate(Detector(described, device), test_options, *test_set, eval_options);
+    folder.append_score(checkpoint.epoch, checkpoint.iteration, result.value);
+    log::info(result.table);
   };
   trainer.fit({.on_progress = on_progress, .on_checkpoint = on_checkpoint});
   log::info(fmt::format("weights: {}", folder.weights().string()));

@@ -9,6 +9,9 @@
 
 namespace rcnn::data {
 
+/// What to do with a record that cannot be used as it is.
+enum class Policy { skip, stop };
+
 /// One annotated object, in the pixels of the image as it is stored.
 struct Object {
   Box box;
@@ -18,7 +21,7 @@ struct Object {
 
 /// One image of a data set and what is on it.
 struct Record {
-  std::string id;               ///< unique in the data set: VOC's file stem
+  std::string id;               ///< unique in the data set: VOC's file stem, COCO's image id
   std::filesystem::path image;  ///< the file
   std::vector<Object> objects;  ///< may be empty
 };

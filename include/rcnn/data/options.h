@@ -8,19 +8,22 @@
 #include <rcnn/config/node.h>
 #include <rcnn/data/dataset.h>
 #include <rcnn/data/transforms.h>
-#include <rcnn/data/voc.h>
 
 namespace rcnn::data {
 
 /// One part of a data set.
 struct SplitOptions {
-  std::string split;  ///< its name in the data set
-  int64_t limit = 0;  ///< only the first so many images; 0 for all
-  double flip = 0;    ///< probability of a horizontal flip
+  std::string split = {};                  ///< VOC: its name in the data set
+  std::filesystem::path annotations = {};  ///< COCO: the instances file
+  std::filesystem::path images = {};       ///< COCO: the folder of the images
+  int64_t limit = 0;                       ///< only the first so many images; 0 for all
+  double flip = 0;                         ///< probability of a horizontal flip
+  bool keep_empty = true;                  ///< COCO: images without an object to find, too
 };
 
 /// A config's "data": where images and boxes are, and what happens to them on the way to the network.
 struct DataOptions {
+  enum class Type { voc, coco } type = Type::voc;
   std::filesystem::path root;        ///< relative to RCNN_DATA, see config::data_path
   std::vector<std::string> classes;  ///< names in label order; empty: read from the annotations
   SplitOptions train{.split = "train", .flip = 0.5};
@@ -30,15 +33,16 @@ struct DataOptions {
   Policy bad_boxes = Policy::skip;
   Policy bad_images = Policy::stop;
 
-  /// Keys: type (voc), root, classes, train {split, limit, flip}, test {split, limit}, min_size, max_size,
-  /// workers, bad_boxes (skip, stop), bad_images (skip, stop). Throws ConfigError.
+  /// Keys: type (voc, coco), root, classes, train {limit, flip}, test {limit}, min_size, max_size, workers,
+  /// bad_boxes (skip, stop), bad_images (skip, stop). For VOC train and test have `split`; for COCO they have
+  /// `annotations` and `images`, both relative to `root`, and train has `keep_empty`. Throws ConfigError.
   static DataOptions from(const config::Node& node);
 
   TransformOptions train_transform() const { return {min_size, max_size, train.flip}; }
   TransformOptions test_transform() const { return {min_size, max_size, 0}; }
 };
 
-/// Opens one part of the data set. Throws DataError, see read_voc.
+/// Opens one part of the data set. Throws DataError, see read_voc() and read_coco().
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split);
 
 }  // namespace rcnn::data

@@ -9,9 +9,6 @@
 
 namespace rcnn::data {
 
-/// What to do with a record that cannot be used as it is.
-enum class Policy { skip, stop };
-
 struct VocOptions {
   std::filesystem::path root = {};        ///< folder with Annotations/, JPEGImages/ and ImageSets/Main/
   std::string split = "train";            ///< the list ImageSets/Main/<split>.txt

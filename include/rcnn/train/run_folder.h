@@ -24,7 +24,7 @@ class RunFolder {
   /// "memory"}.
   void append(const Progress& progress) const;
 
-  /// Appends {"epoch", "iteration", "mAP"}.
+  /// Appends {"epoch", "iteration", "mAP"}; the last is VOC's mAP or COCO's AP.
   void append_score(int64_t epoch, int64_t iteration, double mean_average_precision) const;
 
  private:

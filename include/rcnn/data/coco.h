@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <rcnn/data/dataset.h>
+
+namespace rcnn::data {
+
+struct CocoOptions {
+  std::filesystem::path annotations = {};  ///< an instances file, see read_coco_file()
+  std::filesystem::path images = {};       ///< the folder that its file names start from
+  std::vector<std::string> classes =
+      {};                            ///< names in label order; empty: the file's categories by ascending id
+  bool keep_empty = true;            ///< images without an object to find: background, or left out
+  Policy bad_boxes = Policy::skip;   ///< boxes without size or outside the image: drop, or throw
+  Policy bad_images = Policy::stop;  ///< missing or unreadable files: drop the record, or throw
+  int64_t limit = 0;                 ///< only the first `limit` images of the file; 0 for all
+};
+
+/// Reads a COCO data set. Boxes (x, y, width, height) become (x, y, x + width, y + height), clipped to the
+/// image; crowds are kept with `ignore`. A category's own id stays with its label. The images' headers are
+/// read, and an image whose size is not what the file says is a bad one. With `classes` given, objects of
+/// other classes are an error that lists the names found.
+///
+/// Every problem is collected first and logged once, grouped, as read_voc() does. Throws DataError for a file
+/// that cannot be read, annotations of images or categories that are not there, a file name that leads out of
+/// the folder, no object at all, and whatever the policies say; ConfigError when `classes` names one twice.
+std::shared_ptr<Dataset> read_coco(const CocoOptions& options);
+
+}  // namespace rcnn::data

@@ -1,0 +1,202 @@
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include <spdlog/fmt/ranges.h>
+
+#include <rcnn/data/coco.h>
+#include <rcnn/data/coco_file.h>
+#include <rcnn/data/image.h>
+#include <rcnn/error.h>
+#include <rcnn/log.h>
+
+#include "data/record_list.h"
+#include "data/report.h"
+
+namespace rcnn::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Reader {
+ public:
+  explicit Reader(const CocoOptions& options) : options_(options), where_(options.annotations.string()) {}
+
+  std::shared_ptr<Dataset> read() {
+    auto file = read_coco_file(options_.annotations);
+    if (options_.limit > 0 && std::ssize(file.images) > options_.limit) {
+      for (auto image = file.images.begin() + options_.limit; image != file.images.end(); ++image) {
+        places_.emplace(image->id, kLeftOut);
+      }
+      file.images.resize(static_cast<size_t>(options_.limit));
+    }
+    choose_categories(file.categories);
+    std::vector<Record> records = read_images(file.images);
+    for (const auto& annotation : file.annotations) add(annotation, records);
+    if (!errors_.empty()) throw DataError(fmt::format("{}: cannot be used:{}", where_, errors_.text()));
+    if (!warnings_.empty()) log::warn(fmt::format("{}:{}", where_, warnings_.text()));
+
+    const auto has_object = [](const Record& record) {
+      return std::any_of(record.objects.begin(), record.objects.end(),
+                         [](const Object& o) { return !o.ignore; });
+    };
+    if (!options_.keep_empty)
+      std::erase_if(records, [&](const Record& record) { return !has_object(record); });
+    if (std::none_of(records.begin(), records.end(), has_object)) {
+      throw DataError(
+          fmt::format("{}: no image has an object that can be used; there is nothing to find", where_));
+    }
+    return std::make_shared<RecordList>(std::move(records), std::move(categories_));
+  }
+
+ private:
+  static constexpr size_t kLeftOut = static_cast<size_t>(-1);  // an image that is known and not used
+
+  struct Label {
+    std::string name;
+    int64_t label = 0;  ///< 0: not asked for
+  };
+
+  void choose_categories(std::vector<Category> found) {
+    std::sort(found.begin(), found.end(), [](const Category& a, const Category& b) { return a.id < b.id; });
+    if (options_.classes.empty()) {
+      categories_ = found;
+    } else {
+      for (const auto& name : options_.classes) {
+        const auto named = [&](const Category& category) { return category.name == name; };
+        if (std::any_of(categories_.begin(), categories_.end(), named)) {
+          throw ConfigError(fmt::format("classes: \"{}\" is given twice", name));
+        }
+        const auto category = std::find_if(found.begin(), found.end(), named);
+        // A class that the file lacks has no id there; the numbers below 0 are free.
+        categories_.push_back(category != found.end() ? *category
+                                                      : Category{-std::ssize(categories_) - 1, name});
+      }
+    }
+    for (const auto& category : found) labels_[category.id] = {category.name, 0};
+    for (size_t i = 0; i < categories_.size(); ++i) {
+      labels_[categories_[i].id] = {categories_[i].name, static_cast<int64_t>(i) + 1};
+    }
+  }
+
+  std::vector<Record> read_images(const std::vector<CocoImage>& images) {
+    std::vector<Record> records;
+    for (const auto& image : images) {
+      const auto size = check_image(image);
+      places_.emplace(image.id, size ? records.size() : kLeftOut);
+      if (!size) continue;
+      records.push_back(
+          {.id = std::to_string(image.id), .image = options_.images / image.file_name, .objects = {}});
+      sizes_.push_back(*size);
+    }
+    return records;
+  }
+
+  std::optional<ImageSize> check_image(const CocoImage& image) {
+    const std::string where = fmt::format("{} (image {})", image.file_name, image.id);
+    const fs::path name = image.file_name;
+    if (image.file_name.empty() || name.is_absolute() ||
+        std::find(name.begin(), name.end(), "..") != name.end()) {
+      errors_.add("a file name leads out of the folder of images, or is empty", where);
+      return std::nullopt;
+    }
+    ImageSize size;
+    try {
+      size = image_size(options_.images / name);
+    } catch (const DataError& error) {
+      bad_image("an image that is missing or cannot be read", error.what());
+      return std::nullopt;
+    }
+    if (image.size != ImageSize{} && image.size != size) {
+      bad_image("an image of another size than the annotations say",
+                fmt::format("{} ({} x {}, the image has {} x {})", where, image.size.width, image.size.height,
+                            size.width, size.height));
+      return std::nullopt;
+    }
+    return size;
+  }
+
+  void add(const CocoAnnotation& annotation, std::vector<Record>& records) {
+    const std::string where = fmt::format("annotation {}", annotation.id);
+    const auto place = places_.find(annotation.image_id);
+    if (place == places_.end()) {
+      errors_.add("an annotation of an image that is not in \"images\"",
+                  fmt::format("{} (image {})", where, annotation.image_id));
+      return;
+    }
+    const auto label = labels_.find(annotation.category_id);
+    if (label == labels_.end()) {
+      errors_.add("an annotation of a category that is not in \"categories\"",
+                  fmt::format("{} (category {})", where, annotation.category_id));
+      return;
+    }
+    if (place->second == kLeftOut) return;
+    if (label->second.label == 0) {
+      errors_.add(fmt::format("objects of a class that was not asked for (asked for: {})",
+                              fmt::join(options_.classes, ", ")),
+                  fmt::format("{} ({})", where, label->second.name));
+      return;
+    }
+    if (const auto box = clipped(annotation, sizes_[place->second], where)) {
+      records[place->second].objects.push_back(
+          {.box = *box, .label = label->second.label, .ignore = annotation.crowd});
+    }
+  }
+
+  std::optional<Box> clipped(const CocoAnnotation& annotation, ImageSize size, const std::string& where) {
+    const auto [x, y, width, height] = annotation.box;
+    const auto right = static_cast<double>(size.width), bottom = static_cast<double>(size.height);
+    const std::string box = fmt::format("{} [{}, {}, {}, {}]", where, x, y, width, height);
+    if (width <= 0 || height <= 0) {
+      bad_box("a box without width or height", box);
+      return std::nullopt;
+    }
+    if (x >= right || y >= bottom || x + width <= 0 || y + height <= 0) {
+      bad_box("a box outside of its image", box);
+      return std::nullopt;
+    }
+    constexpr double kRounding = 1;  // files round to hundredths of a pixel and now and then to whole ones
+    if (x < -kRounding || y < -kRounding || x + width > right + kRounding ||
+        y + height > bottom + kRounding) {
+      warnings_.add("clipped a box to its image", box);
+    }
+    return Box{.x1 = static_cast<float>(std::max(x, 0.0)),
+               .y1 = static_cast<float>(std::max(y, 0.0)),
+               .x2 = static_cast<float>(std::min(x + width, right)),
+               .y2 = static_cast<float>(std::min(y + height, bottom))};
+  }
+
+  void bad_box(const std::string& what, std::string where) {
+    if (options_.bad_boxes == Policy::skip) {
+      warnings_.add("dropped " + what, std::move(where));
+    } else {
+      errors_.add(what, std::move(where));
+    }
+  }
+
+  void bad_image(const std::string& what, std::string where) {
+    if (options_.bad_images == Policy::skip) {
+      warnings_.add("dropped " + what, std::move(where));
+    } else {
+      errors_.add(what, std::move(where));
+    }
+  }
+
+  const CocoOptions& options_;
+  const std::string where_;
+  std::vector<Category> categories_;
+  std::map<int64_t, Label> labels_;             // by category id
+  std::unordered_map<int64_t, size_t> places_;  // of the records, by image id
+  std::vector<ImageSize> sizes_;                // of the records
+  Report errors_, warnings_;
+};
+
+}  // namespace
+
+std::shared_ptr<Dataset> read_coco(const CocoOptions& options) {
+  return Reader(options).read();
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,189 @@
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <rcnn/eval/coco_map.h>
+#include <rcnn/eval/coco_summary.h>
+#include <rcnn/io/safetensors.h>
+
+namespace rcnn::eval {
+namespace {
+
+const std::vector<int64_t> kOneCategory = {1};
+constexpr std::array<double, 4> kBox = {10, 10, 50, 50};  // of medium area
+
+CocoTruth truth(int64_t image, std::array<double, 4> box, bool crowd = false) {
+  return {.image_id = image, .category_id = 1, .box = box, .area = box[2] * box[3], .crowd = crowd};
+}
+
+CocoDetection detection(int64_t image, std::array<double, 4> box, double score) {
+  return {.image_id = image, .category_id = 1, .box = box, .score = score};
+}
+
+CocoSummary score(const std::vector<CocoTruth>& truths, const std::vector<CocoDetection>& detections) {
+  return coco_summary(coco_map(truths, detections, kOneCategory));
+}
+
+TEST(CocoMap, ThresholdsAreNumpys) {
+  const auto thresholds = CocoMapOptions::coco_iou_thresholds();
+  EXPECT_EQ(thresholds,
+            (std::vector<double>{0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.8999999999999999, 0.95}));
+}
+
+TEST(CocoMap, AllFoundIsOneAndNothingFoundIsZero) {
+  const auto all = score({truth(1, kBox)}, {detection(1, kBox, 0.9)});
+  EXPECT_DOUBLE_EQ(all.ap, 1);
+  EXPECT_DOUBLE_EQ(all.ap_medium, 1);
+  EXPECT_EQ(all.ap_small, -1);
+  EXPECT_EQ(all.ar1, 1);
+  const auto none = score({truth(1, kBox)}, {});
+  EXPECT_EQ(none.ap, 0);
+  EXPECT_EQ(none.ar100, 0);
+  const auto nothing_there = score({}, {detection(1, kBox, 0.9)});
+  EXPECT_EQ(nothing_there.ap, -1);
+}
+
+TEST(CocoMap, ASecondTakeIsAFalsePositiveAndACrowdIsNot) {
+  const auto twice = score({truth(1, kBox), truth(2, kBox)},
+                           {detection(1, kBox, 0.9), detection(1, kBox, 0.8), detection(2, kBox, 0.7)});
+  // One of one, then two of three: precision 1 up to recall 0.5, 2/3 after it.
+  EXPECT_NEAR(twice.ap, (51 + 50 * 2.0 / 3) / 101, 1e-12);
+  const auto crowd = score({truth(1, kBox), truth(1, {200, 200, 100, 100}, /*crowd=*/true)},
+                           {detection(1, {210, 210, 20, 20}, 0.95), detection(1, {230, 230, 20, 20}, 0.95),
+                            detection(1, kBox, 0.9)});
+  EXPECT_DOUBLE_EQ(crowd.ap, 1);
+}
+
+TEST(CocoMap, WhatIsOutOfTheAreaIsIgnored) {
+  const std::array<double, 4> small = {100, 100, 10, 10};
+  const auto both =
+      score({truth(1, kBox), truth(1, small)}, {detection(1, small, 0.9), detection(1, kBox, 0.8)});
+  EXPECT_DOUBLE_EQ(both.ap_medium, 1);
+  EXPECT_DOUBLE_EQ(both.ap_small, 1);
+  EXPECT_EQ(both.ap_large, -1);
+}
+
+TEST(CocoMap, LimitsCountTheBestOfAnImage) {
+  const auto summary = score({truth(1, kBox), truth(1, {100, 100, 50, 50})},
+                             {detection(1, kBox, 0.5), detection(1, {100, 100, 50, 50}, 0.9)});
+  EXPECT_EQ(summary.ar1, 0.5);
+  EXPECT_EQ(summary.ar10, 1);
+}
+
+TEST(CocoMap, OtherCategoriesAreLeftOut) {
+  auto other = detection(1, kBox, 0.99);
+  other.category_id = 2;
+  EXPECT_DOUBLE_EQ(score({truth(1, kBox)}, {other, detection(1, kBox, 0.9)}).ap, 1);
+}
+
+TEST(CocoMap, WrongOptionsAndScoresAreErrors) {
+  const auto run = [](const CocoMapOptions& options, double score = 0.5) {
+    coco_map({}, std::vector{detection(1, kBox, score)}, kOneCategory, options);
+  };
+  EXPECT_THROW(run({}, std::numeric_limits<double>::quiet_NaN()), c10::Error);
+  EXPECT_THROW(run({.iou_thresholds = {}}), c10::Error);
+  EXPECT_THROW(run({.iou_thresholds = std::vector<double>(65, 0.5)}), c10::Error);
+  EXPECT_THROW(run({.max_detections = {}}), c10::Error);
+  EXPECT_THROW(run({.max_detections = {10, 1}}), c10::Error);
+  EXPECT_THROW(coco_map({}, {}, std::vector<int64_t>{2, 1}), c10::Error);
+  EXPECT_THROW(coco_summary(coco_map({}, {}, kOneCategory, {.max_detections = {5}})), c10::Error);
+}
+
+TEST(CocoSummary, PrintsPycocotoolsLinesAndWhyThereIsNone) {
+  const auto text = to_text(score({truth(1, kBox)}, {detection(1, kBox, 0.9)}));
+  EXPECT_TRUE(
+      text.starts_with(" Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 1.000\n"
+                       " Average Precision  (AP) @[ IoU=0.50      | area=   all | maxDets=100 ] = 1.000\n"
+                       " Average Precision  (AP) @[ IoU=0.75      | area=   all | maxDets=100 ] = 1.000\n"
+                       " Average Precision  (AP) @[ IoU=0.50:0.95 | area= small | maxDets=100 ] = -1.000  "
+                       "(there is no object of this "
+                       "size)\n"))
+      << text;
+}
+
+/// The sets of make_coco_map.py.
+class Sets {
+ public:
+  explicit Sets(const std::filesystem::path& file) : tensors_(io::read_safetensors(file).tensors) {}
+
+  bool has(int64_t number) const { return tensors_.contains(name(number, "truths")); }
+  at::Tensor get(int64_t number, const char* what) const { return tensors_.at(name(number, what)); }
+
+  CocoMap map(int64_t number) const {
+    const auto ids = get(number, "categories");
+    const auto t = get(number, "truths"), d = get(number, "detections");
+    const auto row = [](const at::Tensor& table, int64_t i) {
+      return table[i].contiguous().data_ptr<double>();
+    };
+    std::vector<CocoTruth> truths;
+    for (int64_t i = 0; i < t.size(0); ++i) {
+      const auto* v = row(t, i);
+      truths.push_back({static_cast<int64_t>(v[0]),
+                        static_cast<int64_t>(v[1]),
+                        {v[2], v[3], v[4], v[5]},
+                        v[6],
+                        v[7] != 0,
+                        static_cast<int64_t>(v[8])});
+    }
+    std::vector<CocoDetection> detections;
+    for (int64_t i = 0; i < d.size(0); ++i) {
+      const auto* v = row(d, i);
+      detections.push_back(
+          {static_cast<int64_t>(v[0]), static_cast<int64_t>(v[1]), {v[2], v[3], v[4], v[5]}, v[6]});
+    }
+    return coco_map(truths, detections, std::span(ids.data_ptr<int64_t>(), static_cast<size_t>(ids.numel())));
+  }
+
+ private:
+  static std::string name(int64_t number, const char* what) { return std::to_string(number) + "." + what; }
+  std::map<std::string, at::Tensor> tensors_;
+};
+
+void expect_numbers(const CocoSummary& summary, const at::Tensor& numbers) {
+  const double own[] = {summary.ap,        summary.ap50,     summary.ap75,      summary.ap_small,
+                        summary.ap_medium, summary.ap_large, summary.ar1,       summary.ar10,
+                        summary.ar100,     summary.ar_small, summary.ar_medium, summary.ar_large};
+  for (int64_t i = 0; i < 12; ++i) {
+    EXPECT_NEAR(own[i], numbers[i].item<double>(), 1e-12) << "number " << i;  // numpy sums pairwise
+  }
+}
+
+TEST(CocoMap, NumbersArePycocotools) {
+  const Sets sets(RCNN_FIXTURES "/coco_map.safetensors");
+  int64_t number = 0;
+  for (; sets.has(number); ++number) {
+    SCOPED_TRACE(number);
+    const auto map = sets.map(number);
+    const auto numbers = sets.get(number, "numbers");
+    expect_numbers(coco_summary(map), numbers[0]);
+    for (int64_t k = 0; k < map.categories; ++k) expect_numbers(coco_summary(map, {}, k), numbers[k + 1]);
+  }
+  EXPECT_EQ(number, 12);
+}
+
+TEST(CocoMap, ArraysArePycocotoolsToTheLastBit) {
+  const std::filesystem::path file = RCNN_COCO_SETS;
+  if (!std::filesystem::exists(file)) GTEST_SKIP() << "pycocotools has not made " << file;
+  const Sets sets(file);
+  int64_t number = 0;
+  for (; sets.has(number); ++number) {
+    const auto map = sets.map(number);
+    const auto precision = sets.get(number, "precision"), recall = sets.get(number, "recall");
+    ASSERT_EQ(precision.numel(), std::ssize(map.precision)) << "set " << number;
+    ASSERT_TRUE(at::from_blob(const_cast<double*>(map.precision.data()), precision.sizes(), at::kDouble)
+                    .equal(precision))
+        << "set " << number;
+    ASSERT_TRUE(
+        at::from_blob(const_cast<double*>(map.recall.data()), recall.sizes(), at::kDouble).equal(recall))
+        << "set " << number;
+  }
+  EXPECT_EQ(number, 1000);
+}
+
+}  // namespace
+}  // namespace rcnn::eval
