@@ -87,9 +87,10 @@ class Reader {
       const auto size = check_image(image);
       places_.emplace(image.id, size ? records.size() : kLeftOut);
       if (!size) continue;
-      records.push_back(
-          {.id = std::to_string(image.id), .image = options_.images / image.file_name, .objects = {}});
-      sizes_.push_back(*size);
+      records.push_back({.id = std::to_string(image.id),
+                         .image = options_.images / image.file_name,
+                         .size = *size,
+                         .objects = {}});
     }
     return records;
   }
@@ -139,9 +140,9 @@ class Reader {
                   fmt::format("{} ({})", where, label->second.name));
       return;
     }
-    if (const auto box = clipped(annotation, sizes_[place->second], where)) {
-      records[place->second].objects.push_back(
-          {.box = *box, .label = label->second.label, .ignore = annotation.crowd});
+    auto& record = records[place->second];
+    if (const auto box = clipped(annotation, record.size, where)) {
+      record.objects.push_back({.box = *box, .label = label->second.label, .ignore = annotation.crowd});
     }
   }
 
@@ -189,7 +190,6 @@ class Reader {
   std::vector<Category> categories_;
   std::map<int64_t, Label> labels_;             // by category id
   std::unordered_map<int64_t, size_t> places_;  // of the records, by image id
-  std::vector<ImageSize> sizes_;                // of the records
   Report errors_, warnings_;
 };
 

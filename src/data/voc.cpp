@@ -151,7 +151,8 @@ class Reader {
     const std::optional<std::pair<fs::path, ImageSize>> image = find_image(id, name, annotation);
     if (!annotation || !image) return std::nullopt;
 
-    NamedRecord result{.record = {.id = id, .image = image->first, .objects = {}}, .names = {}};
+    NamedRecord result{.record = {.id = id, .image = image->first, .size = image->second, .objects = {}},
+                       .names = {}};
     int64_t position = 0;
     for (const pugi::xml_node& object : annotation.children("object")) {
       const std::string where = fmt::format("{} object {}", name, ++position);

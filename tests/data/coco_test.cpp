@@ -55,6 +55,7 @@ TEST_F(CocoSet, CategoriesGoByIdAndCrowdsAreIgnored) {
   EXPECT_EQ(set->categories(), (std::vector<Category>{{3, "dog"}, {90, "cat"}}));
   ASSERT_EQ(set->size(), 2);
   EXPECT_EQ(set->record(0).id, "7");
+  EXPECT_EQ(set->record(0).size, (ImageSize{10, 20}));
   EXPECT_EQ(set->record(1).id, "40000000000");
   ASSERT_EQ(set->record(0).objects.size(), 1u);
   EXPECT_EQ(set->record(0).objects[0].box, (Box{1, 2, 4.5, 6}));

@@ -23,6 +23,7 @@ struct Object {
 struct Record {
   std::string id;               ///< unique in the data set: VOC's file stem, COCO's image id
   std::filesystem::path image;  ///< the file
+  ImageSize size = {};          ///< of its pixels as they are stored
   std::vector<Object> objects;  ///< may be empty
 };
 
