@@ -9,16 +9,10 @@
 #include <rcnn/data/categories.h>
 #include <rcnn/error.h>
 
+#include "data/trimmed.h"
+
 namespace rcnn::data {
 namespace {
-
-constexpr const char* kSpace = " \t\r";
-
-std::string_view trim(std::string_view text) {
-  const auto begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
 
 struct Line {
   int64_t number;
@@ -27,11 +21,11 @@ struct Line {
 
 /// Whether `text` is an id, space and a name, which then are in `category`.
 bool split(std::string_view text, Category& category) {
-  const auto end = text.find_first_of(kSpace);
+  const auto end = text.find_first_of(" \t");
   if (end == std::string_view::npos) return false;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + end, category.id);
   if (error != std::errc() || rest != text.data() + end) return false;
-  category.name = trim(text.substr(end));
+  category.name = trimmed(text.substr(end));
   return true;
 }
 
@@ -43,7 +37,7 @@ std::vector<Category> read_categories(const std::filesystem::path& file) {
   int64_t number = 0;
   for (std::string text; std::getline(in, text);) {
     ++number;
-    if (const auto name = trim(text); !name.empty()) lines.push_back({number, std::string(name)});
+    if (const auto name = trimmed(text); !name.empty()) lines.push_back({number, std::string(name)});
   }
   if (in.bad() || (lines.empty() && !in.eof())) {
     throw DataError(fmt::format("{}: cannot be read; give a text file with one class a line", file.string()));

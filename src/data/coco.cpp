@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include <spdlog/fmt/ranges.h>
@@ -10,10 +12,10 @@
 #include <rcnn/data/coco_file.h>
 #include <rcnn/data/image.h>
 #include <rcnn/error.h>
-#include <rcnn/log.h>
 
+#include "data/missing_file.h"
 #include "data/record_list.h"
-#include "data/report.h"
+#include "data/size_mismatch.h"
 
 namespace rcnn::data {
 namespace {
@@ -22,10 +24,10 @@ namespace fs = std::filesystem;
 
 class Reader {
  public:
-  explicit Reader(const CocoOptions& options) : options_(options), where_(options.annotations.string()) {}
+  Reader(const CocoOptions& options, Problems& problems) : options_(options), problems_(problems) {}
 
   std::shared_ptr<Dataset> read() {
-    auto file = read_coco_file(options_.annotations);
+    auto file = read_coco_file(options_.annotations, problems_);
     if (options_.limit > 0 && std::ssize(file.images) > options_.limit) {
       for (auto image = file.images.begin() + options_.limit; image != file.images.end(); ++image) {
         places_.emplace(image->id, kLeftOut);
@@ -35,8 +37,6 @@ class Reader {
     choose_categories(file.categories);
     std::vector<Record> records = read_images(file.images);
     for (const auto& annotation : file.annotations) add(annotation, records);
-    if (!errors_.empty()) throw DataError(fmt::format("{}: cannot be used:{}", where_, errors_.text()));
-    if (!warnings_.empty()) log::warn(fmt::format("{}:{}", where_, warnings_.text()));
 
     const auto has_object = [](const Record& record) {
       return std::any_of(record.objects.begin(), record.objects.end(),
@@ -45,8 +45,8 @@ class Reader {
     if (!options_.keep_empty)
       std::erase_if(records, [&](const Record& record) { return !has_object(record); });
     if (std::none_of(records.begin(), records.end(), has_object)) {
-      throw DataError(
-          fmt::format("{}: no image has an object that can be used; there is nothing to find", where_));
+      problems_.error("no image has an object that can be used; there is nothing to find",
+                      fmt::format("{} images", records.size()));
     }
     return std::make_shared<RecordList>(std::move(records), std::move(categories_));
   }
@@ -60,19 +60,28 @@ class Reader {
   };
 
   void choose_categories(std::vector<Category> found) {
+    if (found.empty()) problems_.error("there is no category", "\"categories\"");
     std::sort(found.begin(), found.end(), [](const Category& a, const Category& b) { return a.id < b.id; });
+    std::map<std::string, Category> by_name;
+    for (const auto& category : found) {
+      const auto [other, is_new] = by_name.emplace(category.name, category);
+      if (!is_new) {
+        problems_.error("two categories have the same name",
+                        fmt::format("{} ({} and {})", category.name, other->second.id, category.id));
+      }
+    }
     if (options_.classes.empty()) {
       categories_ = found;
     } else {
+      // A class that the file lacks has no id there and gets one that nothing else has.
+      int64_t free = found.empty() ? 0 : std::min<int64_t>(found.front().id, 0);
+      std::set<std::string> asked;
       for (const auto& name : options_.classes) {
-        const auto named = [&](const Category& category) { return category.name == name; };
-        if (std::any_of(categories_.begin(), categories_.end(), named)) {
+        const auto category = by_name.find(name);
+        if (!asked.insert(name).second && category != by_name.end()) {
           throw ConfigError(fmt::format("classes: \"{}\" is given twice", name));
         }
-        const auto category = std::find_if(found.begin(), found.end(), named);
-        // A class that the file lacks has no id there; the numbers below 0 are free.
-        categories_.push_back(category != found.end() ? *category
-                                                      : Category{-std::ssize(categories_) - 1, name});
+        categories_.push_back(category != by_name.end() ? category->second : Category{--free, name});
       }
     }
     for (const auto& category : found) labels_[category.id] = {category.name, 0};
@@ -83,7 +92,12 @@ class Reader {
 
   std::vector<Record> read_images(const std::vector<CocoImage>& images) {
     std::vector<Record> records;
+    std::unordered_set<std::string> names;
     for (const auto& image : images) {
+      if (!names.insert(image.file_name).second) {
+        problems_.warn("an image file is listed a second time",
+                       fmt::format("{} (image {})", image.file_name, image.id));
+      }
       const auto size = check_image(image);
       places_.emplace(image.id, size ? records.size() : kLeftOut);
       if (!size) continue;
@@ -98,22 +112,25 @@ class Reader {
   std::optional<ImageSize> check_image(const CocoImage& image) {
     const std::string where = fmt::format("{} (image {})", image.file_name, image.id);
     const fs::path name = image.file_name;
-    if (image.file_name.empty() || name.is_absolute() ||
+    if (image.file_name.empty() || name.is_absolute() || image.file_name.find('\0') != std::string::npos ||
         std::find(name.begin(), name.end(), "..") != name.end()) {
-      errors_.add("a file name leads out of the folder of images, or is empty", where);
+      problems_.error("a file name leads out of the folder of images, or is no name", where);
       return std::nullopt;
     }
     ImageSize size;
     try {
       size = image_size(options_.images / name);
     } catch (const DataError& error) {
-      bad_image("an image that is missing or cannot be read", error.what());
+      problems_.bad(options_.bad_images, "an image that is missing or cannot be read",
+                    error.what() + missing_.why(options_.images / name));
       return std::nullopt;
     }
-    if (image.size != ImageSize{} && image.size != size) {
-      bad_image("an image of another size than the annotations say",
-                fmt::format("{} ({} x {}, the image has {} x {})", where, image.size.width, image.size.height,
-                            size.width, size.height));
+    if (image.size.height <= 0 || image.size.width <= 0) {
+      problems_.warn("the file does not say the size of an image", where);
+    } else if (image.size != size) {
+      problems_.bad(options_.bad_images, other_size(image.size, size),
+                    fmt::format("{} ({} x {}, the image has {} x {})", where, image.size.width,
+                                image.size.height, size.width, size.height));
       return std::nullopt;
     }
     return size;
@@ -123,21 +140,21 @@ class Reader {
     const std::string where = fmt::format("annotation {}", annotation.id);
     const auto place = places_.find(annotation.image_id);
     if (place == places_.end()) {
-      errors_.add("an annotation of an image that is not in \"images\"",
-                  fmt::format("{} (image {})", where, annotation.image_id));
+      problems_.error("an annotation of an image that is not in \"images\"",
+                      fmt::format("{} (image {})", where, annotation.image_id));
       return;
     }
     const auto label = labels_.find(annotation.category_id);
     if (label == labels_.end()) {
-      errors_.add("an annotation of a category that is not in \"categories\"",
-                  fmt::format("{} (category {})", where, annotation.category_id));
+      problems_.error("an annotation of a category that is not in \"categories\"",
+                      fmt::format("{} (category {})", where, annotation.category_id));
       return;
     }
     if (place->second == kLeftOut) return;
     if (label->second.label == 0) {
-      errors_.add(fmt::format("objects of a class that was not asked for (asked for: {})",
-                              fmt::join(options_.classes, ", ")),
-                  fmt::format("{} ({})", where, label->second.name));
+      problems_.error(fmt::format("objects of a class that was not asked for (asked for: {})",
+                                  fmt::join(options_.classes, ", ")),
+                      fmt::format("{} ({})", where, label->second.name));
       return;
     }
     auto& record = records[place->second];
@@ -151,52 +168,44 @@ class Reader {
     const auto right = static_cast<double>(size.width), bottom = static_cast<double>(size.height);
     const std::string box = fmt::format("{} [{}, {}, {}, {}]", where, x, y, width, height);
     if (width <= 0 || height <= 0) {
-      bad_box("a box without width or height", box);
+      problems_.bad(options_.bad_boxes, "a box without width or height", box);
       return std::nullopt;
     }
     if (x >= right || y >= bottom || x + width <= 0 || y + height <= 0) {
-      bad_box("a box outside of its image", box);
+      problems_.bad(options_.bad_boxes, "a box outside of its image", box);
       return std::nullopt;
     }
     constexpr double kRounding = 1;  // files round to hundredths of a pixel and now and then to whole ones
     if (x < -kRounding || y < -kRounding || x + width > right + kRounding ||
         y + height > bottom + kRounding) {
-      warnings_.add("clipped a box to its image", box);
+      problems_.warn("clipped a box to its image", box);
     }
+    if (width < 1 || height < 1) problems_.warn("a box thinner than a pixel", box);
     return Box{.x1 = static_cast<float>(std::max(x, 0.0)),
                .y1 = static_cast<float>(std::max(y, 0.0)),
                .x2 = static_cast<float>(std::min(x + width, right)),
                .y2 = static_cast<float>(std::min(y + height, bottom))};
   }
 
-  void bad_box(const std::string& what, std::string where) {
-    if (options_.bad_boxes == Policy::skip) {
-      warnings_.add("dropped " + what, std::move(where));
-    } else {
-      errors_.add(what, std::move(where));
-    }
-  }
-
-  void bad_image(const std::string& what, std::string where) {
-    if (options_.bad_images == Policy::skip) {
-      warnings_.add("dropped " + what, std::move(where));
-    } else {
-      errors_.add(what, std::move(where));
-    }
-  }
-
   const CocoOptions& options_;
-  const std::string where_;
+  Problems& problems_;
+  MissingFiles missing_;
   std::vector<Category> categories_;
   std::map<int64_t, Label> labels_;             // by category id
   std::unordered_map<int64_t, size_t> places_;  // of the records, by image id
-  Report errors_, warnings_;
 };
 
 }  // namespace
 
+std::shared_ptr<Dataset> read_coco(const CocoOptions& options, Problems& problems) {
+  return Reader(options, problems).read();
+}
+
 std::shared_ptr<Dataset> read_coco(const CocoOptions& options) {
-  return Reader(options).read();
+  Problems problems;
+  auto dataset = read_coco(options, problems);
+  problems.settle(options.annotations.string());
+  return dataset;
 }
 
 }  // namespace rcnn::data

@@ -1,21 +1,24 @@
 #include <algorithm>
 #include <initializer_list>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <unordered_set>
 
+#include <nlohmann/json.hpp>
 #include <simdjson.h>
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <rcnn/data/coco_file.h>
 #include <rcnn/error.h>
+#include <rcnn/io/atomic_file.h>
 
 namespace rcnn::data {
 namespace {
 
 namespace json = simdjson::ondemand;
 
-/// What is wrong in one place; the place and the file are added where they are known.
+/// What is wrong with one entry; its place is added where it is known.
 struct Wrong : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -54,7 +57,36 @@ std::array<double, 4> box(json::value value) {
 /// 0 or 1, or a truth value.
 bool flag(json::value value, std::string_view key) {
   if (bool truth; value.get(truth) == simdjson::SUCCESS) return truth;
-  return integer(value, key) != 0;
+  const int64_t number = get<int64_t>(value, key, "0 or 1");
+  if (number != 0 && number != 1) throw Wrong(fmt::format("{} must be 0 or 1", key));
+  return number == 1;
+}
+
+/// The JSON of polygons or run lengths; of other types, which hold no outline, nothing.
+std::string raw(json::value value) {
+  std::string_view text;
+  if (json::array list; value.get(list) == simdjson::SUCCESS) {
+    text = list.raw_json();
+  } else if (json::object object; value.get(object) == simdjson::SUCCESS) {
+    text = object.raw_json();
+  }
+  return std::string(text);
+}
+
+std::vector<std::pair<std::string, std::string>> attributes(json::value value) {
+  std::vector<std::pair<std::string, std::string>> result;
+  for (auto field : get<json::object>(value, "attributes", "an object")) {
+    std::string key(std::string_view(field.unescaped_key()));
+    json::value content = field.value();
+    if (std::string_view text; content.get(text) == simdjson::SUCCESS) {
+      result.emplace_back(std::move(key), text);
+    } else if (const json::json_type type = content.type();
+               type == json::json_type::number || type == json::json_type::boolean) {
+      const std::string_view token = content.raw_json_token();
+      result.emplace_back(std::move(key), token.substr(0, token.find_last_not_of(" \t\r\n") + 1));
+    }
+  }
+  return result;
 }
 
 /// Calls read(key, value) for each field of an object, and refuses one that lacks a required key.
@@ -72,9 +104,9 @@ void read_fields(json::object object, std::initializer_list<std::string_view> re
   }
 }
 
-/// Calls read(object) for each object of a list and says at which one it went wrong.
+/// Calls read(object) for each object of a list; those that it refuses are left out.
 template <class Read>
-void for_each(json::array list, std::string_view name, Read read) {
+void for_each(json::array list, std::string_view name, Problems& problems, Read read) {
   int64_t place = 0;
   for (auto entry : list) {
     try {
@@ -82,26 +114,30 @@ void for_each(json::array list, std::string_view name, Read read) {
       if (entry.get(object) != simdjson::SUCCESS) throw Wrong("must be an object");
       read(object);
     } catch (const Wrong& wrong) {
-      throw Wrong(fmt::format("{}[{}]: {}", name, place, wrong.what()));
+      problems.error(wrong.what(), fmt::format("{}[{}]", name, place));
     }
     ++place;
   }
 }
 
-class Ids {
+/// Entries with ids of their own.
+template <class Entry>
+class Entries {
  public:
-  void add(int64_t id) {
-    if (!ids_.insert(id).second) throw Wrong(fmt::format("the id {} is there a second time", id));
+  void add(Entry entry) {
+    if (!ids_.insert(entry.id).second) throw Wrong("an id is there a second time");
+    entries_.push_back(std::move(entry));
   }
+  std::vector<Entry> take() { return std::move(entries_); }
 
  private:
+  std::vector<Entry> entries_;
   std::unordered_set<int64_t> ids_;
 };
 
-std::vector<CocoImage> read_images(json::array list) {
-  std::vector<CocoImage> images;
-  Ids ids;
-  for_each(list, "images", [&](json::object object) {
+std::vector<CocoImage> read_images(json::array list, Problems& problems) {
+  Entries<CocoImage> images;
+  for_each(list, "images", problems, [&](json::object object) {
     CocoImage image;
     read_fields(object, {"id", "file_name"}, [&](std::string_view key, json::value value) {
       if (key == "id") image.id = integer(value, key);
@@ -109,17 +145,16 @@ std::vector<CocoImage> read_images(json::array list) {
       if (key == "height") image.size.height = integer(value, key);
       if (key == "width") image.size.width = integer(value, key);
     });
-    ids.add(image.id);
-    images.push_back(std::move(image));
+    images.add(std::move(image));
   });
-  return images;
+  return images.take();
 }
 
-std::vector<CocoAnnotation> read_annotations(json::array list) {
-  std::vector<CocoAnnotation> annotations;
-  Ids ids;
-  for_each(list, "annotations", [&](json::object object) {
+void read_annotations(json::array list, Problems& problems, bool with_details, CocoFile& file) {
+  Entries<CocoAnnotation> annotations;
+  for_each(list, "annotations", problems, [&](json::object object) {
     CocoAnnotation annotation;
+    CocoDetails details;
     std::optional<double> area;
     read_fields(object, {"id", "image_id", "category_id", "bbox"},
                 [&](std::string_view key, json::value value) {
@@ -129,53 +164,56 @@ std::vector<CocoAnnotation> read_annotations(json::array list) {
                   if (key == "bbox") annotation.box = box(value);
                   if (key == "area") area = number(value, key);
                   if (key == "iscrowd") annotation.crowd = flag(value, key);
+                  if (with_details && key == "segmentation") details.segmentation = raw(value);
+                  if (with_details && key == "attributes") details.attributes = attributes(value);
                 });
     annotation.area = area.value_or(annotation.box[2] * annotation.box[3]);
-    ids.add(annotation.id);
-    annotations.push_back(annotation);
+    annotations.add(annotation);
+    if (with_details) file.details.push_back(std::move(details));
   });
-  return annotations;
+  file.annotations = annotations.take();
 }
 
-std::vector<Category> read_categories(json::array list) {
-  std::vector<Category> categories;
-  Ids ids;
-  for_each(list, "categories", [&](json::object object) {
+std::vector<Category> read_categories(json::array list, Problems& problems) {
+  Entries<Category> categories;
+  for_each(list, "categories", problems, [&](json::object object) {
     Category category;
     read_fields(object, {"id", "name"}, [&](std::string_view key, json::value value) {
       if (key == "id") category.id = integer(value, key);
       if (key == "name") category.name = text(value, key);
     });
-    ids.add(category.id);
-    categories.push_back(std::move(category));
+    categories.add(std::move(category));
   });
-  return categories;
+  return categories.take();
 }
 
-CocoFile read_file(json::document& document) {
+CocoFile read_file(json::document& document, Problems& problems, bool with_details) {
   CocoFile file;
   json::object top;
   if (document.get_object().get(top) != simdjson::SUCCESS) {
     throw Wrong(
         "is no instances file: {\"images\": ..., \"annotations\": ..., \"categories\": ...} is expected");
   }
-  read_fields(top, {"images", "annotations", "categories"}, [&](std::string_view key, json::value value) {
+  std::set<std::string_view> missing = {"images", "annotations", "categories"};
+  read_fields(top, {}, [&](std::string_view key, json::value value) {
     const auto list = [&] { return get<json::array>(value, key, "a list"); };
-    if (key == "images") file.images = read_images(list());
-    if (key == "annotations") file.annotations = read_annotations(list());
-    if (key == "categories") file.categories = read_categories(list());
+    if (key == "images") file.images = read_images(list(), problems);
+    if (key == "annotations") read_annotations(list(), problems, with_details, file);
+    if (key == "categories") file.categories = read_categories(list(), problems);
+    missing.erase(key);
   });
+  for (const auto key : missing) problems.error("a list is missing", std::string(key));
   return file;
 }
 
-std::vector<CocoResult> read_results(json::document& document) {
+std::vector<CocoResult> read_results(json::document& document, Problems& problems) {
   std::vector<CocoResult> results;
   json::array list;
   if (document.get_array().get(list) != simdjson::SUCCESS) {
     throw Wrong(
         "is no list of results: [{\"image_id\", \"category_id\", \"bbox\", \"score\"}, ...] is expected");
   }
-  for_each(list, "", [&](json::object object) {
+  for_each(list, "", problems, [&](json::object object) {
     CocoResult result;
     read_fields(object, {"image_id", "category_id", "bbox", "score"},
                 [&](std::string_view key, json::value value) {
@@ -189,6 +227,13 @@ std::vector<CocoResult> read_results(json::document& document) {
   return results;
 }
 
+/// Where the parser stands, for people; nothing at the end of the text.
+std::string line_of(json::document& document, std::string_view bytes) {
+  const char* place = nullptr;
+  if (document.current_location().get(place) != simdjson::SUCCESS) return "";
+  return fmt::format("line {}: ", std::count(bytes.data(), place, '\n') + 1);
+}
+
 template <class Read>
 auto read(const std::filesystem::path& file, Read read) {
   simdjson::padded_string bytes;
@@ -200,8 +245,10 @@ auto read(const std::filesystem::path& file, Read read) {
   }
   json::parser parser;
   json::document document;
+  if (const auto error = parser.iterate(bytes).get(document); error != simdjson::SUCCESS) {
+    throw DataError(fmt::format("{}: is no JSON: {}", file.string(), simdjson::error_message(error)));
+  }
   try {
-    document = parser.iterate(bytes);
     auto result = read(document);
     if (document.current_location().error() == simdjson::SUCCESS) {
       throw Wrong("something follows the end of the JSON text");
@@ -210,18 +257,86 @@ auto read(const std::filesystem::path& file, Read read) {
   } catch (const Wrong& wrong) {
     throw DataError(fmt::format("{}: {}", file.string(), wrong.what()));
   } catch (const simdjson::simdjson_error& error) {
-    throw DataError(fmt::format("{}: is no JSON or is cut short: {}", file.string(), error.what()));
+    throw DataError(fmt::format("{}: {}is no JSON or is cut short: {}", file.string(),
+                                line_of(document, bytes), error.what()));
   }
+}
+
+/// A text as JSON has it; what is no UTF-8 becomes replacement characters.
+std::string quoted(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string to_json(const CocoImage& image) {
+  auto json = fmt::format("{{\"id\": {}, \"file_name\": {}", image.id, quoted(image.file_name));
+  if (image.size != ImageSize{}) {
+    json += fmt::format(", \"height\": {}, \"width\": {}", image.size.height, image.size.width);
+  }
+  return json + '}';
+}
+
+std::string to_json(const CocoAnnotation& annotation, const CocoDetails* details) {
+  const auto [x, y, width, height] = annotation.box;
+  auto json = fmt::format(
+      "{{\"id\": {}, \"image_id\": {}, \"category_id\": {}, \"bbox\": [{}, {}, {}, {}], \"area\": {}, "
+      "\"iscrowd\": {:d}",
+      annotation.id, annotation.image_id, annotation.category_id, x, y, width, height, annotation.area,
+      annotation.crowd);
+  if (details != nullptr && !details->segmentation.empty()) {
+    json += ", \"segmentation\": " + details->segmentation;
+  }
+  if (details != nullptr && !details->attributes.empty()) {
+    std::vector<std::string> fields;
+    for (const auto& [key, value] : details->attributes) fields.push_back(quoted(key) + ": " + quoted(value));
+    json += fmt::format(", \"attributes\": {{{}}}", fmt::join(fields, ", "));
+  }
+  return json + '}';
+}
+
+/// Calls entry(i) for each of the list's lines.
+template <class Entry>
+void append_list(std::string& json, std::string_view name, size_t count, Entry entry) {
+  json += fmt::format("\"{}\": [", name);
+  for (size_t i = 0; i < count; ++i) {
+    json += i == 0 ? "\n" : ",\n";
+    json += entry(i);
+  }
+  json += "\n]";
 }
 
 }  // namespace
 
+CocoFile read_coco_file(const std::filesystem::path& file, Problems& problems, bool with_details) {
+  return read(file, [&](json::document& document) { return read_file(document, problems, with_details); });
+}
+
 CocoFile read_coco_file(const std::filesystem::path& file) {
-  return read(file, read_file);
+  Problems problems;
+  auto content = read_coco_file(file, problems);
+  problems.settle(file.string());
+  return content;
+}
+
+void write_coco_file(const std::filesystem::path& file, const CocoFile& content) {
+  const auto& [images, annotations, categories, details] = content;
+  std::string json = "{";
+  append_list(json, "images", images.size(), [&](size_t i) { return to_json(images[i]); });
+  json += ",\n";
+  append_list(json, "annotations", annotations.size(),
+              [&](size_t i) { return to_json(annotations[i], details.empty() ? nullptr : &details[i]); });
+  json += ",\n";
+  append_list(json, "categories", categories.size(), [&](size_t i) {
+    return fmt::format("{{\"id\": {}, \"name\": {}}}", categories[i].id, quoted(categories[i].name));
+  });
+  json += "}\n";
+  io::write_atomically(file, json);
 }
 
 std::vector<CocoResult> read_coco_results(const std::filesystem::path& file) {
-  return read(file, read_results);
+  Problems problems;
+  auto results = read(file, [&](json::document& document) { return read_results(document, problems); });
+  problems.settle(file.string());
+  return results;
 }
 
 }  // namespace rcnn::data

@@ -1,3 +1,5 @@
+#include <spdlog/fmt/fmt.h>
+
 #include <rcnn/config/config.h>
 #include <rcnn/data/coco.h>
 #include <rcnn/data/options.h>
@@ -53,7 +55,7 @@ DataOptions DataOptions::from(const config::Node& node) {
   return options;
 }
 
-std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split) {
+std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split, Problems& problems) {
   switch (options.type) {
     case DataOptions::Type::voc:
       return read_voc({.root = options.root,
@@ -61,7 +63,8 @@ std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& sp
                        .classes = options.classes,
                        .bad_boxes = options.bad_boxes,
                        .bad_images = options.bad_images,
-                       .limit = split.limit});
+                       .limit = split.limit},
+                      problems);
     case DataOptions::Type::coco:
       return read_coco({.annotations = split.annotations,
                         .images = split.images,
@@ -69,9 +72,22 @@ std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& sp
                         .keep_empty = split.keep_empty,
                         .bad_boxes = options.bad_boxes,
                         .bad_images = options.bad_images,
-                        .limit = split.limit});
+                        .limit = split.limit},
+                       problems);
   }
   return nullptr;
+}
+
+std::string name_of(const DataOptions& options, const SplitOptions& split) {
+  if (options.type == DataOptions::Type::coco) return split.annotations.string();
+  return fmt::format("{}, split {}", options.root.string(), split.split);
+}
+
+std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split) {
+  Problems problems;
+  auto dataset = open(options, split, problems);
+  problems.settle(name_of(options, split));
+  return dataset;
 }
 
 }  // namespace rcnn::data

@@ -1,4 +1,3 @@
-#include <fstream>
 #include <string>
 
 #include <c10/util/Exception.h>
@@ -6,7 +5,9 @@
 
 #include <rcnn/data/image.h>
 #include <rcnn/data/scenes.h>
+#include <rcnn/data/voc_file.h>
 #include <rcnn/error.h>
+#include <rcnn/io/atomic_file.h>
 
 #include "data/random.h"
 #include "data/scene.h"
@@ -16,34 +17,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void write(const fs::path& file, std::string_view text) {
-  std::ofstream out(file, std::ios::binary);
-  out.write(text.data(), static_cast<std::streamsize>(text.size()));
-  out.close();
-  if (!out) throw DataError(fmt::format("{}: cannot be written; is the disk full?", file.string()));
-}
-
-std::string annotation(const std::string& id, const Scene& scene) {
-  std::string xml = fmt::format(
-      "<annotation>\n"
-      "  <folder>JPEGImages</folder>\n"
-      "  <filename>{}.jpg</filename>\n"
-      "  <source><database>drawn by rcnn</database></source>\n"
-      "  <size><width>{}</width><height>{}</height><depth>3</depth></size>\n"
-      "  <segmented>0</segmented>\n",
-      id, scene.owners.cols, scene.owners.rows);
+VocFile annotation(const std::string& id, const Scene& scene) {
+  VocFile file{.file_name = id + ".jpg", .size = ImageSize{scene.owners.rows, scene.owners.cols}};
   for (const SceneObject& object : scene.objects) {
     const cv::Rect& box = object.box;
-    xml += fmt::format(  // corners counted from 1, the last one inside the box
-        "  <object>\n"
-        "    <name>{}</name><pose>Unspecified</pose>\n"
-        "    <truncated>{:d}</truncated><difficult>{:d}</difficult>\n"
-        "    <bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox>\n"
-        "  </object>\n",
-        kShapes[object.shape], object.truncated, object.difficult, box.x + 1, box.y + 1, box.x + box.width,
-        box.y + box.height);
+    file.objects.push_back(
+        {.name = std::string(kShapes[object.shape]),
+         .corners = {box.x + 1.0, box.y + 1.0, double(box.x + box.width), double(box.y + box.height)},
+         .difficult = object.difficult,
+         .others = {{"truncated", object.truncated ? "1" : "0"}}});
   }
-  return xml + "</annotation>\n";
+  return file;
 }
 
 }  // namespace
@@ -68,11 +52,11 @@ void draw_scenes(const fs::path& root, const SceneOptions& options) {
     const Scene scene = draw_scene(options.size, hash(options.seed, i));
     const std::string id = fmt::format("scene_{:05}", i + 1);
     write_image(root / "JPEGImages" / (id + ".jpg"), scene.image);
-    write(root / "Annotations" / (id + ".xml"), annotation(id, scene));
+    write_voc_file(root / "Annotations" / (id + ".xml"), annotation(id, scene));
     (i < options.train ? train : test) += id + "\n";
   }
-  write(root / "ImageSets/Main/train.txt", train);
-  write(root / "ImageSets/Main/test.txt", test);
+  io::write_atomically(root / "ImageSets/Main/train.txt", train);
+  io::write_atomically(root / "ImageSets/Main/test.txt", test);
 }
 
 }  // namespace rcnn::data

@@ -57,18 +57,74 @@ TEST_F(CocoFiles, EveryEntryArrives) {
 
 TEST_F(CocoFiles, WrongEntriesAreNamed) {
   EXPECT_THAT(error_with("\"image_id\": 2, \"bbox\": [0", "\"image_id\": \"2\", \"bbox\": [0"),
-              AllOf(HasSubstr("gt.json: annotations[1]: image_id must be an integer")));
-  EXPECT_THAT(error_with("[1, 2.5, 3, 4]", "[1, 2.5, 3]"), HasSubstr("annotations[0]: bbox has 3 numbers"));
-  EXPECT_THAT(error_with("[1, 2.5, 3, 4]", "[1, 2.5, 3, 4, 5]"), HasSubstr("annotations[0]: bbox has more"));
-  EXPECT_THAT(error_with("[1, 2.5, 3, 4]", "null"), HasSubstr("annotations[0]: bbox must be"));
+              AllOf(HasSubstr("gt.json: cannot be used"),
+                    HasSubstr("image_id must be an integer of 64 bits: annotations[1]")));
+  EXPECT_THAT(error_with("[1, 2.5, 3, 4]", "[1, 2.5, 3]"),
+              HasSubstr("bbox has 3 numbers, not four: annotations[0]"));
+  EXPECT_THAT(error_with("[1, 2.5, 3, 4]", "[1, 2.5, 3, 4, 5]"),
+              HasSubstr("bbox has more than four numbers: annotations[0]"));
+  EXPECT_THAT(error_with("[1, 2.5, 3, 4]", "null"), HasSubstr("bbox must be"));
+  EXPECT_THAT(error_with("[1, 2.5, 3, 4]", "[1, 1e999, 3, 4]"), HasSubstr("bbox must be a number"));
+  EXPECT_THAT(error_with("\"iscrowd\": 1", "\"iscrowd\": 2"),
+              HasSubstr("iscrowd must be 0 or 1: annotations[1]"));
   EXPECT_THAT(error_with("\"id\": 6", "\"id\": 5"),
-              HasSubstr("annotations[1]: the id 5 is there a second time"));
-  EXPECT_THAT(error_with(", \"id\": 2}", "}"), HasSubstr("images[1]: has no id"));
-  EXPECT_THAT(error_with("9007199254740993", "9223372036854775808"), HasSubstr("images[0]: id must be"));
-  EXPECT_THAT(error_with("9007199254740993", "1.5"), HasSubstr("images[0]: id must be"));
+              HasSubstr("an id is there a second time: annotations[1]"));
+  EXPECT_THAT(error_with(", \"id\": 2}", "}"), HasSubstr("has no id: images[1]"));
+  EXPECT_THAT(error_with("9007199254740993", "9223372036854775808"),
+              HasSubstr("id must be an integer of 64 bits: images[0]"));
+  EXPECT_THAT(error_with("9007199254740993", "1.5"), HasSubstr("images[0]"));
   EXPECT_THAT(error_with("\"name\": \"person\"", "\"nam\": \"person\""),
-              HasSubstr("categories[1]: has no name"));
-  EXPECT_THAT(error_with("\"categories\": [", "\"classes\": ["), HasSubstr("has no categories"));
+              HasSubstr("has no name: categories[1]"));
+  EXPECT_THAT(error_with("\"categories\": [", "\"classes\": ["), HasSubstr("a list is missing: categories"));
+}
+
+TEST_F(CocoFiles, WrongEntriesAreLeftOutAndTheRestIsRead) {
+  std::string text = kFile;
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    text.replace(text.find(from), from.size(), to);
+  };
+  replace("[1, 2.5, 3, 4]", "[1, [2], {\"a\": [3]}, 4]");
+  replace("\"b \\u00e9.jpg\"", "{\"name\": [1, 2]}");
+  Problems problems;
+  const auto file = read_coco_file(folder_.write("gt.json", text), problems);
+  ASSERT_EQ(file.images.size(), 1u);
+  ASSERT_EQ(file.annotations.size(), 1u);
+  EXPECT_EQ(file.annotations[0].id, 6);
+  EXPECT_EQ(file.categories.size(), 2u);
+  EXPECT_EQ(problems.kinds().size(), 2u);
+}
+
+TEST_F(CocoFiles, WhatIsWrittenIsReadBack) {
+  CocoFile file{
+      .images = {{9007199254740993, "a \"b\"\\.jpg", {3, 4}}, {-2, "é.jpg", {}}},
+      .annotations = {{1, -2, 7, {0.1, 1e-7, 33.333333333333336, 4}, 0.25, true}, {2, -2, 7, {}, 0, false}},
+      .categories = {{7, "a, {b}"}},
+      .details = {{"[[1.50, 2]]", {{"pose", "left \"up\""}, {"truncated", "1"}}}, {}}};
+  const auto path = folder_.path() / "out.json";
+  write_coco_file(path, file);
+  Problems problems;
+  const auto back = read_coco_file(path, problems, true);
+  EXPECT_TRUE(problems.kinds().empty()) << problems.text(Severity::error);
+  ASSERT_EQ(back.images.size(), 2u);
+  EXPECT_EQ(back.images[0].file_name, file.images[0].file_name);
+  EXPECT_EQ(back.images[0].id, file.images[0].id);
+  EXPECT_EQ(back.images[0].size, file.images[0].size);
+  EXPECT_EQ(back.images[1].size, ImageSize{});
+  ASSERT_EQ(back.annotations.size(), 2u);
+  EXPECT_EQ(back.annotations[0].box, file.annotations[0].box);
+  EXPECT_EQ(back.annotations[0].area, 0.25);
+  EXPECT_TRUE(back.annotations[0].crowd);
+  EXPECT_EQ(back.categories, file.categories);
+  EXPECT_EQ(back.details[0].segmentation, "[[1.50, 2]]");
+  EXPECT_EQ(back.details[0].attributes, file.details[0].attributes);
+  EXPECT_TRUE(back.details[1].segmentation.empty());
+}
+
+TEST_F(CocoFiles, BrokenJsonIsNamedWithItsLine) {
+  EXPECT_THAT(error("{\n\"images\": [\n{\"id\": 1, \"file_name\": nan}]}"),
+              HasSubstr("file_name must be a text: images[0]"));
+  EXPECT_THAT(error("{\n\"images\": [\n{\"id\" 1}], \"annotations\": [], \"categories\": []}"),
+              HasSubstr("line 3"));
 }
 
 TEST_F(CocoFiles, WhatIsNoSuchFileIsSaid) {
@@ -97,7 +153,7 @@ TEST_F(CocoFiles, ResultsAreRead) {
   EXPECT_TRUE(read("[]").empty());
   const auto error = [&](const std::string& text) { return message_of<DataError>([&] { read(text); }); };
   EXPECT_THAT(error(R"([{"image_id": 3, "category_id": 18, "bbox": [1, 2, 3.5, 4]}])"),
-              HasSubstr("[0]: has no score"));
+              HasSubstr("has no score: [0]"));
   EXPECT_THAT(error("{}"), HasSubstr("is no list of results"));
   EXPECT_THAT(error("[{]"), HasSubstr("dt.json"));
 }

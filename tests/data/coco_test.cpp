@@ -111,10 +111,60 @@ TEST_F(CocoSet, ImagesThatCannotBeUsedStopOrAreDropped) {
   EXPECT_EQ(read(good_, {.bad_images = Policy::skip})->size(), 1);
   write_image(folder_.path() / "a.jpg", at::full({20, 10, 3}, 128, at::kByte));
   second_ = "b.jpg";
-  EXPECT_THAT(error(good_), AllOf(HasSubstr("another size"),
+  EXPECT_THAT(error(good_), AllOf(HasSubstr("turned by its EXIF"),
                                   HasSubstr("a.jpg (image 7) (20 x 10, the image has 10 x 20)")));
   second_ = "../b.jpg";
   EXPECT_THAT(error(good_, {.bad_images = Policy::skip}), HasSubstr("leads out of the folder"));
+}
+
+TEST_F(CocoSet, CategoriesNeedNamesOfTheirOwn) {
+  const auto read_with = [&](const std::string& categories, CocoOptions options = {}) {
+    options.annotations = folder_.write("gt.json",
+                                        R"({"images": [{"id": 7, "file_name": "a.jpg", "height": 10,
+        "width": 20}], "annotations": [)" + annotation(1, 7, 0, "[1, 2, 3, 4]") +
+                                            R"(], "categories": )" + categories + "}");
+    options.images = folder_.path();
+    return read_coco(options);
+  };
+  EXPECT_THAT(
+      message_of<DataError>([&] { read_with(R"([{"id": 0, "name": "a"}, {"id": 1, "name": "a"}])"); }),
+      HasSubstr("two categories have the same name: a (0 and 1)"));
+  EXPECT_THAT(message_of<DataError>([&] { read_with("[]"); }), HasSubstr("there is no category"));
+  // Fillers such as torchvision's N/A, which the file does not know; and an id below 0 that is taken.
+  const auto set = read_with(R"([{"id": 0, "name": "a"}, {"id": -1, "name": "b"}])",
+                             {.classes = {"N/A", "a", "N/A", "b"}});
+  EXPECT_EQ(set->categories(), (std::vector<Category>{{-2, "N/A"}, {0, "a"}, {-3, "N/A"}, {-1, "b"}}));
+  EXPECT_EQ(set->record(0).objects[0].label, 2);
+}
+
+TEST_F(CocoSet, OddImagesAndBoxesAreWarnedOf) {
+  second_ = "a.jpg";
+  Problems problems;
+  CocoOptions options{.images = folder_.path()};
+  read(good_);
+  options.annotations = folder_.path() / "gt.json";
+  read_coco(options, problems);
+  EXPECT_THAT(problems.text(Severity::warning),
+              AllOf(HasSubstr("listed a second time: a.jpg (image 40000000000)"),
+                    HasSubstr("does not say the size of an image: a.jpg")));
+  second_ = "b.jpg";
+  read(good_ + "," + annotation(3, 7, 3, "[1, 2, 0.5, 4]"));
+  problems = {};
+  EXPECT_EQ(read_coco(options, problems)->record(0).objects.size(), 2u);
+  EXPECT_THAT(problems.text(Severity::warning), HasSubstr("thinner than a pixel: annotation 3"));
+}
+
+TEST_F(CocoSet, WhyAFileIsMissingIsGuessed) {
+  second_ = "B.JPG";
+  EXPECT_THAT(error(good_), HasSubstr("(there is b.jpg; upper and lower case differ)"));
+  second_ = "images\\\\b.jpg";
+  EXPECT_THAT(error(good_), HasSubstr("write / instead"));
+  second_ = "bä.jpg";
+  EXPECT_THAT(error(good_), HasSubstr("two Unicode forms"));
+  second_ = "b.jpg\\u0000.png";
+  EXPECT_THAT(error(good_), HasSubstr("leads out of the folder of images, or is no name"));
+  second_ = std::string(300, 'x');
+  EXPECT_THAT(error(good_), HasSubstr("cannot be read"));
 }
 
 }  // namespace

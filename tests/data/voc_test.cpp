@@ -244,7 +244,7 @@ TEST_F(VocTest, BadImagesStopOrAreDropped) {
                           HasSubstr("text.jpg: is no image"), HasSubstr("cut.jpg: is cut off"));
   EXPECT_THAT(error(), each);
   EXPECT_EQ(read({.bad_images = Policy::skip})->size(), 1);
-  EXPECT_THAT(warning_, AllOf(each, HasSubstr("dropped a record")));
+  EXPECT_THAT(warning_, AllOf(each, HasSubstr("dropped: ")));
 }
 
 TEST_F(VocTest, WarningsComeOnceGroupedWithCounts) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <rcnn/data/dataset.h>
+#include <rcnn/data/problems.h>
 
 namespace rcnn::data {
 
@@ -24,9 +25,14 @@ struct CocoOptions {
 /// read, and an image whose size is not what the file says is a bad one. With `classes` given, objects of
 /// other classes are an error that lists the names found.
 ///
-/// Every problem is collected first and logged once, grouped, as read_voc() does. Throws DataError for a file
-/// that cannot be read, annotations of images or categories that are not there, a file name that leads out of
-/// the folder, no object at all, and whatever the policies say; ConfigError when `classes` names one twice.
+/// Everything wrong is added to `problems`, and what cannot be used is left out of the result: entries that
+/// are wrong in themselves, annotations of images or categories that are not there, file names that lead out
+/// of the folder, no object at all (errors); what the policies speak of (as they say); boxes that are clipped
+/// or very thin, files listed twice, images of no stated size (warnings). Throws DataError for a file that
+/// cannot be read, ConfigError when `classes` names one of the file's categories twice.
+std::shared_ptr<Dataset> read_coco(const CocoOptions& options, Problems& problems);
+
+/// The same, but throws DataError with all errors, and logs the warnings.
 std::shared_ptr<Dataset> read_coco(const CocoOptions& options);
 
 }  // namespace rcnn::data

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include <rcnn/data/problems.h>
 #include <rcnn/types.h>
 
 namespace rcnn::data {
@@ -17,7 +19,7 @@ struct CocoImage {
   ImageSize size;  ///< 0 x 0 where the file does not say
 };
 
-/// One entry of "annotations"; its outline ("segmentation") is passed over.
+/// One entry of "annotations".
 struct CocoAnnotation {
   int64_t id = 0;
   int64_t image_id = 0;
@@ -27,11 +29,18 @@ struct CocoAnnotation {
   bool crowd = false;
 };
 
+/// What an annotation has beside its box and detectors have no use for.
+struct CocoDetails {
+  std::string segmentation;  ///< polygons or run lengths, the JSON as it stands; empty without one
+  std::vector<std::pair<std::string, std::string>> attributes;  ///< texts and numbers of "attributes"
+};
+
 /// An instances file of COCO, in the order of the file.
 struct CocoFile {
   std::vector<CocoImage> images;
   std::vector<CocoAnnotation> annotations;
   std::vector<Category> categories;
+  std::vector<CocoDetails> details;  ///< one an annotation, or none at all
 };
 
 /// One entry of a list of results.
@@ -44,12 +53,18 @@ struct CocoResult {
 
 /// Reads an instances file {"images": [...], "annotations": [...], "categories": [...]} in one pass; keys
 /// that are not needed are passed over. Takes about twice the file's size in memory while it reads. Ids must
-/// be 64-bit integers and unique in their list. Throws DataError with the file, the entry and what is wrong
-/// with it.
+/// be 64-bit integers and unique in their list. Entries that are wrong are left out and added to `problems`.
+/// Throws DataError for a file that cannot be read and what is no JSON, with the line.
+CocoFile read_coco_file(const std::filesystem::path& file, Problems& problems, bool with_details = false);
+
+/// The same, but throws DataError with all that is wrong.
 CocoFile read_coco_file(const std::filesystem::path& file);
 
+/// Writes an instances file that read_coco_file() gives back. Throws DataError when the disk refuses.
+void write_coco_file(const std::filesystem::path& file, const CocoFile& content);
+
 /// Reads a list of detections [{"image_id", "category_id", "bbox", "score"}, ...], what pycocotools' loadRes
-/// takes and write_results() writes; possibly empty. Throws DataError likewise.
+/// takes and write_results() writes; possibly empty. Throws DataError with all that is wrong.
 std::vector<CocoResult> read_coco_results(const std::filesystem::path& file);
 
 }  // namespace rcnn::data

@@ -9,9 +9,6 @@
 
 namespace rcnn::data {
 
-/// What to do with a record that cannot be used as it is.
-enum class Policy { skip, stop };
-
 /// One annotated object, in the pixels of the image as it is stored.
 struct Object {
   Box box;

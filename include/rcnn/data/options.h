@@ -7,6 +7,7 @@
 
 #include <rcnn/config/node.h>
 #include <rcnn/data/dataset.h>
+#include <rcnn/data/problems.h>
 #include <rcnn/data/transforms.h>
 
 namespace rcnn::data {
@@ -42,7 +43,11 @@ struct DataOptions {
   TransformOptions test_transform() const { return {min_size, max_size, 0}; }
 };
 
-/// Opens one part of the data set. Throws DataError, see read_voc() and read_coco().
+/// Opens one part of the data set, see read_voc() and read_coco(): what is wrong is added to `problems`, and
+/// what cannot be used is left out.
+std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split, Problems& problems);
+
+/// The same, but throws DataError with all errors, and logs the warnings.
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split);
 
 }  // namespace rcnn::data

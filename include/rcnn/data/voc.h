@@ -6,6 +6,7 @@
 
 #include <rcnn/config/node.h>
 #include <rcnn/data/dataset.h>
+#include <rcnn/data/problems.h>
 
 namespace rcnn::data {
 
@@ -25,9 +26,14 @@ struct VocOptions {
 /// <size> that says otherwise makes the record a bad one. With `classes` given, objects of other classes are
 /// an error that lists the names found. Lists may have the second column of VOC's lists of one class.
 ///
-/// Every problem is collected first: dropped records, dropped and clipped boxes are logged once, grouped,
-/// with counts and the first file names. Throws DataError for a missing folder or list, an empty split, no
-/// object at all, malformed XML, and whatever the policies say; ConfigError when `classes` names one twice.
+/// Everything wrong is added to `problems`, and what cannot be used is left out of the result: malformed XML,
+/// objects without name or corners, names in the list that lead out of the data set or come twice, no object
+/// at all (errors); what the policies speak of (as they say); boxes that are clipped, files whose <filename>
+/// is of another image (warnings). Throws DataError for a missing folder or list and an empty list,
+/// ConfigError when `classes` names one twice.
+std::shared_ptr<Dataset> read_voc(const VocOptions& options, Problems& problems);
+
+/// The same, but throws DataError with all errors, and logs the warnings.
 std::shared_ptr<Dataset> read_voc(const VocOptions& options);
 
 }  // namespace rcnn::data

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace rcnn::data {
+
+/// What to do with a record that cannot be used as it is.
+enum class Policy { skip, stop };
+
+enum class Severity { warning, error };
+
+/// What is wrong with a data set, everything at once: an entry for each kind of thing, with all its places.
+class Problems {
+ public:
+  struct Kind {
+    Severity severity = Severity::error;
+    std::string what;                ///< "dropped a box of zero size"
+    std::vector<std::string> where;  ///< "Annotations/a.xml object 2 (5, 5, 5, 9)", in the order found
+  };
+
+  void error(const std::string& what, std::string where);
+  void warn(const std::string& what, std::string where);
+
+  /// Something that is left out under Policy::skip, a warning then, and an error under Policy::stop.
+  void bad(Policy policy, const std::string& what, std::string where);
+
+  const std::vector<Kind>& kinds() const { return kinds_; }
+  bool has(Severity severity) const;
+
+  /// A line for each kind of this severity, each after a line feed: what, the first places, how many more.
+  std::string text(Severity severity) const;
+
+  /// Throws DataError with all errors if there are some, and else logs the warnings as one message; `origin`
+  /// names the data set.
+  void settle(const std::string& origin) const;
+
+ private:
+  void add(Severity severity, const std::string& what, std::string where);
+
+  std::vector<Kind> kinds_;
+};
+
+}  // namespace rcnn::data

@@ -1,0 +1,60 @@
+#include <algorithm>
+#include <utility>
+
+#include <spdlog/fmt/ranges.h>
+
+#include <rcnn/data/problems.h>
+#include <rcnn/error.h>
+#include <rcnn/log.h>
+
+namespace rcnn::data {
+
+void Problems::add(Severity severity, const std::string& what, std::string where) {
+  auto kind = std::find_if(kinds_.begin(), kinds_.end(), [&](const Kind& known) {
+    return known.severity == severity && known.what == what;
+  });
+  if (kind == kinds_.end()) kind = kinds_.insert(kind, {severity, what, {}});
+  kind->where.push_back(std::move(where));
+}
+
+void Problems::error(const std::string& what, std::string where) {
+  add(Severity::error, what, std::move(where));
+}
+
+void Problems::warn(const std::string& what, std::string where) {
+  add(Severity::warning, what, std::move(where));
+}
+
+void Problems::bad(Policy policy, const std::string& what, std::string where) {
+  if (policy == Policy::stop) {
+    error(what, std::move(where));
+  } else {
+    warn("dropped: " + what, std::move(where));
+  }
+}
+
+bool Problems::has(Severity severity) const {
+  return std::any_of(kinds_.begin(), kinds_.end(),
+                     [&](const Kind& kind) { return kind.severity == severity; });
+}
+
+std::string Problems::text(Severity severity) const {
+  constexpr size_t kNamed = 5;
+  std::string lines;
+  for (const auto& kind : kinds_) {
+    if (kind.severity != severity) continue;
+    const auto named = kind.where.begin() + static_cast<std::ptrdiff_t>(std::min(kind.where.size(), kNamed));
+    lines += fmt::format("\n  {}: {}", kind.what, fmt::join(kind.where.begin(), named, ", "));
+    if (kind.where.size() > kNamed) lines += fmt::format(" and {} more", kind.where.size() - kNamed);
+  }
+  return lines;
+}
+
+void Problems::settle(const std::string& origin) const {
+  if (has(Severity::error)) {
+    throw DataError(fmt::format("{}: cannot be used:{}", origin, text(Severity::error)));
+  }
+  if (has(Severity::warning)) log::warn(fmt::format("{}:{}", origin, text(Severity::warning)));
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,50 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <rcnn/data/problems.h>
+#include <rcnn/error.h>
+
+#include "tests/support/message_of.h"
+
+namespace rcnn::data {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(Problems, AreGroupedByKindInTheOrderFound) {
+  Problems problems;
+  problems.error("no box", "a.xml");
+  problems.warn("thin", "b.xml");
+  for (int i = 0; i < 7; ++i) problems.error("no box", "image_" + std::to_string(i));
+  ASSERT_EQ(problems.kinds().size(), 2u);
+  EXPECT_EQ(problems.kinds()[0].where.size(), 8u);
+  EXPECT_EQ(problems.text(Severity::error),
+            "\n  no box: a.xml, image_0, image_1, image_2, image_3 and 3 more");
+  EXPECT_EQ(problems.text(Severity::warning), "\n  thin: b.xml");
+}
+
+TEST(Problems, APolicySaysHowBadItIs) {
+  Problems problems;
+  problems.bad(Policy::skip, "no image", "a");
+  EXPECT_FALSE(problems.has(Severity::error));
+  EXPECT_EQ(problems.text(Severity::warning), "\n  dropped: no image: a");
+  problems.bad(Policy::stop, "no image", "b");
+  EXPECT_EQ(problems.text(Severity::error), "\n  no image: b");
+}
+
+TEST(Problems, ErrorsAreThrownAndWarningsLogged) {
+  Problems problems;
+  EXPECT_NO_THROW(problems.settle("set"));
+  problems.warn("thin", "a");
+  testing::internal::CaptureStderr();
+  problems.settle("set");
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("warning: set:\n  thin: a"));
+  problems.error("no box", "b");
+  EXPECT_THAT(message_of<DataError>([&] { problems.settle("set"); }),
+              AllOf(HasSubstr("set: cannot be used:\n  no box: b"), Not(HasSubstr("thin"))));
+}
+
+}  // namespace
+}  // namespace rcnn::data
