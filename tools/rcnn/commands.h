@@ -11,6 +11,7 @@
 namespace rcnn::tools {
 
 void add_config(CLI::App& app);
+void add_data(CLI::App& app);
 void add_demo(CLI::App& app);
 void add_detect(CLI::App& app);
 void add_eval(CLI::App& app);

@@ -1,0 +1,192 @@
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <string_view>
+
+#include <simdjson.h>
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
+
+#include <rcnn/config/config.h>
+#include <rcnn/data/locate.h>
+#include <rcnn/error.h>
+
+namespace rcnn::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kInstances = "instances_";
+constexpr uintmax_t kLargestConfig = 1 << 20;
+constexpr const char* kExpected =
+    "expected is a Pascal VOC folder (Annotations, JPEGImages, ImageSets/Main), a COCO instances file, a "
+    "folder with annotations/instances_*.json, or a config";
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;  // a name that is too long, a folder that may not be read
+  return fs::exists(path, ignored);
+}
+
+/// The stems of the files NAME*.ENDING in a folder, sorted; none when there is no such folder.
+std::set<std::string> stems(const fs::path& folder, std::string_view beginning, std::string_view ending) {
+  std::set<std::string> found;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const fs::path& file = entry.path();
+    if (file.extension() == ending && file.filename().string().starts_with(beginning))
+      found.insert(file.stem());
+  }
+  return found;
+}
+
+/// Whether the first line that says anything has VOC's second column: is the class there (1), not (-1), hard
+/// to see (0).
+bool has_second_column(const fs::path& list) {
+  std::ifstream in(list);
+  std::string line;
+  while (std::getline(in, line)) {
+    std::istringstream words(line);
+    const std::vector<std::string> columns(std::istream_iterator<std::string>(words), {});
+    if (columns.empty()) continue;
+    return columns.size() == 2 && (columns[1] == "-1" || columns[1] == "0" || columns[1] == "1");
+  }
+  return false;
+}
+
+std::vector<DatasetPart> voc_parts(const fs::path& root) {
+  const fs::path folder = root / "ImageSets/Main";
+  const auto lists = stems(folder, "", ".txt");
+  std::vector<DatasetPart> parts;
+  for (const auto& list : lists) {
+    const bool of_one_class =
+        std::any_of(lists.begin(), lists.end(), [&](auto& whole) { return list.ends_with("_" + whole); }) &&
+        has_second_column(folder / (list + ".txt"));
+    if (of_one_class) continue;
+    DatasetPart part{.name = list, .options = {}, .split = {.split = list}};
+    part.options.type = DataOptions::Type::voc;
+    part.options.root = root;
+    parts.push_back(std::move(part));
+  }
+  if (parts.empty()) throw DataError(fmt::format("{}: holds no list of images, NAME.txt", folder.string()));
+  return parts;
+}
+
+/// What can be said of a JSON file without reading all that it means.
+struct Glance {
+  bool has_images = false;  ///< at its top: it is an instances file
+  std::string first_image;  ///< the file name of the first of them; empty where there is none
+  std::string problem;      ///< why it is no JSON
+};
+
+Glance glance(const fs::path& file) {
+  Glance seen;
+  simdjson::padded_string bytes;
+  if (const auto error = simdjson::padded_string::load(file.string()).get(bytes)) {
+    throw DataError(fmt::format("{}: cannot be read: {}", file.string(), simdjson::error_message(error)));
+  }
+  try {
+    simdjson::ondemand::parser parser;
+    auto document = parser.iterate(bytes);
+    if (document.type() != simdjson::ondemand::json_type::object) return seen;
+    auto images = document.find_field("images");
+    seen.has_images = images.error() == simdjson::SUCCESS;
+    std::string_view name;
+    if (images.at(0).find_field_unordered("file_name").get(name) == simdjson::SUCCESS)
+      seen.first_image = name;
+  } catch (const simdjson::simdjson_error& error) {
+    seen.problem = error.what();
+  }
+  return seen;
+}
+
+/// The folder that the names of an instances file's images start from. A file without images says what is
+/// wrong with it when it is opened.
+fs::path find_images(const fs::path& file, const std::string& part, const std::string& first_image) {
+  const fs::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  if (first_image.empty()) return folder;
+  const fs::path above = folder / "..";
+  std::vector<std::string> looked;
+  for (const fs::path& path : {folder, folder / "images", folder / part, above / part,
+                               above / "images" / part, above / "images", above}) {
+    const fs::path place = path.lexically_normal();  // the folder above by name, not a link's target's
+    if (is_there(place / first_image)) return place;
+    looked.push_back(place.string());
+  }
+  throw DataError(
+      fmt::format("{}: its first image, {}, is in none of {}; name the folder of the images (--images)",
+                  file.string(), first_image, fmt::join(looked, ", ")));
+}
+
+DatasetPart coco_part(const fs::path& file, const fs::path& images, const std::string& first_image) {
+  std::string name = file.stem();
+  if (name.starts_with(kInstances)) name.erase(0, kInstances.size());
+  DatasetPart part{.name = name, .options = {}, .split = {.annotations = file}};
+  part.split.images = images.empty() ? find_images(file, name, first_image) : images;
+  part.options.type = DataOptions::Type::coco;
+  part.options.root = file.parent_path();
+  return part;
+}
+
+bool may_be_config(const fs::path& file) {
+  if (fs::file_size(file) > kLargestConfig) return false;
+  std::ifstream in(file, std::ios::binary);
+  const std::string text(std::istreambuf_iterator<char>(in), {});
+  const auto mentions = [&](const char* key) { return text.find(key) != std::string::npos; };
+  return mentions("\"_base_\"") || mentions("\"data\"") || mentions("\"model\"");
+}
+
+std::vector<DatasetPart> config_parts(const fs::path& file) {
+  const auto root = config::Config::load(file).root();
+  if (!root.has("data")) throw root.error("data", "is missing; the config names no data set");
+  const auto options = DataOptions::from(root.child("data"));
+  return {{.name = "train", .options = options, .split = options.train},
+          {.name = "test", .options = options, .split = options.test}};
+}
+
+std::vector<DatasetPart> all_parts(const fs::path& dataset, const fs::path& images) {
+  const std::string where = dataset.string();
+  if (!is_there(dataset)) throw DataError(fmt::format("{}: there is no such file or folder", where));
+  const auto without_images = [&](std::vector<DatasetPart> parts) {
+    if (!images.empty()) throw ConfigError(fmt::format("--images: {} says itself where they are", where));
+    return parts;
+  };
+  if (!fs::is_directory(dataset)) {
+    const Glance seen = glance(dataset);
+    if (seen.has_images) return {coco_part(dataset, images, seen.first_image)};
+    if (may_be_config(dataset)) return without_images(config_parts(dataset));
+    throw DataError(seen.problem.empty()
+                        ? fmt::format("{}: is no data set; {}", where, kExpected)
+                        : fmt::format("{}: is no JSON or is cut short: {}", where, seen.problem));
+  }
+  if (is_there(dataset / "ImageSets/Main")) return without_images(voc_parts(dataset));
+  std::vector<DatasetPart> parts;
+  for (const auto& stem : stems(dataset / "annotations", kInstances, ".json")) {
+    const fs::path file = dataset / "annotations" / (stem + ".json");
+    parts.push_back(coco_part(file, images, images.empty() ? glance(file).first_image : ""));
+  }
+  if (parts.empty()) throw DataError(fmt::format("{}: is no data set; {}", where, kExpected));
+  return parts;
+}
+
+}  // namespace
+
+std::vector<DatasetPart> locate(const fs::path& dataset, const LocateOptions& options) {
+  auto parts = all_parts(dataset, options.images);
+  if (options.splits.empty()) return parts;
+  std::vector<std::string> names;
+  for (const auto& part : parts) names.push_back(part.name);
+  for (const auto& split : options.splits) {
+    if (std::find(names.begin(), names.end(), split) != names.end()) continue;
+    throw DataError(
+        fmt::format("{}: has no part {}; there are: {}", dataset.string(), split, fmt::join(names, ", ")));
+  }
+  std::erase_if(parts, [&](const DatasetPart& part) {
+    return std::find(options.splits.begin(), options.splits.end(), part.name) == options.splits.end();
+  });
+  return parts;
+}
+
+}  // namespace rcnn::data

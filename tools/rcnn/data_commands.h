@@ -1,0 +1,21 @@
+#pragma once
+
+#include <filesystem>
+
+#include <CLI/CLI.hpp>
+
+#include <rcnn/data/locate.h>
+
+/// The commands under `rcnn data`, a file each.
+namespace rcnn::tools {
+
+/// What names a data set on the command line: DATASET [--split NAME ...] [--images DIR].
+struct DatasetArguments {
+  std::filesystem::path dataset;
+  data::LocateOptions locate;
+
+  std::vector<data::DatasetPart> parts() const { return data::locate(dataset, locate); }
+};
+void add_dataset(CLI::App& command, DatasetArguments& arguments);
+
+}  // namespace rcnn::tools
