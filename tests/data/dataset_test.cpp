@@ -22,7 +22,7 @@ class Three : public Dataset {
 };
 
 TEST(ClassTable, CountsImagesBoxesAndIgnored) {
-  EXPECT_EQ(class_table(Three()),
+  EXPECT_EQ(to_table(class_counts(Three())),
             "class          images    boxes  ignored\n"
             "cat                 2        2        1\n"
             "dining table        1        1        0\n"

@@ -3,25 +3,28 @@
 
 namespace rcnn::tools {
 
+const char* const kDatasetHelp =
+    "a Pascal VOC folder, a COCO instances file, a folder with annotations/instances_*.json, or a config";
+
 void add_dataset(CLI::App& command, DatasetArguments& arguments) {
+  command.add_option("dataset", arguments.dataset, kDatasetHelp)->required();
+  add_locate(command, arguments.locate);
+}
+
+void add_locate(CLI::App& command, data::LocateOptions& options) {
   command
-      .add_option(
-          "dataset", arguments.dataset,
-          "a Pascal VOC folder, a COCO instances file, a folder with annotations/instances_*.json, or "
-          "a config")
-      ->required();
-  command
-      .add_option("--split", arguments.locate.splits,
+      .add_option("--split", options.splits,
                   "only this part: a list in ImageSets/Main, a file without instances_, train or test of "
                   "a config; may be repeated (default: all)")
       ->allow_extra_args(false);
-  command.add_option("--images", arguments.locate.images,
+  command.add_option("--images", options.images,
                      "the folder of a COCO file's images (default: looked for around the file)");
 }
 
 void add_data(CLI::App& app) {
   auto* command = app.add_subcommand("data", "look at data sets");
   command->require_subcommand(1);
+  add_data_check(*command);
 }
 
 }  // namespace rcnn::tools

@@ -18,4 +18,10 @@ struct DatasetArguments {
 };
 void add_dataset(CLI::App& command, DatasetArguments& arguments);
 
+/// Its options alone, for a command that takes several; kDatasetHelp says what may be one.
+void add_locate(CLI::App& command, data::LocateOptions& options);
+extern const char* const kDatasetHelp;
+
+void add_data_check(CLI::App& app);
+
 }  // namespace rcnn::tools

@@ -66,7 +66,8 @@ std::filesystem::path train(const config::Config& config, const std::filesystem:
   const auto folder = train::RunFolder::create(output);
   log::also_to(folder.log());
   folder.write_config(config);
-  log::info(fmt::format("training data, {} images:\n{}", dataset->size(), data::class_table(*dataset)));
+  log::info(fmt::format("training data, {} images:\n{}", dataset->size(),
+                        data::to_table(data::class_counts(*dataset))));
 
   const nn::DescribedModel described{model, dataset->categories(), config};
   train::Trainer trainer(model, dataset, data_options.train_transform(), data_options.workers, train_options,

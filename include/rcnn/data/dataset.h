@@ -38,8 +38,18 @@ class Dataset {
   virtual at::Tensor image(int64_t index) const;
 };
 
-/// A table for people: a line for each class with the number of images that show it, of its boxes and of its
-/// ignored boxes, and a last line for all of them.
-std::string class_table(const Dataset& dataset);
+/// How often a class is there.
+struct ClassCount {
+  std::string name;
+  int64_t images = 0;   ///< that show it
+  int64_t boxes = 0;    ///< to find
+  int64_t ignored = 0;  ///< further boxes
+};
+
+/// The counts of each class by label, and at last those of all, named "all", with all images.
+std::vector<ClassCount> class_counts(const Dataset& dataset);
+
+/// A table for people: a line for each count.
+std::string to_table(const std::vector<ClassCount>& counts);
 
 }  // namespace rcnn::data

@@ -1,0 +1,172 @@
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
+#include <tuple>
+
+#include <spdlog/fmt/fmt.h>
+
+#include <rcnn/data/check.h>
+#include <rcnn/data/image.h>
+#include <rcnn/error.h>
+
+namespace rcnn::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int64_t kLongImage = 10;  // times its shorter side: little of that is left after resizing
+
+void count(Histogram& histogram, double value) {
+  const auto above = std::upper_bound(histogram.edges.begin(), histogram.edges.end(), value);
+  const auto bin =
+      std::clamp<std::ptrdiff_t>(above - histogram.edges.begin() - 1, 0, std::ssize(histogram.counts) - 1);
+  ++histogram.counts[static_cast<size_t>(bin)];
+}
+
+Histogram empty(std::vector<double> edges) {
+  const auto bins = edges.size() - 1;
+  return {.edges = std::move(edges), .counts = std::vector<int64_t>(bins)};
+}
+
+/// Calls look(i) for all i below `count` on all cores, and on_progress meanwhile.
+template <class Look>
+void for_all(int64_t count, const std::function<void(int64_t, int64_t)>& on_progress, Look look) {
+  std::atomic<int64_t> next = 0;
+  int64_t done = 0;
+  std::mutex mutex;  // guards `done`
+  std::condition_variable finished;
+  std::vector<std::jthread> workers;
+  for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i) {
+    workers.emplace_back([&] {
+      for (int64_t item = next++; item < count; item = next++) {
+        look(item);
+        const std::lock_guard lock(mutex);
+        if (++done == count) finished.notify_one();
+      }
+    });
+  }
+  std::unique_lock lock(mutex);
+  while (!finished.wait_for(lock, std::chrono::milliseconds(100), [&] { return done == count; })) {
+    if (on_progress) on_progress(done, count);
+  }
+  if (on_progress) on_progress(count, count);
+}
+
+/// Why an image cannot be decoded; nothing when it can.
+std::optional<std::string> damage(const Dataset& dataset, int64_t index) {
+  try {
+    dataset.image(index);
+    return std::nullopt;
+  } catch (const std::exception& error) {  // in a thread of its own: nothing may leave it
+    return error.what();
+  }
+}
+
+void look_at_images(const Dataset& dataset, const DatasetPart& part, const CheckOptions& how,
+                    DatasetCheck& check) {
+  const auto root = fs::weakly_canonical(part.options.type == DataOptions::Type::coco ? part.split.images
+                                                                                      : part.options.root);
+  std::vector<std::optional<std::string>> damages(static_cast<size_t>(dataset.size()));
+  if (how.decode) {
+    for_all(dataset.size(), how.on_progress,
+            [&](int64_t i) { damages[static_cast<size_t>(i)] = damage(dataset, i); });
+  }
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const auto& record = dataset.record(i);
+    const auto& why = damages[static_cast<size_t>(i)];
+    if (why) {
+      check.problems.bad(part.options.bad_images, "an image that cannot be decoded", *why);
+    } else {
+      check.files.push_back(record.image);
+    }
+    const auto [shorter, longer] = std::minmax(record.size.height, record.size.width);
+    if (longer > kLongImage * shorter) {
+      check.problems.warn(
+          "an image more than ten times as long as wide",
+          fmt::format("{} ({} x {})", record.image.string(), record.size.width, record.size.height));
+    }
+    const auto inside = fs::weakly_canonical(record.image).lexically_relative(root);
+    if (!inside.empty() && *inside.begin() == "..") {
+      check.problems.warn("an image outside of the data set's folder, behind a link", record.image.string());
+    }
+  }
+}
+
+void look_at_objects(const Dataset& dataset, DatasetCheck& check) {
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const auto& record = dataset.record(i);
+    std::set<std::tuple<int64_t, float, float, float, float>> seen;
+    bool any = false;
+    for (const auto& [box, label, ignore] : record.objects) {
+      if (!seen.emplace(label, box.x1, box.y1, box.x2, box.y2).second) {
+        check.problems.warn("an object that is there twice",
+                            fmt::format("{} on {}", dataset.categories()[static_cast<size_t>(label - 1)].name,
+                                        record.image.filename().string()));
+      }
+      if (ignore) continue;
+      any = true;
+      count(check.sizes, std::sqrt(double{box.width()} * box.height()));
+      count(check.ratios, double{box.width()} / box.height());
+    }
+    check.empty_images += !any;
+  }
+  for (const auto& row : check.classes) {
+    if (row.boxes == 0) check.problems.warn("a class without any object", row.name);
+  }
+}
+
+}  // namespace
+
+DatasetCheck check(const DatasetPart& part, const CheckOptions& options) {
+  DatasetCheck check{.name = part.name,
+                     .problems = {},
+                     .classes = {},
+                     .sizes = empty({0, 4, 8, 16, 32, 64, 128, 256, 512, kInfinity}),
+                     .ratios = empty({0, 0.1, 0.2, 1.0 / 3, 0.5, 2.0 / 3, 1, 1.5, 2, 3, 5, 10, kInfinity}),
+                     .files = {}};
+  std::shared_ptr<Dataset> dataset;
+  try {
+    dataset = open(part.options, part.split, check.problems);
+  } catch (const Error& error) {
+    check.problems.error("it cannot be opened", error.what());
+    return check;
+  }
+  check.images = dataset->size();
+  check.classes = class_counts(*dataset);
+  look_at_images(*dataset, part, options, check);
+  look_at_objects(*dataset, check);
+  return check;
+}
+
+Problems shared_images(const std::vector<DatasetCheck>& parts) {
+  std::vector<std::set<fs::path>> files;
+  for (const auto& part : parts) {
+    auto& canonical = files.emplace_back();
+    for (const auto& file : part.files) canonical.insert(fs::weakly_canonical(file));
+  }
+  Problems problems;
+  for (size_t a = 0; a < parts.size(); ++a) {
+    for (size_t b = a + 1; b < parts.size(); ++b) {
+      std::vector<fs::path> shared;
+      std::set_intersection(files[a].begin(), files[a].end(), files[b].begin(), files[b].end(),
+                            std::back_inserter(shared));
+      if (shared.size() == std::min(files[a].size(), files[b].size())) continue;
+      for (const auto& file : shared) {
+        problems.warn(fmt::format("images of {} that are in {}, too", parts[a].name, parts[b].name),
+                      file.filename().string());
+      }
+    }
+  }
+  return problems;
+}
+
+}  // namespace rcnn::data

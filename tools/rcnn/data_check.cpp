@@ -1,0 +1,175 @@
+#include <cmath>
+#include <iostream>
+#include <memory>
+
+#include <nlohmann/json.hpp>
+#include <spdlog/fmt/fmt.h>
+
+#include <rcnn/data/check.h>
+
+#include "data_commands.h"
+#include "progress.h"
+
+namespace rcnn::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using data::Severity;
+
+constexpr int kWrongData = 3;
+
+struct Arguments {
+  std::vector<std::filesystem::path> datasets;
+  data::LocateOptions locate;
+  bool fast = false, json = false;
+};
+
+/// A data set of the command line, or why it is none.
+struct Checked {
+  std::filesystem::path dataset;
+  std::vector<data::DatasetCheck> parts;
+  data::Problems problems;  // of the whole
+
+  bool usable() const {
+    return !problems.has(Severity::error) && std::none_of(parts.begin(), parts.end(), [](const auto& part) {
+      return part.problems.has(Severity::error);
+    });
+  }
+};
+
+Checked check(const std::filesystem::path& dataset, const Arguments& arguments) {
+  Checked checked{.dataset = dataset, .parts = {}, .problems = {}};
+  try {
+    for (const auto& part : data::locate(dataset, arguments.locate)) {
+      const ProgressLine progress(fmt::format("decoding {}", part.name));
+      checked.parts.push_back(data::check(
+          part, {.decode = !arguments.fast,
+                 .on_progress = [&](int64_t done, int64_t total) { progress.show(done, total); }}));
+    }
+    checked.problems = data::shared_images(checked.parts);
+  } catch (const DataError& error) {
+    checked.problems.error("it is no data set", error.what());
+  }
+  return checked;
+}
+
+std::string bars(const data::Histogram& histogram) {
+  constexpr int64_t kWidth = 40;
+  const auto most = *std::max_element(histogram.counts.begin(), histogram.counts.end());
+  std::string text;
+  for (size_t i = 0; i < histogram.counts.size(); ++i) {
+    const auto to = histogram.edges[i + 1];
+    const auto range = std::isinf(to) ? fmt::format("{:.3g} -", histogram.edges[i])
+                                      : fmt::format("{:.3g} - {:.3g}", histogram.edges[i], to);
+    const auto count = histogram.counts[i];
+    text +=
+        fmt::format("{:>14} {:>8}{}{}\n", range, count, count > 0 ? " " : "",
+                    std::string(static_cast<size_t>(most > 0 ? (count * kWidth + most - 1) / most : 0), '#'));
+  }
+  return text;
+}
+
+std::string to_text(const data::Problems& problems) {
+  std::string text;
+  if (problems.has(Severity::error)) {
+    text += fmt::format("errors, which would stop a training:{}\n", problems.text(Severity::error));
+  }
+  if (problems.has(Severity::warning)) {
+    text += fmt::format("warnings:{}\n", problems.text(Severity::warning));
+  }
+  return text;
+}
+
+void print_text(const Checked& checked) {
+  std::cout << checked.dataset.string() << '\n';
+  for (const auto& part : checked.parts) {
+    std::cout << fmt::format("\n{}: {} images, {} of them without an object\n", part.name, part.images,
+                             part.empty_images);
+    if (part.images > 0) {
+      std::cout << data::to_table(part.classes) << "box sizes, square roots of areas in pixels:\n"
+                << bars(part.sizes) << "width / height of boxes:\n"
+                << bars(part.ratios);
+    }
+    const auto text = to_text(part.problems);
+    std::cout << (text.empty() ? "nothing is wrong\n" : text);
+  }
+  std::cout << to_text(checked.problems);
+}
+
+Json to_json(const data::Problems& problems, Severity severity) {
+  auto list = Json::array();
+  for (const auto& kind : problems.kinds()) {
+    if (kind.severity != severity) continue;
+    list.push_back({{"what", kind.what}, {"count", kind.where.size()}, {"where", kind.where}});
+  }
+  return list;
+}
+
+Json to_json(const data::Histogram& histogram) {
+  auto bins = Json::array();
+  for (size_t i = 0; i < histogram.counts.size(); ++i) {
+    const auto to = histogram.edges[i + 1];
+    bins.push_back({{"from", histogram.edges[i]},
+                    {"to", std::isinf(to) ? Json(nullptr) : Json(to)},
+                    {"count", histogram.counts[i]}});
+  }
+  return bins;
+}
+
+Json to_json(const Checked& checked) {
+  auto parts = Json::array();
+  for (const auto& part : checked.parts) {
+    auto classes = Json::array();
+    for (const auto& row : part.classes) {
+      classes.push_back(
+          {{"name", row.name}, {"images", row.images}, {"boxes", row.boxes}, {"ignored", row.ignored}});
+    }
+    parts.push_back({{"name", part.name},
+                     {"images", part.images},
+                     {"empty_images", part.empty_images},
+                     {"classes", std::move(classes)},
+                     {"box_sizes", to_json(part.sizes)},
+                     {"aspect_ratios", to_json(part.ratios)},
+                     {"errors", to_json(part.problems, Severity::error)},
+                     {"warnings", to_json(part.problems, Severity::warning)}});
+  }
+  return {{"dataset", checked.dataset.string()},
+          {"usable", checked.usable()},
+          {"parts", std::move(parts)},
+          {"errors", to_json(checked.problems, Severity::error)},
+          {"warnings", to_json(checked.problems, Severity::warning)}};
+}
+
+/// Returns whether a training could use all of them.
+bool run(const Arguments& arguments) {
+  bool usable = true;
+  auto list = Json::array();
+  for (const auto& dataset : arguments.datasets) {
+    const auto checked = check(dataset, arguments);
+    usable &= checked.usable();
+    if (arguments.json) {
+      list.push_back(to_json(checked));
+    } else {
+      print_text(checked);
+    }
+  }
+  if (arguments.json) std::cout << list.dump(1, ' ', false, Json::error_handler_t::replace) << '\n';
+  return usable;
+}
+
+}  // namespace
+
+void add_data_check(CLI::App& app) {
+  auto* command = app.add_subcommand(
+      "check", "say everything that is wrong with data sets, and what is in them; exit code 3 for errors");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("datasets", arguments->datasets, kDatasetHelp)->required();
+  add_locate(*command, arguments->locate);
+  command->add_flag("--fast", arguments->fast, "read the headers of images only, do not decode them");
+  command->add_flag("--json", arguments->json, "a list on stdout, one object a data set, with all places");
+  command->callback([arguments] {
+    if (!run(*arguments)) throw CLI::RuntimeError(kWrongData);
+  });
+}
+
+}  // namespace rcnn::tools
