@@ -128,11 +128,8 @@ void look_at_objects(const Dataset& dataset, DatasetCheck& check) {
 
 DatasetCheck check(const DatasetPart& part, const CheckOptions& options) {
   DatasetCheck check{.name = part.name,
-                     .problems = {},
-                     .classes = {},
                      .sizes = empty({0, 4, 8, 16, 32, 64, 128, 256, 512, kInfinity}),
-                     .ratios = empty({0, 0.1, 0.2, 1.0 / 3, 0.5, 2.0 / 3, 1, 1.5, 2, 3, 5, 10, kInfinity}),
-                     .files = {}};
+                     .ratios = empty({0, 0.1, 0.2, 1.0 / 3, 0.5, 2.0 / 3, 1, 1.5, 2, 3, 5, 10, kInfinity})};
   std::shared_ptr<Dataset> dataset;
   try {
     dataset = open(part.options, part.split, check.problems);

@@ -18,19 +18,19 @@ struct CheckOptions {
 
 /// How many values lie from edges[i] up to edges[i + 1], whose last may be infinite.
 struct Histogram {
-  std::vector<double> edges;
-  std::vector<int64_t> counts;
+  std::vector<double> edges = {};
+  std::vector<int64_t> counts = {};
 };
 
 /// What there is to know of one part of a data set before training on it.
 struct DatasetCheck {
   std::string name;
-  Problems problems;  ///< errors are what would stop a training
+  Problems problems = {};  ///< errors are what would stop a training
   int64_t images = 0, empty_images = 0;
-  std::vector<ClassCount> classes;           ///< the last is of all classes
-  Histogram sizes;                           ///< of boxes: square roots of their areas, in pixels
-  Histogram ratios;                          ///< of boxes: width / height
-  std::vector<std::filesystem::path> files;  ///< of the images that can be used
+  std::vector<ClassCount> classes = {};           ///< the last is of all classes
+  Histogram sizes = {};                           ///< of boxes: square roots of their areas, in pixels
+  Histogram ratios = {};                          ///< of boxes: width / height
+  std::vector<std::filesystem::path> files = {};  ///< of the images that can be used
 };
 
 /// Opens the part as a training would, with the policies of its options, and looks closer than that: decodes

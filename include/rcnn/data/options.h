@@ -25,8 +25,8 @@ struct SplitOptions {
 /// A config's "data": where images and boxes are, and what happens to them on the way to the network.
 struct DataOptions {
   enum class Type { voc, coco } type = Type::voc;
-  std::filesystem::path root;        ///< relative to RCNN_DATA, see config::data_path
-  std::vector<std::string> classes;  ///< names in label order; empty: read from the annotations
+  std::filesystem::path root = {};        ///< relative to RCNN_DATA, see config::data_path
+  std::vector<std::string> classes = {};  ///< names in label order; empty: read from the annotations
   SplitOptions train{.split = "train", .flip = 0.5};
   SplitOptions test{.split = "test"};
   int64_t min_size = 800, max_size = 1333;  ///< see TransformOptions

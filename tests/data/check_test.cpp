@@ -1,0 +1,118 @@
+#include <cmath>
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <rcnn/data/check.h>
+#include <rcnn/data/image.h>
+
+#include "tests/support/temp_folder.h"
+
+namespace rcnn::data {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class CheckTest : public testing::Test {
+ protected:
+  void picture(const std::string& name, int64_t height = 10, int64_t width = 20) {
+    const auto file = folder_.write(name, "");
+    write_image(file, at::randint(0, 256, {height, width, 3}, at::kByte));
+  }
+  DatasetPart coco(const std::string& images, const std::string& annotations) {
+    const auto file =
+        folder_.write("gt.json", R"({"images": [)" + images + R"(], "annotations": [)" + annotations +
+                                     R"(], "categories": [{"id": 1, "name": "cat"}]})");
+    return {.name = "gt",
+            .options = {.type = DataOptions::Type::coco},
+            .split = {.annotations = file, .images = folder_.path()}};
+  }
+  std::string box(int id, int image, const std::string& sides) {
+    return R"({"id": )" + std::to_string(id) + R"(, "image_id": )" + std::to_string(image) +
+           R"(, "category_id": 1, "bbox": )" + sides + "}";
+  }
+  TempFolder folder_;
+};
+
+TEST_F(CheckTest, CountsWhatIsThere) {
+  picture("a.jpg");
+  picture("b.jpg");
+  const auto result = check(coco(R"({"id": 1, "file_name": "a.jpg", "height": 10, "width": 20},
+                                    {"id": 2, "file_name": "b.jpg", "height": 10, "width": 20})",
+                                 box(1, 1, "[0, 0, 8, 2]") + "," + box(2, 1, "[1, 1, 3, 3]")));
+  EXPECT_THAT(result.problems.kinds(), IsEmpty()) << result.problems.text(Severity::error);
+  EXPECT_EQ(result.images, 2);
+  EXPECT_EQ(result.empty_images, 1);
+  EXPECT_EQ(result.classes.back().boxes, 2);
+  EXPECT_EQ(result.sizes.counts, (std::vector<int64_t>{1, 1, 0, 0, 0, 0, 0, 0, 0})) << "3 and 4";
+  EXPECT_EQ(result.ratios.counts, (std::vector<int64_t>{0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0})) << "1 and 4";
+  EXPECT_TRUE(std::isinf(result.sizes.edges.back()));
+}
+
+TEST_F(CheckTest, EverythingOddIsSaidAtOnce) {
+  picture("a.jpg");
+  picture("long.png", 2, 40);
+  const auto result = check(coco(R"({"id": 1, "file_name": "a.jpg", "height": 10, "width": 20},
+                                    {"id": 2, "file_name": "long.png", "height": 2, "width": 40},
+                                    {"id": 3, "file_name": "none.jpg"}, {"id": "4", "file_name": "a.jpg"})",
+                                 box(1, 1, "[0, 0, 8, 2]") + "," + box(2, 1, "[0, 0, 8, 2]") + "," +
+                                     box(3, 1, "[0, 0, 0, 2]") + "," + box(4, 9, "[0, 0, 1, 2]")));
+  EXPECT_THAT(result.problems.text(Severity::error),
+              AllOf(HasSubstr("none.jpg"), HasSubstr("id must be an integer of 64 bits: images[3]"),
+                    HasSubstr("annotation 4 (image 9)")));
+  EXPECT_THAT(
+      result.problems.text(Severity::warning),
+      AllOf(HasSubstr("there twice: cat on a.jpg"), HasSubstr("without width or height: annotation 3"),
+            HasSubstr("ten times as long as wide"), HasSubstr("long.png (40 x 2)")));
+}
+
+TEST_F(CheckTest, ImagesAreDecodedUnlessItShallBeFast) {
+  picture("a.png");
+  const std::string bytes = file_bytes(folder_.path() / "a.png");
+  folder_.write("a.png", bytes.substr(0, bytes.size() / 2));
+  const auto part =
+      coco(R"({"id": 1, "file_name": "a.png", "height": 10, "width": 20})", box(1, 1, "[0, 0, 8, 2]"));
+  int64_t done = 0;
+  const auto result = check(part, {.on_progress = [&](int64_t now, int64_t) { done = now; }});
+  EXPECT_EQ(done, 1);
+  EXPECT_THAT(result.problems.text(Severity::error), HasSubstr("cannot be decoded"));
+  EXPECT_THAT(result.files, IsEmpty());
+  EXPECT_FALSE(check(part, {.decode = false}).problems.has(Severity::error));
+  auto tolerant = part;
+  tolerant.options.bad_images = Policy::skip;
+  EXPECT_FALSE(check(tolerant).problems.has(Severity::error));
+}
+
+TEST_F(CheckTest, LinksOutOfTheDataSetAreNamed) {
+  const TempFolder elsewhere;
+  picture("a.jpg");
+  std::filesystem::rename(folder_.path() / "a.jpg", elsewhere.path() / "a.jpg");
+  std::filesystem::create_symlink(elsewhere.path() / "a.jpg", folder_.path() / "a.jpg");
+  const auto part =
+      coco(R"({"id": 1, "file_name": "a.jpg", "height": 10, "width": 20})", box(1, 1, "[0, 0, 8, 2]"));
+  EXPECT_THAT(check(part).problems.text(Severity::warning), HasSubstr("behind a link"));
+}
+
+TEST_F(CheckTest, WhatCannotBeOpenedIsAnError) {
+  EXPECT_THAT(check({.name = "voc", .options = {.root = folder_.path() / "none"}, .split = {}})
+                  .problems.text(Severity::error),
+              HasSubstr("has no folder Annotations"));
+}
+
+TEST_F(CheckTest, PartsThatShareSomeImagesAreNamed) {
+  for (const char* name : {"a.jpg", "b.jpg", "c.jpg"}) picture(name);
+  const auto part = [&](const char* name, std::vector<std::string> files) {
+    DatasetCheck result{.name = name};
+    for (const auto& file : files) result.files.push_back(folder_.path() / file);
+    return result;
+  };
+  const auto problems = shared_images({part("train", {"a.jpg", "b.jpg"}), part("val", {"b.jpg", "c.jpg"}),
+                                       part("all", {"a.jpg", "b.jpg", "c.jpg"})});
+  EXPECT_EQ(problems.text(Severity::warning), "\n  images of train that are in val, too: b.jpg");
+}
+
+}  // namespace
+}  // namespace rcnn::data
