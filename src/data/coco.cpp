@@ -13,6 +13,7 @@
 #include <rcnn/data/image.h>
 #include <rcnn/error.h>
 
+#include "data/file_name.h"
 #include "data/missing_file.h"
 #include "data/record_list.h"
 #include "data/size_mismatch.h"
@@ -111,18 +112,17 @@ class Reader {
 
   std::optional<ImageSize> check_image(const CocoImage& image) {
     const std::string where = fmt::format("{} (image {})", image.file_name, image.id);
-    const fs::path name = image.file_name;
-    if (image.file_name.empty() || name.is_absolute() || image.file_name.find('\0') != std::string::npos ||
-        std::find(name.begin(), name.end(), "..") != name.end()) {
+    const fs::path file = options_.images / image.file_name;
+    if (!stays_inside(image.file_name)) {
       problems_.error("a file name leads out of the folder of images, or is no name", where);
       return std::nullopt;
     }
     ImageSize size;
     try {
-      size = image_size(options_.images / name);
+      size = image_size(file);
     } catch (const DataError& error) {
       problems_.bad(options_.bad_images, "an image that is missing or cannot be read",
-                    error.what() + missing_.why(options_.images / name));
+                    error.what() + missing_.why(file));
       return std::nullopt;
     }
     if (image.size.height <= 0 || image.size.width <= 0) {

@@ -8,6 +8,7 @@
 #include <rcnn/data/voc_file.h>
 #include <rcnn/error.h>
 #include <rcnn/io/atomic_file.h>
+#include <rcnn/io/new_folder.h>
 
 #include "data/random.h"
 #include "data/scene.h"
@@ -37,15 +38,9 @@ void draw_scenes(const fs::path& root, const SceneOptions& options) {
               "draw_scenes: nothing to draw for ", options.train, " and ", options.test, " images");
   TORCH_CHECK(options.size.height >= 32 && options.size.width >= 32, "draw_scenes: images of ",
               options.size.height, " x ", options.size.width, " are too small; at least 32 x 32");
-  std::error_code error;
-  if (fs::exists(root, error) && !fs::is_empty(root, error)) {
-    throw DataError(fmt::format("{}: is there already; name a new folder or delete this one", root.string()));
-  }
-  for (const char* folder : {"Annotations", "JPEGImages", "ImageSets/Main"}) {
-    fs::create_directories(root / folder, error);
-    if (error)
-      throw DataError(fmt::format("{}: cannot be made: {}", (root / folder).string(), error.message()));
-  }
+  io::make_new_folder(root);
+  for (const char* folder : {"Annotations", "JPEGImages", "ImageSets/Main"})
+    fs::create_directories(root / folder);
 
   std::string train, test;
   for (int64_t i = 0; i < options.train + options.test; ++i) {

@@ -1,11 +1,7 @@
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <map>
 #include <optional>
-#include <set>
-#include <string_view>
-#include <unordered_set>
 #include <utility>
 
 #include <spdlog/fmt/ranges.h>
@@ -17,7 +13,7 @@
 #include "data/missing_file.h"
 #include "data/record_list.h"
 #include "data/size_mismatch.h"
-#include "data/trimmed.h"
+#include "data/voc_folder.h"
 
 namespace rcnn::data {
 namespace {
@@ -30,26 +26,18 @@ struct NamedRecord {
   std::vector<std::string> names;
 };
 
-bool is_there(const fs::path& path) {
-  std::error_code ignored;  // a name that is too long, a folder that may not be read
-  return fs::exists(path, ignored);
-}
-
 class Reader {
  public:
-  Reader(const VocOptions& options, Problems& problems) : options_(options), problems_(problems) {}
+  Reader(const VocOptions& options, Problems& problems)
+      : options_(options), folder_(options.root), problems_(problems) {}
 
   std::shared_ptr<Dataset> read() {
-    for (const char* folder : {"Annotations", "JPEGImages", "ImageSets/Main"}) {
-      if (!is_there(options_.root / folder)) {
-        throw DataError(
-            fmt::format("{}: has no folder {}; a Pascal VOC data set has Annotations, JPEGImages and "
-                        "ImageSets/Main",
-                        options_.root.string(), folder));
-      }
-    }
+    folder_.check();
     std::vector<NamedRecord> named;
-    for (const std::string& id : read_list()) {
+    auto ids = folder_.ids(options_.split, problems_);
+    if (options_.limit > 0 && std::ssize(ids) > options_.limit)
+      ids.resize(static_cast<size_t>(options_.limit));
+    for (const std::string& id : ids) {
       if (auto record = read_record(id)) named.push_back(std::move(*record));
     }
     const std::map<std::string, int64_t> labels = read_labels();
@@ -77,61 +65,11 @@ class Reader {
   }
 
  private:
-  /// The ids of the split, in the order of its list.
-  std::vector<std::string> read_list() {
-    const fs::path file = options_.root / "ImageSets/Main" / (options_.split + ".txt");
-    std::ifstream in(file);
-    if (!in) {
-      std::set<std::string> lists;
-      std::error_code ignored;
-      for (const auto& entry : fs::directory_iterator(file.parent_path(), ignored)) {
-        lists.insert(entry.path().stem());
-      }
-      throw DataError(
-          fmt::format("{}: there is no such split; there are: {}", file.string(), fmt::join(lists, ", ")));
-    }
-    std::vector<std::string> ids;
-    std::unordered_set<std::string> seen;
-    std::string line;
-    for (int64_t i = 1; std::getline(in, line); ++i) {
-      const std::string id = line_id(line);
-      if (id.empty()) continue;
-      const std::string where = fmt::format("{} (line {})", id, i);
-      if (id.find_first_of("/\\") != std::string::npos || id.find("..") != std::string::npos) {
-        problems_.error(
-            fmt::format("{} leads out of the data set; give names without a path or ending", list_name()),
-            where);
-      } else if (!seen.insert(id).second) {
-        problems_.error(fmt::format("{} names an image twice", list_name()), where);
-      } else {
-        ids.push_back(id);
-      }
-    }
-    if (ids.empty() && !problems_.has(Severity::error))
-      throw DataError(fmt::format("{}: the list is empty", file.string()));
-    if (options_.limit > 0 && std::ssize(ids) > options_.limit)
-      ids.resize(static_cast<size_t>(options_.limit));
-    return ids;
-  }
-
-  /// VOC's lists of one class have a second column that says whether the class is there; it is not part of
-  /// the id, unless a file says so.
-  std::string line_id(std::string_view line) const {
-    std::string id(trimmed(line));
-    const size_t space = id.find_last_of(" \t");
-    if (space != std::string::npos && !is_there(annotation_file(id))) {
-      const std::string_view second = std::string_view(id).substr(space + 1);
-      if (second == "-1" || second == "0" || second == "1")
-        id = trimmed(std::string_view(id).substr(0, space));
-    }
-    return id;
-  }
-
   std::optional<NamedRecord> read_record(const std::string& id) {
-    const std::string name = fmt::format("Annotations/{}.xml", id);
-    const fs::path file = annotation_file(id);
+    const std::string name = VocFolder::annotation_name(id);
+    const fs::path file = folder_.annotation(id);
     std::optional<VocFile> annotation;
-    if (is_there(file)) {
+    if (std::error_code ignored; fs::exists(file, ignored)) {  // an error is the same as no file
       annotation = read_voc_file(file, name, problems_);
     } else {
       problems_.bad(options_.bad_images, "no annotation file", name + missing_.why(file));
@@ -140,7 +78,7 @@ class Reader {
     if (!annotation || !image) return std::nullopt;
 
     const auto& file_name = annotation->file_name;
-    if (!file_name.empty() && fs::path(file_name).stem() != id) {
+    if (!file_name.empty() && file_name != id && fs::path(file_name).stem() != id) {
       problems_.warn("<filename> is of another image", fmt::format("{} ({})", name, file_name));
     }
     NamedRecord result{.record = {.id = id, .image = image->first, .size = image->second, .objects = {}},
@@ -159,12 +97,8 @@ class Reader {
   /// The image of `id` and its size, checked against what the annotation says of it.
   std::optional<std::pair<fs::path, ImageSize>> find_image(const std::string& id, const std::string& name,
                                                            const std::optional<VocFile>& annotation) {
-    fs::path file;
-    for (const char* ending : {".jpg", ".JPG", ".jpeg", ".JPEG", ".png"}) {
-      file = options_.root / "JPEGImages" / (id + ending);
-      if (is_there(file)) break;
-    }
-    if (!is_there(file)) {
+    const auto file = folder_.image(id);
+    if (!file) {
       const auto why = missing_.why(options_.root / "JPEGImages" / (id + ".jpg"));
       problems_.bad(options_.bad_images, "no image file .jpg, .JPG, .jpeg, .JPEG or .png",
                     "JPEGImages/" + id + why);
@@ -172,7 +106,7 @@ class Reader {
     }
     ImageSize size;
     try {
-      size = image_size(file);
+      size = image_size(*file);
     } catch (const DataError& error) {
       problems_.bad(options_.bad_images, "an image that cannot be read", error.what());
       return std::nullopt;
@@ -184,7 +118,7 @@ class Reader {
                                 size.width, size.height));
       return std::nullopt;
     }
-    return std::pair(file, size);
+    return std::pair(*file, size);
   }
 
   std::optional<Box> clipped(const std::array<double, 4>& corners, ImageSize size, const std::string& where) {
@@ -238,12 +172,8 @@ class Reader {
     return labels;
   }
 
-  fs::path annotation_file(const std::string& id) const {
-    return options_.root / "Annotations" / (id + ".xml");
-  }
-  std::string list_name() const { return fmt::format("ImageSets/Main/{}.txt", options_.split); }
-
   const VocOptions& options_;
+  const VocFolder folder_;
   Problems& problems_;
   MissingFiles missing_;
   std::map<std::string, std::string> class_files_;  // each class name and the first file that has it

@@ -5,19 +5,13 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/io/atomic_file.h>
+#include <rcnn/io/new_folder.h>
 #include <rcnn/train/run_folder.h>
 
 namespace rcnn::train {
 
 RunFolder RunFolder::create(const std::filesystem::path& path) {
-  std::error_code error;
-  if (std::filesystem::exists(path, error) && !std::filesystem::is_empty(path, error)) {
-    throw ConfigError(
-        fmt::format("--output {}: already in use; name a new folder or remove it", path.string()));
-  }
-  std::filesystem::create_directories(path, error);
-  if (error)
-    throw ConfigError(fmt::format("--output {}: cannot be made: {}", path.string(), error.message()));
+  io::make_new_folder(path);
   return RunFolder(path);
 }
 

@@ -114,9 +114,9 @@ TEST(Scenes, AreReadBackWithoutAWarning) {
 TEST(Scenes, WriteOnlyToANewPlace) {
   const TempFolder folder;
   const auto mine = folder.write("mine.txt", "precious");
-  EXPECT_THAT(message_of<DataError>([&] { draw_scenes(folder.path(), {}); }), HasSubstr("is there already"));
-  EXPECT_THAT(message_of<DataError>([&] { draw_scenes(mine, {}); }), HasSubstr("mine.txt"));
-  EXPECT_THAT(message_of<DataError>([&] { draw_scenes(mine / "below", {}); }), HasSubstr("cannot be made"));
+  EXPECT_THAT(message_of<ConfigError>([&] { draw_scenes(folder.path(), {}); }), HasSubstr("already in use"));
+  EXPECT_THAT(message_of<ConfigError>([&] { draw_scenes(mine, {}); }), HasSubstr("mine.txt"));
+  EXPECT_THAT(message_of<ConfigError>([&] { draw_scenes(mine / "below", {}); }), HasSubstr("cannot be made"));
   EXPECT_EQ(file_bytes(mine), "precious");
   EXPECT_THROW(draw_scenes(folder.path() / "a", {.train = 0, .test = 0}), c10::Error);
   EXPECT_THROW(draw_scenes(folder.path() / "a", {.size = {4, 4}}), c10::Error);

@@ -25,6 +25,7 @@ void add_data(CLI::App& app) {
   auto* command = app.add_subcommand("data", "look at data sets");
   command->require_subcommand(1);
   add_data_check(*command);
+  add_data_convert(*command);
 }
 
 }  // namespace rcnn::tools

@@ -23,5 +23,6 @@ void add_locate(CLI::App& command, data::LocateOptions& options);
 extern const char* const kDatasetHelp;
 
 void add_data_check(CLI::App& app);
+void add_data_convert(CLI::App& app);
 
 }  // namespace rcnn::tools

@@ -17,8 +17,8 @@ struct SceneOptions {
 /// Draws a small data set in the Pascal VOC layout under `root`: circles, crosses, squares, stars and
 /// triangles, each kind in shades of its colour, filled, striped or outlined, on textured backgrounds, with
 /// clutter that belongs to no class, overlap, and scales from small to large. Boxes surround what can be
-/// seen; objects mostly hidden are "difficult". The same options give the same files. Throws DataError when
-/// `root` holds anything already or cannot be written.
+/// seen; objects mostly hidden are "difficult". The same options give the same files. Throws ConfigError
+/// when `root` holds anything already, DataError when it cannot be written.
 void draw_scenes(const std::filesystem::path& root, const SceneOptions& options);
 
 }  // namespace rcnn::data

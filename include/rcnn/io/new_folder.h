@@ -1,0 +1,11 @@
+#pragma once
+
+#include <filesystem>
+
+namespace rcnn::io {
+
+/// Makes a folder, and those above it, that will hold what a command writes. It may be there already if
+/// nothing is in it. Throws ConfigError that names it as --output.
+void make_new_folder(const std::filesystem::path& folder);
+
+}  // namespace rcnn::io

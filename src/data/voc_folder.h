@@ -1,0 +1,39 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <rcnn/data/problems.h>
+
+namespace rcnn::data {
+
+/// A data set in Pascal VOC's layout: what lies where.
+class VocFolder {
+ public:
+  explicit VocFolder(std::filesystem::path root) : root_(std::move(root)) {}
+
+  /// Throws DataError unless its folders are there.
+  void check() const;
+
+  /// The ids in ImageSets/Main/<split>.txt, in order. Names that lead out of the data set or come twice are
+  /// added to `problems` and left out. Throws DataError when there is no such list, or nothing in it.
+  std::vector<std::string> ids(const std::string& split, Problems& problems) const;
+
+  std::filesystem::path annotation(const std::string& id) const { return root_ / annotation_name(id); }
+
+  /// The first of JPEGImages/<id> .jpg, .JPG, .jpeg, .JPEG, .png that is there.
+  std::optional<std::filesystem::path> image(const std::string& id) const;
+
+  const std::filesystem::path& root() const { return root_; }
+
+  static std::string annotation_name(const std::string& id) { return "Annotations/" + id + ".xml"; }
+
+ private:
+  std::string id_of(const std::string& line) const;
+
+  std::filesystem::path root_;
+};
+
+}  // namespace rcnn::data
