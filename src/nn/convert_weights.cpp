@@ -8,6 +8,8 @@
 #include <rcnn/nn/convert_weights.h>
 #include <rcnn/nn/model_file.h>
 
+#include "nn/in_file.h"
+
 namespace rcnn::nn {
 namespace {
 
@@ -45,8 +47,8 @@ void convert_type(TensorMap& tensors, at::ScalarType type) {
   }
 }
 
-void write(const std::filesystem::path& file, TensorMap tensors, Metadata metadata) {
-  switch (kind_of(file)) {
+void write(const std::filesystem::path& file, Kind kind, TensorMap tensors, Metadata metadata) {
+  switch (kind) {
     case Kind::safetensors:
       metadata.emplace("format", "pt");
       return io::write_safetensors(file, {.tensors = std::move(tensors), .metadata = std::move(metadata)});
@@ -61,61 +63,57 @@ std::string counted(const std::vector<std::string>& names) {
   return fmt::format("{} ({})", fmt::join(names, ", "), names.size());
 }
 
-Conversion convert(const io::WeightFile& source, const std::string& origin, const std::filesystem::path& to,
-                   const ConvertOptions& options) {
-  auto tensors = with_prefixes(source.tensors, options.drop_prefix, options.add_prefix);
-  const auto usual = kind_of(to) == Kind::detectron2 ? WeightNames::detectron2 : WeightNames::torchvision;
-  Conversion result{.source = weight_names_of(tensors), .target = options.names.value_or(usual)};
-  const auto names_options =
-      options.config ? WeightNamesOptions::from(options.config->root().child("model")) : WeightNamesOptions();
-  Metadata metadata;
-  const bool rename = result.source != result.target;
-  if (rename || options.config) {
-    auto renamed = to_torchvision(tensors, result.source, names_options);
-    tensors = std::move(renamed.tensors);
-    result.left_out = std::move(renamed.left_out);
+/// What `names` calls them; an error when it has no name for some.
+TensorMap under_names(const TensorMap& tensors, WeightNames names, const WeightNamesOptions& options) {
+  auto renamed = from_torchvision(tensors, names, options);
+  if (!renamed.left_out.empty()) {
+    throw WeightsError(
+        fmt::format("these have no name in the convention that is asked for: {}", counted(renamed.left_out)));
   }
-  if (options.config) {
-    const auto described = describe_weights(tensors, *options.config, options.categories, origin);
-    result.fresh = described.report.fresh;
-    tensors = state_of(*described.model.model);
-    metadata = description_of(described.model);
-  } else if (source.format == io::WeightFile::Format::safetensors) {
-    metadata = source.metadata;
-  }
-  if ((rename || options.config) && result.target != WeightNames::torchvision) {
-    auto renamed = from_torchvision(tensors, result.target, names_options);
-    if (!renamed.left_out.empty()) {
-      throw WeightsError(fmt::format("these have no name in the convention that is asked for: {}",
-                                     counted(renamed.left_out)));
-    }
-    tensors = std::move(renamed.tensors);
-  }
-  // What describes a model counts on torchvision's names.
-  if (result.target != WeightNames::torchvision) metadata.clear();
-  if (tensors.empty()) {
-    throw WeightsError(fmt::format("none of its names has a counterpart: {}", counted(result.left_out)));
-  }
-  if (options.type) convert_type(tensors, *options.type);
-  result.tensors = std::ssize(tensors);
-  result.described = metadata.contains("config") && kind_of(to) == Kind::safetensors;
-  write(to, std::move(tensors), std::move(metadata));
-  return result;
+  return std::move(renamed.tensors);
 }
 
 }  // namespace
 
 Conversion convert_weights(const std::filesystem::path& from, const std::filesystem::path& to,
                            const ConvertOptions& options) {
-  kind_of(to);  // before the work
+  const auto kind = kind_of(to);
   const auto source = io::read_weight_file(from);
-  try {
-    return convert(source, from.string(), to, options);
-  } catch (const WeightsError& error) {
-    const std::string message = error.what();
-    if (message.starts_with(from.string() + ":") || message.starts_with(to.string() + ":")) throw;
-    throw WeightsError(fmt::format("{}: {}", from.string(), message));
+  const auto named =
+      in_file(from, [&] { return with_prefixes(source.tensors, options.drop_prefix, options.add_prefix); });
+  const auto usual = kind == Kind::detectron2 ? WeightNames::detectron2 : WeightNames::torchvision;
+  Conversion result{.source = weight_names_of(named), .target = options.names.value_or(usual)};
+  const auto names_options =
+      options.config ? WeightNamesOptions::from(options.config->root().child("model")) : WeightNamesOptions();
+  const bool renames = result.source != result.target || options.config;
+
+  RenamedWeights weights{named, {}};
+  if (renames) weights = in_file(from, [&] { return to_torchvision(named, result.source, names_options); });
+  auto& [tensors, left_out] = weights;
+  Metadata metadata;
+  if (options.config) {
+    const auto described = describe_weights(tensors, *options.config, options.categories, from.string());
+    result.fresh = described.report.fresh;
+    tensors = state_of(*described.model.model);
+    metadata = description_of(described.model);
+  } else if (source.format == io::WeightFile::Format::safetensors) {
+    metadata = source.metadata;
   }
+  if (renames && result.target != WeightNames::torchvision) {
+    tensors = in_file(from, [&] { return under_names(tensors, result.target, names_options); });
+  }
+  // What describes a model counts on torchvision's names.
+  if (result.target != WeightNames::torchvision) metadata.clear();
+  if (tensors.empty()) {
+    throw WeightsError(
+        fmt::format("{}: none of its names has a counterpart: {}", from.string(), counted(left_out)));
+  }
+  if (options.type) convert_type(tensors, *options.type);
+  result.left_out = left_out;
+  result.tensors = std::ssize(tensors);
+  result.described = metadata.contains("config") && kind == Kind::safetensors;
+  write(to, kind, std::move(tensors), std::move(metadata));
+  return result;
 }
 
 }  // namespace rcnn::nn

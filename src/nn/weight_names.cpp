@@ -4,6 +4,7 @@
 #include <rcnn/io/weight_file.h>
 #include <rcnn/nn/weight_names.h>
 
+#include "nn/in_file.h"
 #include "nn/weight_name_table.h"
 
 namespace rcnn::nn {
@@ -32,38 +33,27 @@ at::Tensor swap_anchor_order(const at::Tensor& tensor, int64_t outer, int64_t ro
   return tensor.reshape(split).transpose(0, 1).reshape(tensor.sizes());
 }
 
-at::Tensor detectron2_rows_to_torchvision(const std::string& name, const at::Tensor& tensor,
-                                          const WeightNamesOptions& options) {
-  if (name.starts_with(kClassScores)) {
-    check_rows(name, tensor, 1);
-    return tensor.roll(1, 0);
-  }
-  if (name.starts_with(kBoxes) && !options.class_agnostic) {
-    check_rows(name, tensor, 4);
-    return at::cat({at::zeros_like(tensor.narrow(0, 0, 4)), tensor});
-  }
-  for (const auto& [prefix, rows] : kAnchorLayers) {
-    if (!name.starts_with(prefix)) continue;
-    check_rows(name, tensor, options.anchor_ratios * rows);
-    return swap_anchor_order(tensor, tensor.size(0) / (options.anchor_ratios * rows), rows);
-  }
-  return tensor;
-}
+enum class Direction { to_torchvision, from_torchvision };
 
-at::Tensor torchvision_rows_to_detectron2(const std::string& name, const at::Tensor& tensor,
-                                          const WeightNamesOptions& options) {
+/// The rows of detectron2's last layers in torchvision's order, or back: its background class is the last,
+/// has no boxes, and its anchors count sizes outside and ratios inside.
+at::Tensor reorder_rows(const std::string& name, const at::Tensor& tensor, Direction direction,
+                        const WeightNamesOptions& options) {
+  const bool to_torchvision = direction == Direction::to_torchvision;
   if (name.starts_with(kClassScores)) {
     check_rows(name, tensor, 1);
-    return tensor.roll(-1, 0);
+    return tensor.roll(to_torchvision ? 1 : -1, 0);
   }
   if (name.starts_with(kBoxes) && !options.class_agnostic) {
     check_rows(name, tensor, 4);
-    return tensor.narrow(0, 4, tensor.size(0) - 4);
+    return to_torchvision ? at::cat({at::zeros_like(tensor.narrow(0, 0, 4)), tensor})
+                          : tensor.narrow(0, 4, tensor.size(0) - 4);
   }
   for (const auto& [prefix, rows] : kAnchorLayers) {
     if (!name.starts_with(prefix)) continue;
     check_rows(name, tensor, options.anchor_ratios * rows);
-    return swap_anchor_order(tensor, options.anchor_ratios, rows);
+    const auto sizes = tensor.size(0) / (options.anchor_ratios * rows);
+    return swap_anchor_order(tensor, to_torchvision ? sizes : options.anchor_ratios, rows);
   }
   return tensor;
 }
@@ -136,7 +126,7 @@ RenamedWeights to_torchvision(const TensorMap& tensors, WeightNames from, const 
   auto result = rename(tensors, table);
   if (from == WeightNames::detectron2) {
     for (auto& [name, tensor] : result.tensors)
-      tensor = detectron2_rows_to_torchvision(name, tensor, options);
+      tensor = reorder_rows(name, tensor, Direction::to_torchvision, options);
     return result;
   }
   // A scale and a shift alone get the statistics that change nothing.
@@ -156,18 +146,14 @@ RenamedWeights from_torchvision(const TensorMap& tensors, WeightNames to, const 
   if (to == WeightNames::caffe2) return rename(with_folded_statistics(tensors, options.norm_eps), table);
   TensorMap rows;
   for (const auto& [name, tensor] : tensors) {
-    rows.emplace(name, torchvision_rows_to_detectron2(name, tensor, options));
+    rows.emplace(name, reorder_rows(name, tensor, Direction::from_torchvision, options));
   }
   return rename(rows, table);
 }
 
 RenamedWeights read_weights(const std::filesystem::path& file, const WeightNamesOptions& options) {
   const auto tensors = io::read_weight_file(file).tensors;
-  try {
-    return to_torchvision(tensors, weight_names_of(tensors), options);
-  } catch (const WeightsError& error) {
-    throw WeightsError(fmt::format("{}: {}", file.string(), error.what()));
-  }
+  return in_file(file, [&] { return to_torchvision(tensors, weight_names_of(tensors), options); });
 }
 
 }  // namespace rcnn::nn

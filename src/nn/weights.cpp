@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <tuple>
 
 #include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>

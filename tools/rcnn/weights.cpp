@@ -148,7 +148,11 @@ void convert(ConvertArguments& arguments) {
 
 /// Returns whether the files hold the same tensors.
 bool diff(const Path& a, const Path& b) {
-  const auto left = nn::read_weights(a).tensors, right = nn::read_weights(b).tensors;
+  const auto [left, left_out] = nn::read_weights(a);
+  const auto [right, right_out] = nn::read_weights(b);
+  if (!left_out.empty()) log::warn(fmt::format("not compared, {}: {}", a.string(), nn::summarize(left_out)));
+  if (!right_out.empty())
+    log::warn(fmt::format("not compared, {}: {}", b.string(), nn::summarize(right_out)));
   const auto diff = nn::diff_weights(left, right);
   for (const auto& name : diff.only_a) std::cout << "- " << name << ' ' << shape_of(left.at(name)) << '\n';
   for (const auto& name : diff.only_b) std::cout << "+ " << name << ' ' << shape_of(right.at(name)) << '\n';
