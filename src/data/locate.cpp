@@ -76,9 +76,9 @@ std::vector<DatasetPart> voc_parts(const fs::path& root) {
 
 /// What can be said of a JSON file without reading all that it means.
 struct Glance {
-  bool has_images = false;  ///< at its top: it is an instances file
-  std::string first_image;  ///< the file name of the first of them; empty where there is none
-  std::string problem;      ///< why it is no JSON
+  bool is_instances = false;  ///< has one of an instances file's lists, which may be all that is left of it
+  std::string first_image;    ///< the file name of the first of them; empty where there is none
+  std::string problem;        ///< why it is no JSON
 };
 
 Glance glance(const fs::path& file) {
@@ -92,7 +92,15 @@ Glance glance(const fs::path& file) {
     auto document = parser.iterate(bytes);
     if (document.type() != simdjson::ondemand::json_type::object) return seen;
     auto images = document.find_field("images");
-    seen.has_images = images.error() == simdjson::SUCCESS;
+    seen.is_instances = images.error() == simdjson::SUCCESS;
+    if (!seen.is_instances) {
+      if (images.error() != simdjson::NO_SUCH_FIELD) throw simdjson::simdjson_error(images.error());
+      for (const char* list : {"annotations", "categories"}) {
+        document.rewind();
+        seen.is_instances |= document.find_field(list).error() == simdjson::SUCCESS;
+      }
+      return seen;
+    }
     std::string_view name;
     if (images.at(0).find_field_unordered("file_name").get(name) == simdjson::SUCCESS)
       seen.first_image = name;
@@ -155,7 +163,7 @@ std::vector<DatasetPart> all_parts(const fs::path& dataset, const fs::path& imag
   };
   if (!fs::is_directory(dataset)) {
     const Glance seen = glance(dataset);
-    if (seen.has_images) return {coco_part(dataset, images, seen.first_image)};
+    if (seen.is_instances) return {coco_part(dataset, images, seen.first_image)};
     if (may_be_config(dataset)) return without_images(config_parts(dataset));
     throw DataError(seen.problem.empty()
                         ? fmt::format("{}: is no data set; {}", where, kExpected)

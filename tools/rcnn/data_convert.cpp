@@ -1,4 +1,3 @@
-#include <map>
 #include <memory>
 
 #include <spdlog/fmt/fmt.h>
@@ -13,12 +12,9 @@
 namespace rcnn::tools {
 namespace {
 
-enum class Format { coco, voc };
-const std::map<std::string, Format> kFormats = {{"coco", Format::coco}, {"voc", Format::voc}};
-
 struct Arguments {
   DatasetArguments from;
-  Format to = Format::coco;
+  std::string to;
   std::filesystem::path output, classes;
   bool copy = false;
 };
@@ -44,7 +40,7 @@ void run(const Arguments& arguments) {
   const auto parts = read(arguments, problems);
   problems.settle(arguments.from.dataset.string());
   const auto images = arguments.copy ? data::ImageFiles::copy : data::ImageFiles::link;
-  if (arguments.to == Format::coco) {
+  if (arguments.to == "coco") {
     data::write_coco(arguments.output, parts, images);
   } else {
     data::write_voc(arguments.output, parts, images);
@@ -65,7 +61,7 @@ void add_data_convert(CLI::App& app) {
   add_dataset(*command, arguments->from);
   command->add_option("--to", arguments->to, "coco or voc")
       ->required()
-      ->transform(CLI::CheckedTransformer(kFormats).description("coco or voc"));
+      ->check(CLI::IsMember({"coco", "voc"}));
   command->add_option("--output", arguments->output, "new folder for the result")->required();
   command->add_option("--classes", arguments->classes,
                       "for YOLO: the classes' names, one a line (default: classes.txt in the folder)");
