@@ -51,10 +51,15 @@ std::string Problems::text(Severity severity) const {
 }
 
 void Problems::settle(const std::string& origin) const {
+  const auto lines = [&](Severity severity) {
+    const auto text = this->text(severity);
+    const bool single = text.find('\n', 1) == std::string::npos;
+    return single ? fmt::format(" {}", text.substr(text.find_first_not_of("\n "))) : text;
+  };
   if (has(Severity::error)) {
-    throw DataError(fmt::format("{}: cannot be used:{}", origin, text(Severity::error)));
+    throw DataError(fmt::format("{}: cannot be used:{}", origin, lines(Severity::error)));
   }
-  if (has(Severity::warning)) log::warn(fmt::format("{}:{}", origin, text(Severity::warning)));
+  if (has(Severity::warning)) log::warn(fmt::format("{}:{}", origin, lines(Severity::warning)));
 }
 
 }  // namespace rcnn::data

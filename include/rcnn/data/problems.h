@@ -31,8 +31,8 @@ class Problems {
   /// A line for each kind of this severity, each after a line feed: what, the first places, how many more.
   std::string text(Severity severity) const;
 
-  /// Throws DataError with all errors if there are some, and else logs the warnings as one message; `origin`
-  /// names the data set.
+  /// Throws DataError with all errors if there are some, and else logs the warnings as one message: on one
+  /// line if they are of one kind. `origin` names the data set.
   void settle(const std::string& origin) const;
 
  private:
