@@ -22,6 +22,7 @@ void add_dataset(CLI::App& command, DatasetArguments& arguments) {
 void add_data(CLI::App& app) {
   auto* command = app.add_subcommand("data", "look at data sets");
   command->require_subcommand(1);
+  add_data_show(*command);
 }
 
 }  // namespace rcnn::tools

@@ -18,4 +18,6 @@ struct DatasetArguments {
 };
 void add_dataset(CLI::App& command, DatasetArguments& arguments);
 
+void add_data_show(CLI::App& app);
+
 }  // namespace rcnn::tools

@@ -1,0 +1,98 @@
+// rcnn data show.
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <rcnn/data/image.h>
+#include <rcnn/data/scenes.h>
+
+#include "tests/support/temp_folder.h"
+#include "tests/tools/rcnn.h"
+
+namespace rcnn::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+/// Drawn scenes in the VOC layout, and a COCO file of two of their images with a crowd.
+class DataCommand : public testing::Test {
+ protected:
+  DataCommand() {
+    data::draw_scenes(scenes_, {.train = 8, .test = 3, .size = {64, 96}});
+    folder_.write("gt.json", R"({"images": [{"id": 1, "file_name": "scene_00001.jpg"},
+      {"id": 2, "file_name": "scene_00002.jpg"}], "categories": [{"id": 5, "name": "thing"}], "annotations": [
+      {"id": 1, "image_id": 1, "category_id": 5, "bbox": [8, 8, 30, 20]},
+      {"id": 2, "image_id": 2, "category_id": 5, "bbox": [8, 8, 30, 20], "iscrowd": 1}]})");
+  }
+
+  Finished run(std::vector<std::string> words) const {
+    words.insert(words.begin(), "data");
+    return run_rcnn(words, folder_.path());
+  }
+  std::set<std::string> files(const std::string& folder) const {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_.path() / folder))
+      names.insert(entry.path().filename());
+    return names;
+  }
+
+  const TempFolder folder_;
+  const fs::path scenes_ = folder_.path() / "scenes";
+  const std::string gt_ = folder_.path() / "gt.json", images_ = scenes_ / "JPEGImages";
+  const std::string out_ = folder_.path() / "out";
+};
+
+TEST_F(DataCommand, ShowDrawsPagesOfEachPart) {
+  const auto shown = run({"show", scenes_, "--output", out_});
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_THAT(shown.err, AllOf(HasSubstr("train: 8 of 8 images on 1 page"), HasSubstr("test: 3 of 3")));
+  EXPECT_EQ(files("out"), (std::set<std::string>{"test_1.jpg", "train_1.jpg"}));
+  EXPECT_GT(data::read_image(out_ + "/train_1.jpg").size(1), 2000);
+
+  EXPECT_THAT(error_of(run({"show", scenes_, "--output", out_}), 2), HasSubstr("already in use"));
+  EXPECT_THAT(error_of(run({"show", scenes_, "--split", "val", "--output", out_ + "2"}), 3),
+              HasSubstr("there are: test, train"));
+  EXPECT_FALSE(fs::exists(out_ + "2"));
+}
+
+TEST_F(DataCommand, ShowChoosesByItsSeed) {
+  const auto page = [&](const std::string& seed, const std::string& folder) {
+    const auto shown = run({"show", scenes_, "--split", "train", "--count", "3", "--seed", seed, "--output",
+                            folder_.path() / folder});
+    EXPECT_THAT(shown.err, HasSubstr("train: 3 of 8 images"));
+    return file_bytes(folder_.path() / folder / "train_1.jpg");
+  };
+  const auto first = page("0", "a");
+  EXPECT_EQ(page("0", "b"), first);
+  EXPECT_NE(page("5", "c"), first);
+}
+
+TEST_F(DataCommand, ShowTakesCocoFiles) {
+  EXPECT_THAT(error_of(run({"show", gt_, "--output", out_}), 3), HasSubstr("--images"));
+  const auto shown = run({"show", gt_, "--images", images_, "--output", out_});
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_EQ(files("out"), std::set<std::string>{"gt_1.jpg"});
+}
+
+TEST_F(DataCommand, ShowGoesOnPastImagesThatCannotBeRead) {
+  std::ofstream(images_ + "/scene_00002.jpg") << "text";  // seen on opening
+  const auto third = file_bytes(images_ + "/scene_00003.jpg");
+  std::ofstream(images_ + "/scene_00003.jpg") << third.substr(0, third.size() - 400);  // cut off
+  const auto shown = run({"show", scenes_, "--split", "train", "--output", out_});
+  EXPECT_EQ(shown.exit_code, 3);
+  EXPECT_THAT(shown.err, AllOf(HasSubstr("scene_00002.jpg"), HasSubstr("scene_00003.jpg"),
+                               HasSubstr("6 of 6 images"), HasSubstr("could not be read")));
+  EXPECT_EQ(files("out"), std::set<std::string>{"train_1.jpg"});
+}
+
+}  // namespace
+}  // namespace rcnn::tools
