@@ -1,4 +1,4 @@
-// rcnn data show.
+// rcnn data show and anchors.
 
 #include <filesystem>
 #include <fstream>
@@ -8,6 +8,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <rcnn/data/image.h>
 #include <rcnn/data/scenes.h>
@@ -92,6 +93,56 @@ TEST_F(DataCommand, ShowGoesOnPastImagesThatCannotBeRead) {
   EXPECT_THAT(shown.err, AllOf(HasSubstr("scene_00002.jpg"), HasSubstr("scene_00003.jpg"),
                                HasSubstr("6 of 6 images"), HasSubstr("could not be read")));
   EXPECT_EQ(files("out"), std::set<std::string>{"train_1.jpg"});
+}
+
+TEST_F(DataCommand, AnchorsAreMeasuredAtTrainingScale) {
+  const std::string config = folder_.write("tiny.json", tiny_config());
+  const auto text = run({"anchors", scenes_, config});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out,
+              AllOf(HasSubstr("each box of train "), HasSubstr("(64 to 96 pixels)"),
+                    HasSubstr("sizes [16, 32, 64]"), HasSubstr("strides [16]"), HasSubstr("  circle")));
+
+  const auto json = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"anchors", scenes_, config, "--json"});
+    const auto finished = run(words);
+    EXPECT_EQ(finished.exit_code, 0) << finished.err;
+    return nlohmann::json::parse(finished.out);
+  };
+  const auto plain = json({}), test = json({"--split", "test"});
+  EXPECT_LT(test["anchors"]["all"]["boxes"], plain["anchors"]["all"]["boxes"]);
+  int64_t by_size = 0;
+  for (const auto& [size, reach] : plain["anchors"]["by_size"].items())
+    by_size += reach["boxes"].get<int64_t>();
+  EXPECT_EQ(plain["anchors"]["all"]["boxes"], by_size);
+
+  // Anchors as large as the image: others are suggested, and are better when they are taken.
+  const auto poor = json({"model.rpn.anchors.sizes=[300, 400]"});
+  EXPECT_EQ(poor["anchors"]["sizes"], (std::vector<double>{300, 400}));
+  const auto& suggestion = poor["suggestion"];
+  ASSERT_TRUE(suggestion.is_object()) << poor;
+  const auto taken = json({"model.rpn.anchors.sizes=" + suggestion["sizes"].dump(),
+                           "model.rpn.anchors.ratios=" + suggestion["ratios"].dump()});
+  EXPECT_EQ(taken["anchors"], suggestion);
+  // The drawn objects are smaller than the stride of 16 pixels, so that even the best anchors lie off them.
+  EXPECT_LT(poor["anchors"]["all"]["mean_best_iou"], 0.05);
+  EXPECT_GT(taken["anchors"]["all"]["mean_best_iou"], 0.25);
+  const auto words = run({"anchors", scenes_, config, "model.rpn.anchors.sizes=[300, 400]"});
+  EXPECT_THAT(words.out, AllOf(HasSubstr("'model.rpn.anchors.sizes=["), HasSubstr("would reach more")));
+}
+
+TEST_F(DataCommand, AnchorsOfAPyramidNeedASizeForEachLevel) {
+  const std::string config = folder_.write("fpn.json", R"({"model": {"type": "faster_rcnn",
+    "backbone": {"type": "resnet18", "levels": ["c2", "c3", "c4", "c5"]}, "neck": {"type": "fpn", "channels": 8},
+    "rpn": {"anchors": {"sizes": [8, 16, 32, 64, 128]}}},
+    "data": {"root": "scenes", "min_size": 64, "max_size": 96}})");
+  const auto text = run({"anchors", config, config});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("strides [4, 8, 16, 32, 64]"));
+  EXPECT_THAT(error_of(run({"anchors", scenes_, config, "model.rpn.anchors.sizes=[8]"}), 2),
+              HasSubstr("one size for each of the 5 levels"));
+  EXPECT_THAT(error_of(run({"anchors", scenes_, config, "model.rpn.anchor.sizes=[8]"}), 2),
+              HasSubstr("anchors"));
 }
 
 }  // namespace

@@ -20,9 +20,10 @@ void add_dataset(CLI::App& command, DatasetArguments& arguments) {
 }
 
 void add_data(CLI::App& app) {
-  auto* command = app.add_subcommand("data", "look at data sets");
+  auto* command = app.add_subcommand("data", "look at data sets, fit anchors to them");
   command->require_subcommand(1);
   add_data_show(*command);
+  add_data_anchors(*command);
 }
 
 }  // namespace rcnn::tools

@@ -18,6 +18,7 @@ struct DatasetArguments {
 };
 void add_dataset(CLI::App& command, DatasetArguments& arguments);
 
+void add_data_anchors(CLI::App& app);
 void add_data_show(CLI::App& app);
 
 }  // namespace rcnn::tools
