@@ -46,7 +46,7 @@ TEST(Layers, ARoomIncludesOnlyItselfAndTheRoomsItMaySee) {
       {"boxes", {"ops"}},
       {"losses", {"ops", "boxes"}},
       {"nn", {"config", "io", "ops", "boxes", "losses"}},
-      {"data", {"config", "boxes"}},
+      {"data", {"config", "io", "boxes"}},
       {"eval", {"boxes"}},
       {"vis", {"eval"}},
       {"infer", {"config", "io", "boxes", "nn", "data"}},

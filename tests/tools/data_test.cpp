@@ -1,4 +1,4 @@
-// rcnn data show and anchors.
+// rcnn data show, anchors and split.
 
 #include <filesystem>
 #include <fstream>
@@ -143,6 +143,39 @@ TEST_F(DataCommand, AnchorsOfAPyramidNeedASizeForEachLevel) {
               HasSubstr("one size for each of the 5 levels"));
   EXPECT_THAT(error_of(run({"anchors", scenes_, config, "model.rpn.anchor.sizes=[8]"}), 2),
               HasSubstr("anchors"));
+}
+
+TEST_F(DataCommand, SplitWritesListsForVoc) {
+  const auto split =
+      run({"split", scenes_, "--split", "train", "--output", out_, "--parts", "a=0.75,b=0.25"});
+  EXPECT_EQ(split.exit_code, 0) << split.err;
+  EXPECT_THAT(split.out, AllOf(HasSubstr("circle"), testing::ContainsRegex("all +6 +2\n")));
+  EXPECT_EQ(files("out"), (std::set<std::string>{"a.txt", "b.txt"}));
+  EXPECT_THAT(
+      error_of(run({"split", scenes_, "--split", "train", "--output", out_, "--parts", "b=0.5,c=0.5"}), 2),
+      HasSubstr("b.txt: is there already"));
+  EXPECT_EQ(files("out"), (std::set<std::string>{"a.txt", "b.txt"}));
+}
+
+TEST_F(DataCommand, SplitWritesInstancesForCoco) {
+  const auto split =
+      run({"split", gt_, "--images", images_, "--output", out_, "--parts", "x=0.5", "--parts", "y=0.5"});
+  EXPECT_EQ(split.exit_code, 0) << split.err;
+  EXPECT_EQ(files("out"), (std::set<std::string>{"instances_x.json", "instances_y.json"}));
+  EXPECT_EQ(nlohmann::json::parse(std::ifstream(out_ + "/instances_x.json"))["images"].size(), 1u);
+}
+
+TEST_F(DataCommand, SplitSaysWhatIsWrong) {
+  const auto error = [&](const std::string& parts, std::vector<std::string> more = {"--split", "train"}) {
+    std::vector<std::string> words = {"split", scenes_, "--output", out_, "--parts", parts};
+    words.insert(words.end(), more.begin(), more.end());
+    return error_of(run(words), 2);
+  };
+  EXPECT_THAT(error("a=0.5,b=0.4"), HasSubstr("sum to 0.9"));
+  EXPECT_THAT(error("a,b"), HasSubstr("NAME=SHARE"));
+  EXPECT_THAT(error("a=x,b=0.5"), HasSubstr("\"a=x\""));
+  EXPECT_THAT(error("a=0.5,b=0.5", {}), HasSubstr("choose one with --split: test, train"));
+  EXPECT_FALSE(fs::exists(out_));
 }
 
 }  // namespace

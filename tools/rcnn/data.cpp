@@ -20,10 +20,11 @@ void add_dataset(CLI::App& command, DatasetArguments& arguments) {
 }
 
 void add_data(CLI::App& app) {
-  auto* command = app.add_subcommand("data", "look at data sets, fit anchors to them");
+  auto* command = app.add_subcommand("data", "look at data sets, split them, fit anchors to them");
   command->require_subcommand(1);
   add_data_show(*command);
   add_data_anchors(*command);
+  add_data_split(*command);
 }
 
 }  // namespace rcnn::tools

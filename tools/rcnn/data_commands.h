@@ -20,5 +20,6 @@ void add_dataset(CLI::App& command, DatasetArguments& arguments);
 
 void add_data_anchors(CLI::App& app);
 void add_data_show(CLI::App& app);
+void add_data_split(CLI::App& app);
 
 }  // namespace rcnn::tools
