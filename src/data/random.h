@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 namespace rcnn::data {
 
@@ -34,6 +36,14 @@ class Random {
 
   /// One of 0 .. count - 1.
   int64_t below(int64_t count) { return static_cast<int64_t>(bits() % static_cast<uint64_t>(count)); }
+
+  /// Puts the items in an order of which all are as likely (Fisher and Yates).
+  template <class Item>
+  void shuffle(std::vector<Item>& items) {
+    for (int64_t i = std::ssize(items) - 1; i > 0; --i) {
+      std::swap(items[static_cast<size_t>(i)], items[static_cast<size_t>(below(i + 1))]);
+    }
+  }
 
   bool chance(double probability) { return uniform() < probability; }
 

@@ -89,7 +89,7 @@ TEST_F(Locate, ImagesOfACocoFileAreFoundInCustomaryPlaces) {
     image(place + "/a.jpg");
     const auto parts = locate(coco("s/annotations/instances_train2017.json"));
     EXPECT_THAT(names(parts), ElementsAre("train2017"));
-    EXPECT_EQ(parts[0].split.images, folder_.path() / place);
+    EXPECT_TRUE(fs::equivalent(parts[0].split.images, folder_.path() / place)) << parts[0].split.images;
     EXPECT_EQ(images_of(parts[0]), 1);
     fs::remove_all(folder_.path() / "s");
   }

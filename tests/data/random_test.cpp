@@ -1,6 +1,9 @@
 #include "data/random.h"
 
+#include <cmath>
+#include <map>
 #include <set>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -50,6 +53,20 @@ TEST(Random, ChanceOfZeroAndOneAreCertain) {
     EXPECT_FALSE(random.chance(0));
     EXPECT_TRUE(random.chance(1));
   }
+}
+
+TEST(Random, ShufflingMakesEveryOrderAsLikely) {
+  std::map<std::vector<int>, int> orders;
+  constexpr int kRounds = 6000;
+  for (uint64_t seed = 0; seed < kRounds; ++seed) {
+    std::vector<int> items = {1, 2, 3};
+    Random(seed).shuffle(items);
+    ++orders[items];
+  }
+  EXPECT_EQ(orders.size(), 6u);
+  double chi_square = 0;
+  for (const auto& [order, count] : orders) chi_square += std::pow(count - kRounds / 6, 2) / (kRounds / 6);
+  EXPECT_LT(chi_square, 20.5) << "5 degrees of freedom: the 0.1 % point, for fixed seeds";
 }
 
 }  // namespace

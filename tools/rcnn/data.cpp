@@ -22,9 +22,13 @@ void add_locate(CLI::App& command, data::LocateOptions& options) {
 }
 
 void add_data(CLI::App& app) {
-  auto* command = app.add_subcommand("data", "look at data sets");
+  auto* command = app.add_subcommand(
+      "data", "check data sets, look at them, split and convert them, fit anchors to them");
   command->require_subcommand(1);
   add_data_check(*command);
+  add_data_show(*command);
+  add_data_anchors(*command);
+  add_data_split(*command);
   add_data_convert(*command);
 }
 

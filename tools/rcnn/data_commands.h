@@ -22,7 +22,10 @@ void add_dataset(CLI::App& command, DatasetArguments& arguments);
 void add_locate(CLI::App& command, data::LocateOptions& options);
 extern const char* const kDatasetHelp;
 
+void add_data_anchors(CLI::App& app);
 void add_data_check(CLI::App& app);
 void add_data_convert(CLI::App& app);
+void add_data_show(CLI::App& app);
+void add_data_split(CLI::App& app);
 
 }  // namespace rcnn::tools
