@@ -197,8 +197,8 @@ ErrorBreakdown error_breakdown(std::span<const CocoTruth> truths, std::span<cons
 }
 
 std::string to_text(const ErrorBreakdown& breakdown) {
-  std::string text =
-      fmt::format("{:<14} {:>8}  gain in AP50 ({:.3f}) when mended\n", "error", "count", breakdown.ap50);
+  std::string text = fmt::format("{:<14} {:>8}  gain in TIDE's AP50 ({:.3f}) when mended\n", "error", "count",
+                                 breakdown.ap50);
   for (const auto& [name, count, gain] : breakdown.errors) {
     text += fmt::format("{:<14} {:>8}  {:.3f}\n", name, count, gain);
   }

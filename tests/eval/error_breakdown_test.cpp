@@ -138,7 +138,7 @@ TEST(ErrorBreakdown, TheTableHasALineAnError) {
   const auto text =
       to_text(error_breakdown(std::vector{truth(3, kBox)}, std::vector{detection(3, kPart, 0.9)}, kDogCat));
   EXPECT_TRUE(
-      text.starts_with("error             count  gain in AP50 (0.000) when mended\n"
+      text.starts_with("error             count  gain in TIDE's AP50 (0.000) when mended\n"
                        "localisation          1  1.000\n"
                        "classification        0  0.000\n"))
       << text;
