@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cmath>
 #include <functional>
+#include <future>
 #include <limits>
 #include <numeric>
 #include <thread>
@@ -9,6 +10,8 @@
 #include <c10/util/Exception.h>
 
 #include <rcnn/eval/coco_map.h>
+
+#include "eval/coco_images.h"
 
 namespace rcnn::eval {
 namespace {
@@ -67,18 +70,6 @@ bool within(double area, const AreaRange& range) {
   return area >= range.min && area <= range.max;
 }
 
-/// As maskApi.c's bbIou: a crowd's IoU is the share of the detection that lies in it.
-double iou(const CocoDetection& detection, const CocoTruth& truth) {
-  const auto &d = detection.box, &g = truth.box;
-  const double width = std::fmin(d[2] + d[0], g[2] + g[0]) - std::fmax(d[0], g[0]);
-  if (width <= 0) return 0;
-  const double height = std::fmin(d[3] + d[1], g[3] + g[1]) - std::fmax(d[1], g[1]);
-  if (height <= 0) return 0;
-  const double intersection = width * height;
-  const double own = d[2] * d[3];
-  return intersection / (truth.crowd ? own : own + g[2] * g[3] - intersection);
-}
-
 /// One detection, as one area range sees it.
 struct Outcome {
   Mask matched = 0, ignored = 0;
@@ -123,7 +114,7 @@ class CategoryMatcher {
     }
     ious_.clear();
     for (const auto* detection : detections_) {
-      for (const auto* truth : truths) ious_.push_back(iou(*detection, *truth));
+      for (const auto* truth : truths) ious_.push_back(coco_iou(*detection, *truth));
     }
     for (size_t a = 0; a < options_.areas.size(); ++a) match_area(truths, a);
   }
@@ -182,8 +173,30 @@ class CategoryMatcher {
   std::vector<Mask> taken_;    // in that order
 };
 
-/// Fills a category's part of the result: precision over recall, from the detections of all images by falling
-/// score.
+/// Precision and recall after each of some detections by falling score, the precision as the highest at this
+/// recall or a greater one.
+struct Curve {
+  std::vector<double> precision, recall;
+
+  /// Of the detections `chosen`, as threshold t sees them.
+  void trace(const std::vector<Outcome>& outcomes, const std::vector<size_t>& chosen, int64_t t,
+             int64_t truths) {
+    double true_positives = 0, false_positives = 0;
+    precision.clear();
+    recall.clear();
+    for (const size_t i : chosen) {
+      const bool ignored = outcomes[i].ignored >> t & 1, matched = outcomes[i].matched >> t & 1;
+      true_positives += matched && !ignored;
+      false_positives += !matched && !ignored;
+      recall.push_back(true_positives / static_cast<double>(truths));
+      precision.push_back(true_positives /
+                          (false_positives + true_positives + std::numeric_limits<double>::epsilon()));
+    }
+    for (size_t i = precision.size(); i-- > 1;) precision[i - 1] = std::max(precision[i - 1], precision[i]);
+  }
+};
+
+/// Fills a category's part of the result from the detections of all images.
 void accumulate(const CategoryMatches& matches, int64_t k, const CocoMapOptions& options,
                 const std::vector<double>& recalls, CocoMap& map) {
   std::vector<size_t> order(matches.scores.size());
@@ -191,39 +204,23 @@ void accumulate(const CategoryMatches& matches, int64_t k, const CocoMapOptions&
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return matches.scores[a] > matches.scores[b]; });
   std::vector<size_t> chosen;
-  std::vector<double> recall, precision;
+  Curve curve;
   for (int64_t a = 0; a < map.areas; ++a) {
     const int64_t truths = matches.truths[static_cast<size_t>(a)];
-    map.truths[static_cast<size_t>(k * map.areas + a)] = truths;
+    map.truths[map.truths_index(k, a)] = truths;
     if (truths == 0) continue;
-    const auto& outcomes = matches.outcomes[static_cast<size_t>(a)];
     for (int64_t m = 0; m < map.limits; ++m) {
       const int64_t limit = options.max_detections[static_cast<size_t>(m)];
       chosen.clear();
       std::copy_if(order.begin(), order.end(), std::back_inserter(chosen),
                    [&](size_t i) { return matches.ranks[i] < limit; });
       for (int64_t t = 0; t < map.thresholds; ++t) {
-        double true_positives = 0, false_positives = 0;
-        recall.clear();
-        precision.clear();
-        for (const size_t i : chosen) {
-          const bool ignored = outcomes[i].ignored >> t & 1, matched = outcomes[i].matched >> t & 1;
-          true_positives += matched && !ignored;
-          false_positives += !matched && !ignored;
-          recall.push_back(true_positives / static_cast<double>(truths));
-          precision.push_back(true_positives /
-                              (false_positives + true_positives + std::numeric_limits<double>::epsilon()));
-        }
-        for (size_t i = precision.size(); i-- > 1;)
-          precision[i - 1] = std::max(precision[i - 1], precision[i]);
-        map.recall[static_cast<size_t>(((t * map.categories + k) * map.areas + a) * map.limits + m)] =
-            recall.empty() ? 0 : recall.back();
+        curve.trace(matches.outcomes[static_cast<size_t>(a)], chosen, t, truths);
+        map.recall[map.recall_index(t, k, a, m)] = curve.recall.empty() ? 0 : curve.recall.back();
         size_t i = 0;
         for (int64_t r = 0; r < CocoMap::kRecalls; ++r) {
-          while (i < recall.size() && recall[i] < recalls[static_cast<size_t>(r)]) ++i;
-          const auto place =
-              (((t * CocoMap::kRecalls + r) * map.categories + k) * map.areas + a) * map.limits + m;
-          map.precision[static_cast<size_t>(place)] = i < precision.size() ? precision[i] : 0;
+          while (i < chosen.size() && curve.recall[i] < recalls[static_cast<size_t>(r)]) ++i;
+          map.precision[map.precision_index(t, r, k, a, m)] = i < chosen.size() ? curve.precision[i] : 0;
         }
       }
     }
@@ -278,10 +275,10 @@ CocoMap coco_map(std::span<const CocoTruth> truths, std::span<const CocoDetectio
     }
   };
   const auto threads = std::min<int64_t>(std::max(1u, std::thread::hardware_concurrency()), map.categories);
-  std::vector<std::jthread> others;
-  for (int64_t i = 1; i < threads; ++i) others.emplace_back(work);
+  std::vector<std::future<void>> others;  // they carry what is thrown, and wait when they go
+  for (int64_t i = 1; i < threads; ++i) others.push_back(std::async(std::launch::async, work));
   work();
-  others.clear();  // joins them
+  for (auto& other : others) other.get();
   return map;
 }
 

@@ -44,6 +44,14 @@ std::vector<Detection> Detector::detect(const at::Tensor& image) const {
 }
 
 std::vector<std::vector<Detection>> Detector::detect(std::span<const at::Tensor> images) const {
+  return run(&nn::DetectionModelImpl::detect, images);
+}
+
+std::vector<Detection> Detector::proposals(const at::Tensor& image) const {
+  return run(&nn::DetectionModelImpl::proposals, std::span(&image, 1)).front();
+}
+
+std::vector<std::vector<Detection>> Detector::run(Find find, std::span<const at::Tensor> images) const {
   if (images.empty()) return {};
   const torch::NoGradGuard no_grad;
   ImageBatch batch{.images = {images.begin(), images.end()}, .sizes = {}};
@@ -53,7 +61,7 @@ std::vector<std::vector<Detection>> Detector::detect(std::span<const at::Tensor>
     originals.push_back({image.size(0), image.size(1)});
     batch.sizes.push_back(data::resized(originals.back(), transform_.min_size, transform_.max_size));
   }
-  const auto detections = model_->detect(batch);
+  const auto detections = (*model_.*find)(batch);
   std::vector<std::vector<Detection>> results;
   for (size_t i = 0; i < detections.size(); ++i) {
     results.push_back(to_structs(detections[i], batch.sizes[i], originals[i]));

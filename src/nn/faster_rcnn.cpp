@@ -58,7 +58,7 @@ std::vector<at::Tensor> FasterRcnnImpl::roi_maps(const std::vector<at::Tensor>& 
 std::vector<Loss> FasterRcnnImpl::losses(const ImageBatch& images, const std::vector<Target>& targets) {
   const auto maps = feature_maps(images);
   const auto [proposals, rpn_loss] = rpn_->forward(maps, images.sizes, &targets);
-  const auto roi_loss = roi_heads_->loss(roi_maps(maps), proposals, targets);
+  const auto roi_loss = roi_heads_->loss(roi_maps(maps), proposals.boxes, targets);
   return {{"loss_objectness", rpn_loss.classification},
           {"loss_rpn_box_reg", rpn_loss.box},
           {"loss_classifier", roi_loss.classification},
@@ -67,8 +67,18 @@ std::vector<Loss> FasterRcnnImpl::losses(const ImageBatch& images, const std::ve
 
 std::vector<Detections> FasterRcnnImpl::detect(const ImageBatch& images) {
   const auto maps = feature_maps(images);
-  const auto proposals = rpn_->forward(maps, images.sizes, nullptr).proposals;
+  const auto proposals = rpn_->forward(maps, images.sizes, nullptr).proposals.boxes;
   return roi_heads_->detect(roi_maps(maps), proposals, images.sizes);
+}
+
+std::vector<Detections> FasterRcnnImpl::proposals(const ImageBatch& images) {
+  const auto [boxes, scores] = rpn_->forward(feature_maps(images), images.sizes, nullptr).proposals;
+  std::vector<Detections> result;
+  for (size_t i = 0; i < boxes.size(); ++i) {
+    const auto labels = at::ones({boxes[i].size(0)}, boxes[i].options().dtype(at::kLong));
+    result.push_back({.boxes = boxes[i], .scores = scores[i], .labels = labels});
+  }
+  return result;
 }
 
 std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model, int64_t num_classes) {

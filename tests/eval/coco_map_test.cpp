@@ -9,7 +9,8 @@
 
 #include <rcnn/eval/coco_map.h>
 #include <rcnn/eval/coco_summary.h>
-#include <rcnn/io/safetensors.h>
+
+#include "tests/eval/coco_sets.h"
 
 namespace rcnn::eval {
 namespace {
@@ -106,43 +107,9 @@ TEST(CocoSummary, PrintsPycocotoolsLinesAndWhyThereIsNone) {
       << text;
 }
 
-/// The sets of make_coco_map.py.
-class Sets {
- public:
-  explicit Sets(const std::filesystem::path& file) : tensors_(io::read_safetensors(file).tensors) {}
-
-  bool has(int64_t number) const { return tensors_.contains(name(number, "truths")); }
-  at::Tensor get(int64_t number, const char* what) const { return tensors_.at(name(number, what)); }
-
-  CocoMap map(int64_t number) const {
-    const auto ids = get(number, "categories");
-    const auto t = get(number, "truths"), d = get(number, "detections");
-    const auto row = [](const at::Tensor& table, int64_t i) {
-      return table[i].contiguous().data_ptr<double>();
-    };
-    std::vector<CocoTruth> truths;
-    for (int64_t i = 0; i < t.size(0); ++i) {
-      const auto* v = row(t, i);
-      truths.push_back({static_cast<int64_t>(v[0]),
-                        static_cast<int64_t>(v[1]),
-                        {v[2], v[3], v[4], v[5]},
-                        v[6],
-                        v[7] != 0,
-                        static_cast<int64_t>(v[8])});
-    }
-    std::vector<CocoDetection> detections;
-    for (int64_t i = 0; i < d.size(0); ++i) {
-      const auto* v = row(d, i);
-      detections.push_back(
-          {static_cast<int64_t>(v[0]), static_cast<int64_t>(v[1]), {v[2], v[3], v[4], v[5]}, v[6]});
-    }
-    return coco_map(truths, detections, std::span(ids.data_ptr<int64_t>(), static_cast<size_t>(ids.numel())));
-  }
-
- private:
-  static std::string name(int64_t number, const char* what) { return std::to_string(number) + "." + what; }
-  std::map<std::string, at::Tensor> tensors_;
-};
+CocoMap map_of(const CocoSets& sets, int64_t number) {
+  return coco_map(sets.truths(number), sets.detections(number), sets.categories(number));
+}
 
 void expect_numbers(const CocoSummary& summary, const at::Tensor& numbers) {
   const double own[] = {summary.ap,        summary.ap50,     summary.ap75,      summary.ap_small,
@@ -154,11 +121,11 @@ void expect_numbers(const CocoSummary& summary, const at::Tensor& numbers) {
 }
 
 TEST(CocoMap, NumbersArePycocotools) {
-  const Sets sets(RCNN_FIXTURES "/coco_map.safetensors");
+  const CocoSets sets(RCNN_FIXTURES "/coco_map.safetensors");
   int64_t number = 0;
   for (; sets.has(number); ++number) {
     SCOPED_TRACE(number);
-    const auto map = sets.map(number);
+    const auto map = map_of(sets, number);
     const auto numbers = sets.get(number, "numbers");
     expect_numbers(coco_summary(map), numbers[0]);
     for (int64_t k = 0; k < map.categories; ++k) expect_numbers(coco_summary(map, {}, k), numbers[k + 1]);
@@ -169,10 +136,10 @@ TEST(CocoMap, NumbersArePycocotools) {
 TEST(CocoMap, ArraysArePycocotoolsToTheLastBit) {
   const std::filesystem::path file = RCNN_COCO_SETS;
   if (!std::filesystem::exists(file)) GTEST_SKIP() << "pycocotools has not made " << file;
-  const Sets sets(file);
+  const CocoSets sets(file);
   int64_t number = 0;
   for (; sets.has(number); ++number) {
-    const auto map = sets.map(number);
+    const auto map = map_of(sets, number);
     const auto precision = sets.get(number, "precision"), recall = sets.get(number, "recall");
     ASSERT_EQ(precision.numel(), std::ssize(map.precision)) << "set " << number;
     ASSERT_TRUE(at::from_blob(const_cast<double*>(map.precision.data()), precision.sizes(), at::kDouble)

@@ -109,6 +109,45 @@ TEST(Detector, BoxesLieInTheImageAndLabelsAmongTheCategories) {
   EXPECT_GT(on_border, 0);
 }
 
+TEST(Detector, ProposalsLieInTheImageAndAreTheNetworks) {
+  const auto model = described();
+  const Detector detector(model, at::kCPU);
+  const auto image = picture(120, 180, 1);  // twice what the network sees
+  const auto proposals = detector.proposals(image);
+  const torch::NoGradGuard no_grad;
+  const auto network = model.model->proposals({.images = {image}, .sizes = {{60, 90}}}).front();
+  ASSERT_EQ(std::ssize(proposals), network.boxes.size(0));
+  EXPECT_GT(proposals.size(), 2u);
+  EXPECT_LE(proposals.size(), 20u);  // rpn.test.post_nms
+  for (size_t i = 0; i < proposals.size(); ++i) {
+    const auto& [box, score, label] = proposals[i];
+    const auto row = network.boxes[static_cast<int64_t>(i)];
+    EXPECT_FLOAT_EQ(box.x1, 2 * row[0].item<float>());
+    EXPECT_FLOAT_EQ(box.y2, 2 * row[3].item<float>());
+    EXPECT_EQ(label, 1);
+    EXPECT_GT(score, 0);
+    EXPECT_LE(score, i == 0 ? 1 : proposals[i - 1].score);
+  }
+}
+
+/// A detector without an RPN.
+class NoProposals : public nn::DetectionModelImpl {
+ public:
+  std::vector<nn::Loss> losses(const ImageBatch&, const std::vector<Target>&) override { return {}; }
+  std::vector<Detections> detect(const ImageBatch&) override { return {}; }
+  const nn::PixelOptions& pixels() const override { return pixels_; }
+
+ private:
+  nn::PixelOptions pixels_;
+};
+
+TEST(Detector, SaysWhenTheModelMakesNoProposals) {
+  auto model = described();
+  model.model = std::make_shared<NoProposals>();
+  EXPECT_THAT(message_of<ConfigError>([&] { Detector(model, at::kCPU).proposals(picture(120, 180, 1)); }),
+              HasSubstr("no region proposal network"));
+}
+
 TEST(Detector, NoImagesGiveNoResults) {
   EXPECT_TRUE(Detector(described(), at::kCPU).detect(std::span<const at::Tensor>()).empty());
 }

@@ -5,7 +5,8 @@ make_coco_map.py OUT [COUNT]  writes OUT: COUNT (1000) sets with their whole pre
                               already and newer than this script is left as it is
 
 Of set N: N.categories int64 [K]; N.truths float64 [G, 9]: image id, category id, x, y, width, height, area, crowd, id;
-N.detections float64 [D, 7]: image id, category id, x, y, width, height, score; of the committed ones N.numbers float64
+N.detections float64 [D, 7]: image id, category id, x, y, width, height, score; N.proposal_recall float64 [T, A, 4]
+with useCats = 0 and 10, 100, 300 and 1000 detections, of the first 200; of the committed ones N.numbers float64
 [1 + K, 12]: of all categories and of each; of the others N.precision float64 [T, R, K, A, M], N.recall [T, K, A, M].
 """
 
@@ -29,7 +30,8 @@ SEED = 20261121
 
 def random_set(rng):
     """Crowds, equal scores, areas on the borders of the ranges, empty categories, an id of 0, up to 300 detections."""
-    categories = sorted(rng.choice(np.arange(1, 2**40, 7919), rng.integers(1, 4), replace=False).tolist())
+    ids = range(1, 2**40, 7919)  # as an array it would take 1.1 GB
+    categories = sorted(ids[i] for i in rng.choice(len(ids), rng.integers(1, 4), replace=False))
     images = sorted(rng.choice(10**6, rng.integers(1, 6), replace=False).tolist())
     used = categories[: max(1, len(categories) - int(rng.integers(0, 2)))]
     truths, detections = [], []
@@ -57,7 +59,7 @@ def random_set(rng):
     return images, categories, truths, detections
 
 
-def evaluate(images, categories, truths, detections):
+def load(images, categories, truths, detections):
     ground_truth = COCO()
     ground_truth.dataset = {
         "images": [{"id": i} for i in images],
@@ -68,49 +70,61 @@ def evaluate(images, categories, truths, detections):
     ground_truth.createIndex()
     results = ground_truth.loadRes([{"image_id": int(d[0]), "category_id": int(d[1]), "bbox": [float(v) for v in d[2:6]],
                                      "score": float(d[6])} for d in detections])
+    return ground_truth, results
+
+
+def evaluate(ground_truth, results, **parameters):
     evaluation = COCOeval(ground_truth, results, "bbox")
+    vars(evaluation.params).update(parameters)
     evaluation.evaluate()
     evaluation.accumulate()
     return evaluation
 
 
-def summarize(evaluation, categories):
+def summarize(evaluation):
     """The twelve numbers of all categories, and of each."""
     precision, recall, numbers = evaluation.eval["precision"], evaluation.eval["recall"], []
-    for part in [slice(None)] + [slice(k, k + 1) for k in range(len(categories))]:
+    for part in [slice(None)] + [slice(k, k + 1) for k in range(len(evaluation.params.catIds))]:
         evaluation.eval = {"precision": precision[:, :, part], "recall": recall[:, part]}
         evaluation.summarize()
         numbers.append(evaluation.stats)
-    return np.array(numbers)
+    return {"numbers": np.array(numbers)}
 
 
-def make(count, arrays):
+def arrays(evaluation):
+    return {name: np.ascontiguousarray(evaluation.eval[name]) for name in ("precision", "recall")}
+
+
+def proposal_recall(data):
+    """Of the detections as proposals, whatever their category."""
+    evaluation = evaluate(*data, useCats=0, maxDets=[10, 100, 300, 1000])
+    return {"proposal_recall": np.ascontiguousarray(evaluation.eval["recall"][:, 0])}
+
+
+def make(count, measure):
+    """`measure` gives the tensors that are kept of an evaluation, by name."""
     rng = np.random.default_rng(SEED)
     tensors = {}
     for number in range(count):
         images, categories, truths, detections = random_set(rng)
         with contextlib.redirect_stdout(io.StringIO()):
-            evaluation = evaluate(images, categories, truths, detections)
-            numbers = None if arrays else summarize(evaluation, categories)
+            data = load(images, categories, truths, detections)
+            measured = measure(evaluate(*data)) | (proposal_recall(data) if number < 200 else {})
         tensors[f"{number}.categories"] = np.array(categories, np.int64)
         tensors[f"{number}.truths"] = np.array(truths, np.float64).reshape(-1, 9)
         tensors[f"{number}.detections"] = np.array(detections, np.float64)
-        if arrays:
-            tensors[f"{number}.precision"] = np.ascontiguousarray(evaluation.eval["precision"])
-            tensors[f"{number}.recall"] = np.ascontiguousarray(evaluation.eval["recall"])
-        else:
-            tensors[f"{number}.numbers"] = numbers
+        tensors.update({f"{number}.{name}": tensor for name, tensor in measured.items()})
     return tensors
 
 
 def main():
     if sys.argv[1] == "committed":
-        path, tensors = pathlib.Path(__file__).parent.parent / "fixtures" / "coco_map.safetensors", make(12, arrays=False)
+        path, tensors = pathlib.Path(__file__).parent.parent / "fixtures" / "coco_map.safetensors", make(12, summarize)
     else:
         path = pathlib.Path(sys.argv[1])
         if path.exists() and path.stat().st_mtime > pathlib.Path(__file__).stat().st_mtime:
             return
-        tensors = make(int(sys.argv[2]) if len(sys.argv) > 2 else 1000, arrays=True)
+        tensors = make(int(sys.argv[2]) if len(sys.argv) > 2 else 1000, arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata={"pycocotools": getattr(pycocotools, "__version__", "2.0.11"),
                                        "numpy": np.__version__, "seed": str(SEED)})

@@ -36,7 +36,7 @@ struct Parts : torch::nn::Module {
   std::vector<Detections> detect(const at::Tensor& input) {
     const std::vector<ImageSize> sizes(input.size(0), {input.size(2), input.size(3)});
     auto maps = fpn->forward(body->forward(input));
-    const auto proposals = rpn->forward(maps, sizes, nullptr).proposals;
+    const auto proposals = rpn->forward(maps, sizes, nullptr).proposals.boxes;
     maps.pop_back();
     return roi_heads->detect(maps, proposals, sizes);
   }

@@ -68,6 +68,39 @@ TEST_F(EvalCommand, FilesAreScoredWithoutAModel) {
   }
 }
 
+TEST_F(EvalCommand, ImagesWithoutObjectsHaveALine) {
+  const std::string truths = folder_.write("negative.json", R"({
+    "images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}, {"id": 3, "file_name": "c.jpg"}],
+    "categories": [{"id": 90, "name": "cat"}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 90, "bbox": [8, 8, 40, 40]}]})");
+  const std::string found = folder_.write("on_negative.json", R"([
+    {"image_id": 1, "category_id": 90, "bbox": [8, 8, 40, 40], "score": 0.9},
+    {"image_id": 2, "category_id": 90, "bbox": [8, 8, 50, 50], "score": 0.3}])");
+  EXPECT_THAT(
+      eval({"--annotations", truths, "--detections", found}).out,
+      HasSubstr(" Images without objects: 2, false positives an image: 0.500 (score >= 0.05), 0.000"));
+  const auto json =
+      nlohmann::json::parse(eval({"--annotations", truths, "--detections", found, "--json"}).out);
+  EXPECT_EQ(json["negative_images"]["images"], 2);
+  EXPECT_EQ(json["negative_images"]["score_thresholds"], (std::vector<double>{0.05, 0.5}));
+  EXPECT_EQ(json["negative_images"]["false_positives_per_image"], (std::vector<double>{0.5, 0}));
+  EXPECT_THAT(eval({"--annotations", truths_, "--detections", found_}).out,
+              testing::Not(HasSubstr("without objects")));
+}
+
+TEST_F(EvalCommand, ErrorsAreCountedAndConfusionsListed) {
+  const auto text = eval({"--annotations", truths_, "--detections", found_, "--errors"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, AllOf(HasSubstr("classification        1  "), HasSubstr("  dog -> cat  1\n")));
+  const auto json = nlohmann::json::parse(
+      eval({"--annotations", truths_, "--detections", found_, "--errors", "--json"}).out);
+  EXPECT_EQ(json["errors"]["classification"]["count"], 1);
+  EXPECT_NEAR(json["errors"]["classification"]["dAP"].get<double>(), 0.5, 1e-9);
+  EXPECT_NEAR(json["errors"]["AP50"].get<double>(), 0.5, 1e-9);
+  EXPECT_EQ(json["confusion"]["classes"], (std::vector<std::string>{"dog", "cat"}));
+  EXPECT_EQ(json["confusion"]["matrix"], nlohmann::json::parse("[[0, 1, 0], [0, 1, 0], [0, 0, 0]]"));
+}
+
 TEST_F(EvalCommand, WhatIsWrongIsSaidInOneLine) {
   EXPECT_THAT(error_of(eval({}), 2), AllOf(HasSubstr("--weights"), HasSubstr("--annotations")));
   EXPECT_THAT(error_of(eval({"--annotations", truths_}), 2), HasSubstr("go together"));
@@ -77,6 +110,9 @@ TEST_F(EvalCommand, WhatIsWrongIsSaidInOneLine) {
               HasSubstr("none.json"));
   EXPECT_THAT(error_of(eval({"--annotations", found_, "--detections", found_}), 3),
               HasSubstr("no instances file"));
+  EXPECT_THAT(
+      error_of(eval({"--annotations", truths_, "--detections", found_, "--proposals", "--errors"}), 2),
+      HasSubstr("without --per-class and --errors"));
   const std::string other = folder_.write(
       "other.json", R"([{"image_id": 6, "category_id": 90, "bbox": [8, 8, 40, 40], "score": 0.9}])");
   EXPECT_THAT(error_of(eval({"--annotations", truths_, "--detections", other}), 3),
@@ -103,7 +139,47 @@ TEST_F(EvalCommand, ACocoSetTrainsAndScoresAndItsResultsScoreTheSame) {
   ASSERT_FALSE(list.empty());
   EXPECT_THAT((std::vector<int64_t>{5, 700}), testing::Contains(list[0]["image_id"].get<int64_t>()));
   const auto again = eval({"--annotations", truths_, "--detections", results, "--json"});
-  EXPECT_EQ(nlohmann::json::parse(again.out), nlohmann::json::parse(scored.out));
+  EXPECT_EQ(again.out, scored.out);
+  for (const char* flag : {"--per-class", "--errors"}) {
+    const auto text = eval({"--weights", run + "/last.safetensors", flag});
+    EXPECT_EQ(text.exit_code, 0) << text.err;
+    EXPECT_EQ(text.out, eval({"--annotations", truths_, "--detections", results, flag}).out);
+  }
+  EXPECT_THAT(eval({"--weights", run + "/last.safetensors", "eval.metric=voc", "--errors"}).out,
+              AllOf(StartsWith("class "), HasSubstr("\nlocalisation "), HasSubstr("\nObjects found: ")));
+
+  const std::string proposed = folder_.path() / "proposed.json";
+  const auto proposals =
+      eval({"--weights", run + "/last.safetensors", "--proposals", "--json", "--results", proposed});
+  ASSERT_EQ(proposals.exit_code, 0) << proposals.err;
+  const auto recall = nlohmann::json::parse(proposals.out);
+  EXPECT_EQ(recall["proposals"], (std::vector<int64_t>{10, 100, 300, 1000}));
+  EXPECT_GT(recall["most"].get<int64_t>(), 10);
+  EXPECT_LE(recall["most"].get<int64_t>(), 20);  // rpn.test.post_nms
+  EXPECT_EQ(recall["AR"]["all"].size(), 4u);
+  EXPECT_EQ(recall["recall"][3].size(), 10u);
+  EXPECT_EQ(eval({"--annotations", truths_, "--detections", proposed, "--proposals", "--json"}).out,
+            proposals.out);
+  EXPECT_THAT(eval({"--annotations", truths_, "--detections", proposed, "--proposals"}).out,
+              HasSubstr("(at most " + recall["most"].dump() + " an image)"));
+  const auto first = nlohmann::json::parse(std::ifstream(proposed))[0];
+  EXPECT_EQ(first["category_id"], 3);
+  EXPECT_EQ(first["category_name"], "object");
+
+  // The same objects in a data set that numbers its categories otherwise, in the other order.
+  auto text = nlohmann::json::parse(std::ifstream(truths_));
+  for (auto& category : text["categories"]) category["id"] = category["name"] == "cat" ? 1 : 2;
+  for (auto& object : text["annotations"]) object["category_id"] = object["category_id"] == 90 ? 1 : 2;
+  const std::string renumbered = folder_.write("renumbered.json", text.dump());
+  const auto same = eval({"--weights", run + "/last.safetensors", "--json", "--results", results,
+                          "data.test.annotations=renumbered.json"});
+  ASSERT_EQ(same.exit_code, 0) << same.err;
+  const auto numbers = nlohmann::json::parse(same.out);
+  EXPECT_EQ(numbers["per_class"], nlohmann::json::parse(scored.out)["per_class"]);
+  EXPECT_GT(numbers["AR100"].get<double>(), 0);
+  for (const auto& found : nlohmann::json::parse(std::ifstream(results))) {
+    EXPECT_EQ(found["category_id"], found["category_name"] == "cat" ? 1 : 2);
+  }
 }
 
 }  // namespace

@@ -1,21 +1,28 @@
 #include "coco_score.h"
 
 #include <algorithm>
+#include <iostream>
 
 #include <spdlog/fmt/fmt.h>
+
+#include <rcnn/eval/coco_summary.h>
+#include <rcnn/eval/confusion.h>
+#include <rcnn/eval/error_breakdown.h>
+#include <rcnn/eval/negative_images.h>
+#include <rcnn/eval/proposal_recall.h>
 
 namespace rcnn::tools {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-eval::CocoMap score(const std::vector<eval::CocoTruth>& truths,
-                    const std::vector<eval::CocoDetection>& detections, std::vector<Category>& categories) {
-  std::sort(categories.begin(), categories.end(),
+/// The evaluation wants categories by ascending id.
+std::vector<int64_t> sort_categories(CocoInput& input) {
+  std::sort(input.categories.begin(), input.categories.end(),
             [](const Category& a, const Category& b) { return a.id < b.id; });
   std::vector<int64_t> ids;
-  for (const auto& category : categories) ids.push_back(category.id);
-  return eval::coco_map(truths, detections, ids);
+  for (const auto& category : input.categories) ids.push_back(category.id);
+  return ids;
 }
 
 Json to_json(const eval::CocoSummary& s) {
@@ -24,37 +31,118 @@ Json to_json(const eval::CocoSummary& s) {
           {"AR100", s.ar100},   {"ARs", s.ar_small}, {"ARm", s.ar_medium}, {"ARl", s.ar_large}};
 }
 
-}  // namespace
+Json to_json(const eval::NegativeImages& negatives) {
+  return {{"images", negatives.images},
+          {"score_thresholds", negatives.score_thresholds},
+          {"false_positives_per_image", negatives.false_positives}};
+}
 
-CocoScore::CocoScore(const std::vector<eval::CocoTruth>& truths,
-                     const std::vector<eval::CocoDetection>& detections, std::vector<Category> categories)
-    : categories_(std::move(categories)),
-      map_(score(truths, detections, categories_)),
-      summary_(eval::coco_summary(map_)) {}
+Json to_json(const eval::ErrorBreakdown& breakdown) {
+  Json json = {{"AP50", breakdown.ap50}};
+  for (const auto& [name, count, gain] : breakdown.errors) {
+    json[std::string(name)] = {{"count", count}, {"dAP", gain}};
+  }
+  return json;
+}
 
-std::string CocoScore::class_table() const {
+Json to_json(const eval::Confusion& confusion, const eval::ConfusionOptions& options,
+             const std::vector<std::string>& names) {
+  auto matrix = Json::array();
+  const auto side = confusion.categories + 1;
+  for (int64_t row = 0; row < side; ++row) {
+    const auto begin = confusion.counts.begin() + row * side;
+    matrix.push_back(std::vector<int64_t>(begin, begin + side));
+  }
+  return {{"score_threshold", options.score_threshold},
+          {"iou_threshold", options.iou_threshold},
+          {"classes", names},
+          {"matrix", matrix}};
+}
+
+/// A line a class: its objects, AP, AP50 and AP75.
+std::string class_table(const eval::CocoMap& map, const std::vector<Category>& categories) {
   size_t width = 5;
-  for (const auto& category : categories_) width = std::max(width, category.name.size());
+  for (const auto& category : categories) width = std::max(width, category.name.size());
   std::string table = fmt::format("{:<{}}  objects     AP   AP50   AP75\n", "class", width);
   const auto number = [](double value) {
     return value < 0 ? std::string("     -") : fmt::format("{:6.3f}", value);
   };
-  for (int64_t k = 0; k < map_.categories; ++k) {
-    const auto s = eval::coco_summary(map_, {}, k);
-    table += fmt::format("{:<{}}  {:>7} {} {} {}\n", categories_[static_cast<size_t>(k)].name, width,
-                         map_.truths[static_cast<size_t>(k * map_.areas)], number(s.ap), number(s.ap50),
-                         number(s.ap75));
+  for (int64_t k = 0; k < map.categories; ++k) {
+    const auto s = eval::coco_summary(map, {}, k);
+    table += fmt::format("{:<{}}  {:>7} {} {} {}\n", categories[static_cast<size_t>(k)].name, width,
+                         map.truths_at(k, 0), number(s.ap), number(s.ap50), number(s.ap75));
   }
   return table;
 }
 
-Json CocoScore::json() const {
-  auto json = to_json(summary_);
-  auto& per_class = json["per_class"] = Json::object();
-  for (int64_t k = 0; k < map_.categories; ++k) {
-    per_class[categories_[static_cast<size_t>(k)].name] = to_json(eval::coco_summary(map_, {}, k));
+}  // namespace
+
+std::vector<eval::CocoTruth> truths_of(const data::CocoFile& file) {
+  std::vector<eval::CocoTruth> truths;
+  truths.reserve(file.annotations.size());
+  for (const auto& a : file.annotations)
+    truths.push_back({a.image_id, a.category_id, a.box, a.area, a.crowd, a.id});
+  return truths;
+}
+
+Score coco_score(CocoInput input, const ScoreOptions& options) {
+  const auto ids = sort_categories(input);
+  const auto map = eval::coco_map(input.truths, input.detections, ids);
+  const auto summary = eval::coco_summary(map);
+  const auto negatives = eval::negative_images(input.truths, input.detections, input.image_ids);
+
+  Score score{.value = std::max(summary.ap, 0.0),
+              .table = eval::to_text(summary) + eval::to_text(negatives),
+              .json = to_json(summary)};
+  if (options.per_class) score.table += '\n' + class_table(map, input.categories);
+  auto& per_class = score.json["per_class"] = Json::object();
+  for (int64_t k = 0; k < map.categories; ++k) {
+    per_class[input.categories[static_cast<size_t>(k)].name] = to_json(eval::coco_summary(map, {}, k));
   }
-  return json;
+  score.json["negative_images"] = to_json(negatives);
+  if (options.errors) add_errors(std::move(input), score);
+  return score;
+}
+
+void add_errors(CocoInput input, Score& score) {
+  const auto ids = sort_categories(input);
+  std::vector<std::string> names;
+  for (const auto& category : input.categories) names.push_back(category.name);
+  const auto errors = eval::error_breakdown(input.truths, input.detections, ids);
+  const eval::ConfusionOptions options;
+  const auto confusion = eval::confusion(input.truths, input.detections, ids, options);
+  score.table += '\n' + eval::to_text(errors) +
+                 fmt::format("\nWith a score from {} and an IoU from {}:\n", options.score_threshold,
+                             options.iou_threshold) +
+                 eval::to_text(confusion, names);
+  score.json["errors"] = to_json(errors);
+  score.json["confusion"] = to_json(confusion, options, names);
+}
+
+Score proposal_score(const CocoInput& input) {
+  const eval::ProposalRecallOptions options;
+  const auto recall = eval::proposal_recall(input.truths, input.detections, options);
+  auto average = Json::object(), by_iou = Json::array();
+  for (int64_t a = 0; a < recall.areas; ++a) {
+    auto& row = average[std::string(options.areas[static_cast<size_t>(a)].name)] = Json::array();
+    for (int64_t m = 0; m < recall.limits; ++m) row.push_back(recall.average(a, m));
+  }
+  for (int64_t m = 0; m < recall.limits; ++m) {
+    auto& row = by_iou.emplace_back(Json::array());
+    for (int64_t t = 0; t < recall.thresholds; ++t) row.push_back(recall.recall_at(t, 0, m));
+  }
+  return {.value = std::max(recall.average(0, recall.limits - 1), 0.0),
+          .table = eval::to_text(recall, options),
+          .json = {{"proposals", options.limits},
+                   {"most", recall.most},
+                   {"AR", average},
+                   {"iou_thresholds", options.iou_thresholds},
+                   {"recall", by_iou}}};
+}
+
+void print(const Score& score, bool json) {
+  // Names are bytes of a file; what is no UTF-8 is written with replacement characters.
+  std::cout << (json ? score.json.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n' : score.table);
 }
 
 }  // namespace rcnn::tools

@@ -1,4 +1,3 @@
-#include <iostream>
 #include <memory>
 
 #include <rcnn/data/options.h>
@@ -13,8 +12,7 @@ namespace {
 struct Arguments {
   std::string weights, device = "auto", results;
   std::vector<std::string> words;  // a config file, key=value ...
-  ScoreFilesArguments files;
-  bool json = false;
+  ScoreFilesArguments files;       // its flags hold for weights, too
 };
 
 void run(const Arguments& arguments) {
@@ -40,17 +38,26 @@ void run(const Arguments& arguments) {
 
   const auto dataset = data::open(data, data.test);
   const Detector detector(model, parse_device(arguments.device));
-  const auto result = evaluate(detector, data, *dataset, options);
-  if (!arguments.results.empty()) write_results(arguments.results, result.images, model.categories);
-  std::cout << (arguments.json ? result.json.dump() + "\n" : result.table);
+  const bool proposals = arguments.files.proposals;
+  const auto [score, images] = proposals ? evaluate_proposals(detector, data, *dataset)
+                                         : evaluate(detector, data, *dataset, options, arguments.files.score);
+  if (!arguments.results.empty()) {
+    auto categories = dataset->categories();
+    if (proposals) categories.front().name = "object";  // any id of the data set's will do
+    write_results(arguments.results, images, categories);
+  }
+  print(score, arguments.files.json);
 }
 
 /// Either weights or a pair of files.
-void choose(Arguments& arguments) {
-  auto& files = arguments.files;
+void choose(const Arguments& arguments) {
+  const auto& files = arguments.files;
   const bool any_file = !files.annotations.empty() || !files.detections.empty();
   if (arguments.weights.empty() && !any_file) {
     throw ConfigError("eval: give --weights F, or --annotations GT.json with --detections DT.json");
+  }
+  if (files.proposals && (files.score.per_class || files.score.errors)) {
+    throw ConfigError("eval: --proposals have no classes: give it without --per-class and --errors");
   }
   if (!any_file) return run(arguments);
   if (!arguments.weights.empty() || !arguments.words.empty()) {
@@ -60,7 +67,6 @@ void choose(Arguments& arguments) {
   if (files.annotations.empty() || files.detections.empty()) {
     throw ConfigError("eval: --annotations and --detections go together");
   }
-  files.json = arguments.json;
   score_files(files);
 }
 
@@ -78,8 +84,15 @@ void add_eval(CLI::App& app) {
   command->add_option("--detections", arguments->files.detections, "COCO results to score, without a model");
   command->add_option("--results", arguments->results,
                       "with --weights: write the detections as COCO results, too");
-  command->add_flag("--per-class", arguments->files.per_class, "with --detections: the classes' numbers too");
-  command->add_flag("--json", arguments->json, "one JSON object on stdout instead of a table");
+  command->add_flag("--per-class", arguments->files.score.per_class,
+                    "COCO's numbers by class, too (in JSON they are always there)");
+  command->add_flag("--errors", arguments->files.score.errors,
+                    "why detections are wrong: TIDE's errors and the classes that are confused");
+  command->add_flag(
+      "--proposals", arguments->files.proposals,
+      "score the RPN alone (or --detections whatever their class): recall of up to 1000 proposals an "
+      "image; the model makes at most model.rpn.test.post_nms");
+  command->add_flag("--json", arguments->files.json, "one JSON object on stdout instead of a table");
   command->add_option("--device", arguments->device, "auto, cpu or cuda")->capture_default_str();
   command->callback([arguments] { choose(*arguments); });
 }

@@ -8,23 +8,21 @@
 #include <rcnn/data/coco_file.h>
 #include <rcnn/log.h>
 
-#include "coco_score.h"
-#include "score_files.h"
-
 namespace rcnn::tools {
 namespace {
 
 using Type = data::DataOptions::Type;
 
-/// COCO's images have ids of their own; others are counted.
-std::vector<ImageDetections> detect_all(const Detector& detector, const data::Dataset& dataset, Type type) {
+/// What `find` finds on every image. COCO's images have ids of their own; others are counted.
+template <class Find>
+std::vector<ImageDetections> find_all(const data::Dataset& dataset, Type type, Find find) {
   const auto start = std::chrono::steady_clock::now();
   std::vector<ImageDetections> images;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const auto& record = dataset.record(i);
     images.push_back({.image_id = type == Type::coco ? std::stoll(record.id) : i + 1,
                       .file_name = record.image.filename().string(),
-                      .detections = detector.detect(dataset.image(i))});
+                      .detections = find(dataset.image(i))});
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   log::info(fmt::format("scored {} images, {:.2f} s an image", dataset.size(),
@@ -41,20 +39,21 @@ nlohmann::ordered_json to_json(const eval::VocMap& result, const std::vector<Cat
   return {{"metric", "voc"}, {"mAP", result.mean_average_precision}, {"per_class", per_class}};
 }
 
-void score_voc(Evaluation& evaluation, const data::Dataset& dataset, const std::vector<Category>& categories,
-               const eval::VocMapOptions& options) {
+Score voc_score(const data::Dataset& dataset, const std::vector<ImageDetections>& images,
+                const eval::VocMapOptions& options) {
   std::vector<eval::ImageResult> results;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     auto& result = results.emplace_back();
     for (const auto& object : dataset.record(i).objects) {
       result.truths.push_back({.box = object.box, .label = object.label, .difficult = object.ignore});
     }
-    result.detections = evaluation.images[static_cast<size_t>(i)].detections;
+    result.detections = images[static_cast<size_t>(i)].detections;
   }
+  const auto& categories = dataset.categories();
   const auto map = eval::voc_map(results, std::ssize(categories), options);
-  evaluation.value = map.mean_average_precision;
-  evaluation.table = eval::to_table(map, categories);
-  evaluation.json = to_json(map, categories);
+  return {.value = map.mean_average_precision,
+          .table = eval::to_table(map, categories),
+          .json = to_json(map, categories)};
 }
 
 /// The objects of a COCO file as they stand there, areas of outlines included, of the images that were looked
@@ -68,8 +67,8 @@ std::vector<eval::CocoTruth> truths_of_file(const std::filesystem::path& file,
   return truths;
 }
 
-std::vector<eval::CocoTruth> truths_of_records(const data::Dataset& dataset,
-                                               const std::vector<Category>& categories) {
+std::vector<eval::CocoTruth> truths_of_records(const data::Dataset& dataset) {
+  const auto& categories = dataset.categories();
   std::vector<eval::CocoTruth> truths;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     for (const auto& [box, label, ignore] : dataset.record(i).objects) {
@@ -84,23 +83,23 @@ std::vector<eval::CocoTruth> truths_of_records(const data::Dataset& dataset,
   return truths;
 }
 
-void score_coco(Evaluation& evaluation, const data::DataOptions& data, const data::Dataset& dataset,
-                const std::vector<Category>& categories) {
-  std::vector<eval::CocoDetection> detections;
-  for (const auto& image : evaluation.images) {
+CocoInput coco_input(const data::DataOptions& data, const data::Dataset& dataset,
+                     const std::vector<ImageDetections>& images) {
+  CocoInput input{.image_ids = {},
+                  .categories = dataset.categories(),
+                  .truths = data.type == Type::coco ? truths_of_file(data.test.annotations, images)
+                                                    : truths_of_records(dataset),
+                  .detections = {}};
+  for (const auto& image : images) {
+    input.image_ids.push_back(image.image_id);
     for (const auto& [box, score, label] : image.detections) {
-      detections.push_back({.image_id = image.image_id,
-                            .category_id = categories[static_cast<size_t>(label - 1)].id,
-                            .box = {box.x1, box.y1, box.width(), box.height()},
-                            .score = score});
+      input.detections.push_back({.image_id = image.image_id,
+                                  .category_id = dataset.categories()[static_cast<size_t>(label - 1)].id,
+                                  .box = {box.x1, box.y1, box.width(), box.height()},
+                                  .score = score});
     }
   }
-  const auto truths = data.type == Type::coco ? truths_of_file(data.test.annotations, evaluation.images)
-                                              : truths_of_records(dataset, categories);
-  const CocoScore score(truths, detections, categories);
-  evaluation.value = std::max(score.summary().ap, 0.0);
-  evaluation.table = score.table() + '\n' + score.class_table();
-  evaluation.json = score.json();
+  return input;
 }
 
 }  // namespace
@@ -116,14 +115,27 @@ EvalOptions EvalOptions::from(const config::Node& node, Type type) {
 }
 
 Evaluation evaluate(const Detector& detector, const data::DataOptions& data, const data::Dataset& test_set,
-                    const EvalOptions& options) {
-  Evaluation evaluation{
-      .value = 0, .table = {}, .json = {}, .images = detect_all(detector, test_set, data.type)};
-  if (options.metric == EvalOptions::Metric::voc) {
-    score_voc(evaluation, test_set, detector.categories(), options.voc);
+                    const EvalOptions& options, const ScoreOptions& score_options) {
+  Evaluation evaluation;
+  evaluation.images =
+      find_all(test_set, data.type, [&](const at::Tensor& image) { return detector.detect(image); });
+  if (options.metric == EvalOptions::Metric::coco) {
+    evaluation.score = coco_score(coco_input(data, test_set, evaluation.images), score_options);
   } else {
-    score_coco(evaluation, data, test_set, detector.categories());
+    evaluation.score = voc_score(test_set, evaluation.images, options.voc);
+    if (score_options.errors) {
+      add_errors(coco_input(data, test_set, evaluation.images), evaluation.score);
+    }
   }
+  return evaluation;
+}
+
+Evaluation evaluate_proposals(const Detector& detector, const data::DataOptions& data,
+                              const data::Dataset& test_set) {
+  Evaluation evaluation;
+  evaluation.images =
+      find_all(test_set, data.type, [&](const at::Tensor& image) { return detector.proposals(image); });
+  evaluation.score = proposal_score(coco_input(data, test_set, evaluation.images));
   return evaluation;
 }
 

@@ -1,14 +1,13 @@
 #pragma once
 
-#include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include <rcnn/data/options.h>
 #include <rcnn/eval/voc_map.h>
 #include <rcnn/infer/detector.h>
 #include <rcnn/infer/results.h>
+
+#include "coco_score.h"
 
 namespace rcnn::tools {
 
@@ -24,15 +23,17 @@ struct EvalOptions {
 };
 
 struct Evaluation {
-  double value = 0;             ///< mAP, or COCO's AP, 0 when there is none
-  std::string table;            ///< for people
-  nlohmann::ordered_json json;  ///< for programs
+  Score score;
   std::vector<ImageDetections> images;
 };
 
 /// Detects on every image of the data set's test part and scores the result; progress goes to stderr.
-/// `options.classes` are the detector's.
+/// `data.classes` are the detector's, and `test_set` was opened with them.
 Evaluation evaluate(const Detector& detector, const data::DataOptions& data, const data::Dataset& test_set,
-                    const EvalOptions& options);
+                    const EvalOptions& options, const ScoreOptions& score);
+
+/// The same with the proposals of the detector's RPN, scored alone.
+Evaluation evaluate_proposals(const Detector& detector, const data::DataOptions& data,
+                              const data::Dataset& test_set);
 
 }  // namespace rcnn::tools

@@ -1,14 +1,11 @@
 #include "score_files.h"
 
-#include <iostream>
 #include <unordered_set>
 
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/coco_file.h>
 #include <rcnn/error.h>
-
-#include "coco_score.h"
 
 namespace rcnn::tools {
 namespace {
@@ -35,24 +32,16 @@ std::vector<eval::CocoDetection> detections_of(const std::vector<data::CocoResul
 
 }  // namespace
 
-std::vector<eval::CocoTruth> truths_of(const data::CocoFile& file) {
-  std::vector<eval::CocoTruth> truths;
-  truths.reserve(file.annotations.size());
-  for (const auto& a : file.annotations)
-    truths.push_back({a.image_id, a.category_id, a.box, a.area, a.crowd, a.id});
-  return truths;
-}
-
 void score_files(const ScoreFilesArguments& arguments) {
   const auto file = data::read_coco_file(arguments.annotations);
-  const auto detections = detections_of(data::read_coco_results(arguments.detections), file, arguments);
-  const CocoScore score(truths_of(file), detections, file.categories);
-  if (arguments.json) {
-    std::cout << score.json().dump(1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
-    return;
-  }
-  std::cout << score.table();
-  if (arguments.per_class) std::cout << '\n' << score.class_table();
+  CocoInput input{
+      .image_ids = {},
+      .categories = file.categories,
+      .truths = truths_of(file),
+      .detections = detections_of(data::read_coco_results(arguments.detections), file, arguments)};
+  for (const auto& image : file.images) input.image_ids.push_back(image.id);
+  print(arguments.proposals ? proposal_score(input) : coco_score(std::move(input), arguments.score),
+        arguments.json);
 }
 
 }  // namespace rcnn::tools

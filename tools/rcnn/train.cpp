@@ -82,9 +82,10 @@ std::filesystem::path train(const config::Config& config, const std::filesystem:
     const bool due = eval_options.period > 0 && checkpoint.epoch - scored_epoch >= eval_options.period;
     if (!due && !checkpoint.last) return;
     scored_epoch = checkpoint.epoch;
-    const auto result = evaluate(Detector(described, device), test_options, *test_set, eval_options);
-    folder.append_score(checkpoint.epoch, checkpoint.iteration, result.value);
-    log::info(result.table);
+    const auto result =
+        evaluate(Detector(described, device), test_options, *test_set, eval_options, {.per_class = true});
+    folder.append_score(checkpoint.epoch, checkpoint.iteration, result.score.value);
+    log::info(result.score.table);
   };
   trainer.fit({.on_progress = on_progress, .on_checkpoint = on_checkpoint});
   log::info(fmt::format("weights: {}", folder.weights().string()));

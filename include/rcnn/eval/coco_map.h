@@ -51,12 +51,21 @@ struct CocoMap {
   std::vector<double> recall;     ///< [T, K, A, M]
   std::vector<int64_t> truths;    ///< [K, A], those that count
 
+  size_t precision_index(int64_t t, int64_t r, int64_t k, int64_t a, int64_t m) const {
+    return static_cast<size_t>((((t * kRecalls + r) * categories + k) * areas + a) * limits + m);
+  }
+  size_t recall_index(int64_t t, int64_t k, int64_t a, int64_t m) const {
+    return static_cast<size_t>(((t * categories + k) * areas + a) * limits + m);
+  }
+  size_t truths_index(int64_t k, int64_t a) const { return static_cast<size_t>(k * areas + a); }
+
   double precision_at(int64_t t, int64_t r, int64_t k, int64_t a, int64_t m) const {
-    return precision[static_cast<size_t>((((t * kRecalls + r) * categories + k) * areas + a) * limits + m)];
+    return precision[precision_index(t, r, k, a, m)];
   }
   double recall_at(int64_t t, int64_t k, int64_t a, int64_t m) const {
-    return recall[static_cast<size_t>(((t * categories + k) * areas + a) * limits + m)];
+    return recall[recall_index(t, k, a, m)];
   }
+  int64_t truths_at(int64_t k, int64_t a) const { return truths[truths_index(k, a)]; }
 };
 
 /// COCO's evaluation of boxes, to the last bit that of pycocotools 2.0.11 (COCOeval with iouType "bbox"):
@@ -66,7 +75,8 @@ struct CocoMap {
 /// ids, and within an image the order given.
 ///
 /// `category_ids` are K, ascending and without repetition; objects and detections of others are left out.
-/// Runs on all cores. Throws c10::Error for a score that is not a number and for options out of their ranges.
+/// Runs on all cores. Throws c10::Error for a score that is not a number and for options out of their ranges,
+/// std::bad_alloc when memory runs out on any of them.
 CocoMap coco_map(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
                  std::span<const int64_t> category_ids, const CocoMapOptions& options = {});
 

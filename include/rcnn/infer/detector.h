@@ -34,10 +34,18 @@ class Detector {
   /// The same for several images in one batch.
   std::vector<std::vector<Detection>> detect(std::span<const at::Tensor> images) const;
 
+  /// What the region proposal network takes for an object of any class, best first, in the image's pixels:
+  /// the score is its probability, the label 1. At most the config's model.rpn.test.post_nms. Throws
+  /// ConfigError for a model without one.
+  std::vector<Detection> proposals(const at::Tensor& image) const;
+
   /// Label l is categories()[l - 1].
   const std::vector<Category>& categories() const { return categories_; }
 
  private:
+  using Find = std::vector<Detections> (nn::DetectionModelImpl::*)(const ImageBatch&);
+  std::vector<std::vector<Detection>> run(Find find, std::span<const at::Tensor> images) const;
+
   std::shared_ptr<nn::DetectionModelImpl> model_;
   std::vector<Category> categories_;
   data::TransformOptions transform_;

@@ -28,6 +28,11 @@ class DetectionModelImpl : public torch::nn::Module {
   /// Detections of each image, best first, in network pixels. Call under eval() and without gradients.
   virtual std::vector<Detections> detect(const ImageBatch& images) = 0;
 
+  /// What a detector in two stages takes for an object of any class, best first, in network pixels: the score
+  /// is its probability, the label 1. Call like detect(). Throws ConfigError where the model proposes
+  /// nothing.
+  virtual std::vector<Detections> proposals(const ImageBatch& images);
+
   virtual const PixelOptions& pixels() const = 0;
 };
 

@@ -24,6 +24,7 @@ class FasterRcnnImpl : public DetectionModelImpl {
 
   std::vector<Loss> losses(const ImageBatch& images, const std::vector<Target>& targets) override;
   std::vector<Detections> detect(const ImageBatch& images) override;
+  std::vector<Detections> proposals(const ImageBatch& images) override;
   const PixelOptions& pixels() const override { return pixels_; }
 
   /// The maps that the RPN sees; the RoI heads pool from the first roi_levels() of them.

@@ -9,8 +9,9 @@
 namespace rcnn::nn {
 namespace {
 
-at::Tensor propose_one(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors, int64_t image,
-                       ImageSize size, const boxes::BoxCoder& coder, const ProposalOptions& options) {
+void propose_one(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors, int64_t image,
+                 ImageSize size, const boxes::BoxCoder& coder, const ProposalOptions& options,
+                 Proposals& proposals) {
   std::vector<at::Tensor> level_boxes, level_scores, level_numbers;
   for (size_t level = 0; level < anchors.size(); ++level) {
     const auto objectness = prediction.objectness[level].select(0, image).to(at::kFloat);
@@ -24,22 +25,22 @@ at::Tensor propose_one(const RpnPrediction& prediction, const std::vector<at::Te
   const auto boxes = at::cat(level_boxes);
   const auto keep = boxes::large_enough(boxes, options.min_size).nonzero().squeeze(1);
   const auto candidates = boxes.index_select(0, keep);
-  const auto best =
-      ops::batched_nms(candidates, at::cat(level_scores).index_select(0, keep),
-                       at::cat(level_numbers).index_select(0, keep), options.nms_threshold, options.post_nms);
-  return candidates.index_select(0, best);
+  const auto scores = at::cat(level_scores).index_select(0, keep);
+  const auto best = ops::batched_nms(candidates, scores, at::cat(level_numbers).index_select(0, keep),
+                                     options.nms_threshold, options.post_nms);
+  proposals.boxes.push_back(candidates.index_select(0, best));
+  proposals.scores.push_back(scores.index_select(0, best));
 }
 
 }  // namespace
 
-std::vector<at::Tensor> propose(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors,
-                                const std::vector<ImageSize>& sizes, const boxes::BoxCoder& coder,
-                                const ProposalOptions& options) {
+Proposals propose(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors,
+                  const std::vector<ImageSize>& sizes, const boxes::BoxCoder& coder,
+                  const ProposalOptions& options) {
   const torch::NoGradGuard no_grad;
-  std::vector<at::Tensor> proposals;
+  Proposals proposals;
   for (size_t image = 0; image < sizes.size(); ++image) {
-    proposals.push_back(
-        propose_one(prediction, anchors, static_cast<int64_t>(image), sizes[image], coder, options));
+    propose_one(prediction, anchors, static_cast<int64_t>(image), sizes[image], coder, options, proposals);
   }
   return proposals;
 }

@@ -82,7 +82,7 @@ TEST(Rpn, TrainingAndTestKeepTheirOwnNumberOfProposals) {
   options.train.post_nms = 7;
   options.test.post_nms = 3;
   auto rpn = make(options);
-  const auto count = [&] { return rpn->forward(maps(), {kSize}, nullptr).proposals[0].size(0); };
+  const auto count = [&] { return rpn->forward(maps(), {kSize}, nullptr).proposals.boxes[0].size(0); };
   rpn->train();
   EXPECT_EQ(count(), 7);
   rpn->eval();
@@ -93,7 +93,7 @@ TEST(Rpn, WithoutTargetsThereIsNoLoss) {
   const auto output = make({})->forward(maps(), {kSize}, nullptr);
   EXPECT_FALSE(output.loss.classification.defined());
   EXPECT_FALSE(output.loss.box.defined());
-  EXPECT_FALSE(output.proposals[0].requires_grad());
+  EXPECT_FALSE(output.proposals.boxes[0].requires_grad());
 }
 
 TEST(Rpn, TheLossIsHandComputed) {

@@ -15,16 +15,21 @@ struct ProposalOptions {
   double min_size = 1e-3;  ///< sides in network pixels below which a box is dropped
 };
 
+/// Boxes that may hold an object, one entry an image, best first; constants for the backward pass.
+struct Proposals {
+  std::vector<at::Tensor> boxes;   ///< float32 [P, 4]
+  std::vector<at::Tensor> scores;  ///< float32 [P], probabilities: the sigmoid of the objectness
+};
+
 /// Turns the RPN's output into proposals (Faster R-CNN, section 3.3): the best anchors by objectness, decoded
 /// and clipped to the image, small ones dropped, NMS within each level, the best of what is left. Levels
 /// compare by probability, as in torchvision: where the sigmoid rounds to 1, the finer level goes first.
 ///
 /// anchors   float32 [A_level, 4], a level each
 /// sizes     of the images inside the padding
-/// returns   float32 [P, 4] for each image, best first, P <= post_nms and possibly 0; constants for the
-/// backward pass
-std::vector<at::Tensor> propose(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors,
-                                const std::vector<ImageSize>& sizes, const boxes::BoxCoder& coder,
-                                const ProposalOptions& options);
+/// returns   P <= post_nms proposals an image, possibly 0
+Proposals propose(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors,
+                  const std::vector<ImageSize>& sizes, const boxes::BoxCoder& coder,
+                  const ProposalOptions& options);
 
 }  // namespace rcnn::nn

@@ -38,8 +38,8 @@ class RpnImpl : public torch::nn::Module {
   RpnImpl(const std::vector<FeatureSpec>& features, const RpnOptions& options);
 
   struct Output {
-    std::vector<at::Tensor> proposals;  ///< float32 [P, 4] for each image, constants for the backward pass
-    losses::MultiTaskLoss loss;         ///< defined when there were targets
+    Proposals proposals;
+    losses::MultiTaskLoss loss;  ///< defined when there were targets
   };
 
   /// `targets` is one for each image, or null when there is nothing to learn from; in training mode

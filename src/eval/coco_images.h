@@ -1,0 +1,36 @@
+#pragma once
+
+#include <map>
+#include <span>
+#include <vector>
+
+#include <rcnn/eval/coco_map.h>
+
+namespace rcnn::eval {
+
+/// As maskApi.c's bbIou: a crowd's IoU is the share of the detection that lies in it.
+double coco_iou(const CocoDetection& detection, const CocoTruth& truth);
+
+/// An object or a detection and the place of its category among those asked for.
+template <class Item>
+struct Placed {
+  const Item* item = nullptr;
+  size_t category = 0;
+};
+
+struct CocoImage {
+  std::vector<Placed<CocoTruth>> truths, crowds;       ///< in the order given
+  std::vector<Placed<CocoDetection>> detections = {};  ///< by falling score, equal ones in the order given
+
+  /// Whether more than `share` of a detection lies in a crowd of its category.
+  bool in_crowd(const Placed<CocoDetection>& detection, double share) const;
+};
+
+/// The images that have objects or detections of the given ascending categories, by their ids. What is
+/// returned points into what was given. Throws c10::Error for a score that is not a number and for categories
+/// that do not ascend.
+std::map<int64_t, CocoImage> by_image(std::span<const CocoTruth> truths,
+                                      std::span<const CocoDetection> detections,
+                                      std::span<const int64_t> category_ids);
+
+}  // namespace rcnn::eval
