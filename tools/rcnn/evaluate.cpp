@@ -13,17 +13,27 @@ namespace {
 
 using Type = data::DataOptions::Type;
 
-/// What `find` finds on every image. COCO's images have ids of their own; others are counted.
+/// What `find` finds on every image; nothing on one that cannot be decoded, if the policy bears that. COCO's
+/// images have ids of their own; others are counted.
 template <class Find>
-std::vector<ImageDetections> find_all(const data::Dataset& dataset, Type type, Find find) {
+std::vector<ImageDetections> find_all(const data::Dataset& dataset, const data::DataOptions& options,
+                                      Find find) {
   const auto start = std::chrono::steady_clock::now();
   std::vector<ImageDetections> images;
+  data::Problems problems;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const auto& record = dataset.record(i);
-    images.push_back({.image_id = type == Type::coco ? std::stoll(record.id) : i + 1,
+    images.push_back({.image_id = options.type == Type::coco ? std::stoll(record.id) : i + 1,
                       .file_name = record.image.filename().string(),
-                      .detections = find(dataset.image(i))});
+                      .detections = {}});
+    try {
+      images.back().detections = find(dataset.image(i));
+    } catch (const DataError& error) {
+      if (options.bad_images == data::Policy::stop) throw;
+      problems.warn("an image that cannot be decoded, scored as if nothing was found on it", error.what());
+    }
   }
+  problems.settle("evaluation");
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   log::info(fmt::format("scored {} images, {:.2f} s an image", dataset.size(),
                         seconds.count() / static_cast<double>(dataset.size())));
@@ -118,7 +128,7 @@ Evaluation evaluate(const Detector& detector, const data::DataOptions& data, con
                     const EvalOptions& options, const ScoreOptions& score_options) {
   Evaluation evaluation;
   evaluation.images =
-      find_all(test_set, data.type, [&](const at::Tensor& image) { return detector.detect(image); });
+      find_all(test_set, data, [&](const at::Tensor& image) { return detector.detect(image); });
   if (options.metric == EvalOptions::Metric::coco) {
     evaluation.score = coco_score(coco_input(data, test_set, evaluation.images), score_options);
   } else {
@@ -134,7 +144,7 @@ Evaluation evaluate_proposals(const Detector& detector, const data::DataOptions&
                               const data::Dataset& test_set) {
   Evaluation evaluation;
   evaluation.images =
-      find_all(test_set, data.type, [&](const at::Tensor& image) { return detector.proposals(image); });
+      find_all(test_set, data, [&](const at::Tensor& image) { return detector.proposals(image); });
   evaluation.score = proposal_score(coco_input(data, test_set, evaluation.images));
   return evaluation;
 }
