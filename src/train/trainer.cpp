@@ -87,10 +87,7 @@ NonFiniteError non_finite(const std::vector<nn::Loss>& losses, const data::Batch
 }
 
 MemoryError out_of_memory(const data::Batch& batch) {
-  ImageSize largest;
-  for (const auto& size : batch.images.sizes) {
-    largest = {std::max(largest.height, size.height), std::max(largest.width, size.width)};
-  }
+  const auto largest = batch.images.largest_size();
   return MemoryError(fmt::format(
       "memory ran out on a batch of {} images of {} x {}: lower train.batch_size or data.max_size",
       batch.images.sizes.size(), largest.width, largest.height));
