@@ -5,7 +5,7 @@
 # who call cmake themselves.
 set -euo pipefail
 
-packages=(g++ cmake ninja-build ccache clang-format-14 libopencv-dev nlohmann-json3-dev libcli11-dev libgtest-dev
+packages=(g++ cmake ninja-build ccache clang-format-14 libopencv-dev libjpeg62-turbo-dev nlohmann-json3-dev libcli11-dev libgtest-dev
   libbenchmark-dev libpugixml-dev libsimdjson-dev libspdlog-dev libxxhash-dev libdeflate-dev
   clang-14 libclang-rt-14-dev)  # these two for the fuzzers
 torch=torch==2.11.0

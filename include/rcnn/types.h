@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -12,8 +13,7 @@
 ///          exclusive and a box is x2 - x1 wide. A set of boxes is a float32 tensor [N, 4].
 /// RoIs     float32 [K, 5] = (index of the image in its batch, x1, y1, x2, y2).
 /// Labels   int64; 0 is background and 1..C are the classes in the data set's order. Outside the network
-/// (results,
-///          files) a class is its name and the data set's own category id.
+///          (results, files) a class is its name and the data set's own category id.
 /// Images   uint8 [H, W, 3] RGB until they reach the device; resizing, normalising and padding happen there.
 namespace rcnn {
 
@@ -48,6 +48,15 @@ struct Detection {
 struct ImageBatch {
   std::vector<at::Tensor> images;  ///< N images as above, of any sizes
   std::vector<ImageSize> sizes;    ///< what each is resized to: network scale
+
+  /// The greatest height and the greatest width of `sizes`.
+  ImageSize largest_size() const {
+    ImageSize largest;
+    for (const auto& size : sizes) {
+      largest = {std::max(largest.height, size.height), std::max(largest.width, size.width)};
+    }
+    return largest;
+  }
 };
 
 /// Ground truth of one image, at network scale.

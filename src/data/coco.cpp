@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+#include <variant>
 
 #include <spdlog/fmt/ranges.h>
 
@@ -14,9 +15,9 @@
 #include <rcnn/error.h>
 
 #include "data/file_name.h"
+#include "data/image_problems.h"
 #include "data/missing_file.h"
 #include "data/record_list.h"
-#include "data/size_mismatch.h"
 
 namespace rcnn::data {
 namespace {
@@ -92,39 +93,41 @@ class Reader {
   }
 
   std::vector<Record> read_images(const std::vector<CocoImage>& images) {
+    std::vector<fs::path> files;
+    for (const auto& image : images) {
+      // What leads elsewhere is not even looked at.
+      files.push_back(stays_inside(image.file_name) ? options_.images / image.file_name : fs::path());
+    }
+    const auto infos = image_infos(files);
     std::vector<Record> records;
     std::unordered_set<std::string> names;
-    for (const auto& image : images) {
+    for (size_t i = 0; i < images.size(); ++i) {
+      const auto& image = images[i];
+      const std::string where = fmt::format("{} (image {})", image.file_name, image.id);
       if (!names.insert(image.file_name).second) {
-        problems_.warn("an image file is listed a second time",
-                       fmt::format("{} (image {})", image.file_name, image.id));
+        problems_.warn("an image file is listed a second time", where);
       }
-      const auto size = check_image(image);
+      const auto size = check_image(image, files[i], infos[i], where);
       places_.emplace(image.id, size ? records.size() : kLeftOut);
       if (!size) continue;
-      records.push_back({.id = std::to_string(image.id),
-                         .image = options_.images / image.file_name,
-                         .size = *size,
-                         .objects = {}});
+      records.push_back({.id = std::to_string(image.id), .image = files[i], .size = *size, .objects = {}});
     }
     return records;
   }
 
-  std::optional<ImageSize> check_image(const CocoImage& image) {
-    const std::string where = fmt::format("{} (image {})", image.file_name, image.id);
-    const fs::path file = options_.images / image.file_name;
-    if (!stays_inside(image.file_name)) {
+  std::optional<ImageSize> check_image(const CocoImage& image, const fs::path& file,
+                                       const std::variant<ImageInfo, DataError>& info,
+                                       const std::string& where) {
+    if (file.empty()) {
       problems_.error("a file name leads out of the folder of images, or is no name", where);
       return std::nullopt;
     }
-    ImageSize size;
-    try {
-      size = image_size(file);
-    } catch (const DataError& error) {
+    if (const auto* error = std::get_if<DataError>(&info)) {
       problems_.bad(options_.bad_images, "an image that is missing or cannot be read",
-                    error.what() + missing_.why(file));
+                    error->what() + missing_.why(file));
       return std::nullopt;
     }
+    const auto& [size, orientation] = std::get<ImageInfo>(info);
     if (image.size.height <= 0 || image.size.width <= 0) {
       problems_.warn("the file does not say the size of an image", where);
     } else if (image.size != size) {
@@ -133,6 +136,7 @@ class Reader {
                                 image.size.height, size.width, size.height));
       return std::nullopt;
     }
+    if (orientation != 1) problems_.warn(kTurned, where);
     return size;
   }
 

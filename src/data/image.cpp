@@ -1,9 +1,8 @@
 #include <algorithm>
-#include <array>
+#include <atomic>
 #include <cctype>
-#include <cerrno>
-#include <cstring>
 #include <fstream>
+#include <future>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +13,9 @@
 
 #include <rcnn/data/image.h>
 
+#include "data/exif.h"
+#include "data/file_bytes.h"
+#include "data/jpeg.h"
 #include "data/mat.h"
 
 namespace rcnn::data {
@@ -23,143 +25,106 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMaxPixels = 100'000'000;
 
-DataError error(const fs::path& file, std::string_view what) {
-  return DataError(fmt::format("{}: {}", file.string(), what));
-}
-
-std::ifstream open(const fs::path& file) {
-  std::error_code failure;
-  const fs::file_status status = fs::status(file, failure);
-  if (!fs::exists(status)) throw error(file, failure.message());
-  if (!fs::is_regular_file(status)) throw error(file, "is no regular file; an image file is expected");
-  if (fs::file_size(file, failure) == 0) throw error(file, "is empty");
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw error(file, std::strerror(errno));
-  return in;
-}
-
-int64_t big_endian(std::istream& in, int bytes) {
-  int64_t value = 0;
-  for (; bytes > 0; --bytes) value = value << 8 | (in.get() & 0xff);
-  return value;
-}
-
-/// A JPEG is a chain of markers, each 0xff and its kind, most of them with a length and that much content.
-enum Marker { kEndOfFile = -1, kTemporary = 0x01, kStart = 0xd8, kEnd = 0xd9, kFrame = 0xc0 };
-
-/// The next marker; whatever else lies before it is passed over: fill bytes, and compressed data with its
-/// stuffed zeros and restart markers.
-int next_marker(std::istream& in) {
-  for (int byte = in.get(); byte != kEndOfFile; byte = in.get()) {
-    if (byte != 0xff) continue;
-    while (byte == 0xff) byte = in.get();
-    const bool data = byte == 0 || (byte >= 0xd0 && byte <= 0xd7);
-    if (!data) return byte;
-  }
-  return kEndOfFile;
-}
-
-void skip_content(std::istream& in) {
-  in.seekg(std::max<int64_t>(big_endian(in, 2) - 2, 0), std::ios::cur);
-}
-
-/// Nothing when the file ends before it says its size.
-std::optional<ImageSize> jpeg_size(std::istream& in) {
-  in.seekg(2);
-  for (int marker = next_marker(in); marker != kEnd && marker != kEndOfFile; marker = next_marker(in)) {
-    const bool other =
-        marker == 0xc4 || marker == 0xc8 || marker == 0xcc;  // Huffman tables, reserved, arithmetic
-    if ((marker & 0xf0) == kFrame && !other) {
-      in.seekg(3, std::ios::cur);
-      const int64_t height = big_endian(in, 2);
-      const int64_t width = big_endian(in, 2);
-      if (!in) return std::nullopt;
-      return ImageSize{height, width};
-    }
-    if (marker != kStart && marker != kTemporary) skip_content(in);
-  }
-  return std::nullopt;
-}
-
-/// Whether the end marker is there; bytes may follow it. Thumbnails, which have one too, lie inside of
-/// contents.
-bool jpeg_is_complete(std::istream& in) {
-  in.clear();
-  in.seekg(-2, std::ios::end);
-  if (big_endian(in, 2) == 0xffd9) return true;
-  in.clear();
-  in.seekg(2);
-  for (int marker = next_marker(in); marker != kEndOfFile; marker = next_marker(in)) {
-    if (marker == kEnd) return true;
-    if (marker != kStart && marker != kTemporary) skip_content(in);
-  }
-  return false;
-}
-
 void check_size(const fs::path& file, ImageSize size) {
-  if (size.height > 0 && size.width > kMaxPixels / size.height) {
-    throw error(file, fmt::format("{} x {} pixels are more than {} megapixels; make it smaller", size.width,
-                                  size.height, kMaxPixels / 1'000'000));
+  if (size.height < 1 || size.width < 1) {
+    throw file_error(file,
+                     fmt::format("is damaged: its header says {} x {} pixels; copy it again or remove it",
+                                 size.width, size.height));
+  }
+  if (size.width > kMaxPixels / size.height) {
+    throw file_error(file, fmt::format("{} x {} pixels are more than {} megapixels; make it smaller",
+                                       size.width, size.height, kMaxPixels / 1'000'000));
   }
 }
 
-/// What the first bytes tell without decoding; nothing for kinds other than JPEG and PNG.
-std::optional<ImageSize> check_header(const fs::path& file, std::istream& in) {
-  constexpr std::array<char, 8> kPng = {'\x89', 'P', 'N', 'G', '\r', '\n', '\x1a', '\n'};
-  std::array<char, 8> head{};
-  in.read(head.data(), head.size());
-  in.clear();
-
-  std::optional<ImageSize> size;
-  if (head[0] == '\xff' && head[1] == '\xd8') {
-    size = jpeg_size(in);
-    if (!size || !jpeg_is_complete(in)) {
-      throw error(file, "is cut off: its JPEG data ends early; copy it again or remove it");
-    }
-  } else if (head == kPng) {
-    in.seekg(16);
-    size.emplace();
-    size->width = big_endian(in, 4);
-    size->height = big_endian(in, 4);
-    if (!in) throw error(file, "is cut off: its PNG header ends early; copy it again or remove it");
-  }
-  if (size) check_size(file, *size);
-  return size;
+bool is_png(FileBytes& bytes) {
+  return bytes.big_endian(0, 4) == 0x89504e47 && bytes.big_endian(4, 4) == 0x0d0a1a0a;
 }
 
-cv::Mat decode(const fs::path& file, std::istream& in) {
+ImageInfo png_info(FileBytes& bytes) {
+  const ImageSize size{bytes.big_endian(20, 4), bytes.big_endian(16, 4)};
+  if (size.height == FileBytes::kEnd) {
+    throw file_error(bytes.file(), "is cut off: its PNG header ends early; copy it again or remove it");
+  }
+  return {.size = size};
+}
+
+/// What can be told without decoding: nothing for kinds other than JPEG and PNG.
+std::optional<ImageInfo> header(FileBytes& bytes) {
+  std::optional<ImageInfo> info;
+  if (is_jpeg(bytes)) info = jpeg_info(bytes);
+  if (is_png(bytes)) info = png_info(bytes);
+  if (info) check_size(bytes.file(), info->size);
+  return info;
+}
+
+/// What libjpeg does not decode; BGR.
+cv::Mat decode_other(FileBytes& bytes) {
+  const fs::path& file = bytes.file();
+  const auto orientation = find_orientation(bytes, 0, bytes.size());
+  auto data = bytes.all();
+  std::vector<uint8_t> upright;
+  if (orientation.value != 1) {  // OpenCV turns a TIFF even if told not to: it must not see why
+    upright.assign(data.begin(), data.end());
+    const auto value = upright.begin() + orientation.offset;
+    std::replace(value, value + 2, static_cast<uint8_t>(orientation.value), uint8_t{1});
+    data = upright;
+  }
   try {
-    if (!cv::haveImageReader(file.string())) {
-      throw error(file, "is no image of a kind that can be read; convert it to JPEG or PNG");
+    const cv::_InputArray array(data.data(), static_cast<int>(data.size()));
+    cv::Mat image = cv::imdecode(array, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+    if (image.empty()) {
+      throw file_error(file, cv::haveImageReader(file.string())
+                                 ? "cannot be decoded; it is damaged or cut off"
+                                 : "is no image of a kind that can be read; convert it to JPEG or PNG");
     }
-    in.clear();
-    in.seekg(0, std::ios::end);
-    std::vector<uchar> bytes(static_cast<size_t>(in.tellg()));
-    in.seekg(0);
-    if (!in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
-      throw error(file, std::strerror(errno));
-    cv::Mat image = cv::imdecode(bytes, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
-    if (image.empty()) throw error(file, "cannot be decoded; it is damaged or cut off");
     check_size(file, {image.rows, image.cols});
     return image;
   } catch (const cv::Exception& failure) {
-    throw error(file, fmt::format("cannot be decoded: {}", failure.err));
+    throw file_error(file, fmt::format("cannot be decoded; it is damaged: {}", failure.err));
   }
 }
 
 }  // namespace
 
+ImageInfo image_info(const fs::path& file) {
+  FileBytes bytes(file);
+  if (const auto info = header(bytes)) return *info;
+  const cv::Mat image = decode_other(bytes);
+  return {.size = {image.rows, image.cols}, .orientation = find_orientation(bytes, 0, bytes.size()).value};
+}
+
+std::vector<std::variant<ImageInfo, DataError>> image_infos(const std::vector<fs::path>& files,
+                                                            int64_t threads) {
+  TORCH_CHECK(threads > 0, "image_infos: ", threads, " threads");
+  std::vector<std::variant<ImageInfo, DataError>> infos(files.size());
+  std::atomic<size_t> first_free = 0;
+  const auto work = [&] {
+    for (size_t i = first_free++; i < files.size(); i = first_free++) {
+      try {
+        infos[i] = image_info(files[i]);
+      } catch (const DataError& error) {
+        infos[i] = error;
+      }
+    }
+  };
+  std::vector<std::future<void>> workers;
+  const auto count = std::min(static_cast<size_t>(threads), files.size());
+  for (size_t i = 0; i < count; ++i) workers.push_back(std::async(std::launch::async, work));
+  for (auto& worker : workers) worker.get();  // throws what is no fault of a file
+  return infos;
+}
+
 ImageSize image_size(const fs::path& file) {
-  std::ifstream in = open(file);
-  if (const auto size = check_header(file, in)) return *size;
-  const cv::Mat image = decode(file, in);
-  return {image.rows, image.cols};
+  return image_info(file).size;
 }
 
 at::Tensor read_image(const fs::path& file) {
-  std::ifstream in = open(file);
-  check_header(file, in);
-  const cv::Mat image = decode(file, in);
+  FileBytes bytes(file);
+  bytes.all();  // before the header is looked at, so that the file is read once
+  header(bytes);
+  if (is_jpeg(bytes)) return decode_jpeg(bytes);
+  const cv::Mat image = decode_other(bytes);
   at::Tensor rgb = empty_image({image.rows, image.cols});
   cv::cvtColor(image, as_mat(rgb), cv::COLOR_BGR2RGB);
   return rgb;
@@ -169,7 +134,7 @@ void write_image(const fs::path& file, const at::Tensor& image) {
   std::string ending = file.extension().string();
   std::ranges::transform(ending, ending.begin(), [](unsigned char c) { return std::tolower(c); });
   if (ending != ".png" && ending != ".jpg" && ending != ".jpeg") {
-    throw error(file, "images are written as .png, .jpg or .jpeg");
+    throw file_error(file, "images are written as .png, .jpg or .jpeg");
   }
   const at::Tensor rgb = image.contiguous();
   cv::Mat bgr;
@@ -179,7 +144,7 @@ void write_image(const fs::path& file, const at::Tensor& image) {
   std::ofstream out(file, std::ios::binary);
   out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   out.close();
-  if (!out) throw error(file, fmt::format("cannot be written: {}", std::strerror(errno)));
+  if (!out) throw file_error(file, fmt::format("cannot be written: {}", std::strerror(errno)));
 }
 
 std::string opencv_version() {

@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <exception>
 #include <map>
 #include <mutex>
 #include <numeric>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -21,14 +23,13 @@ namespace rcnn::data {
 class Loader::Impl {
  public:
   Impl(std::shared_ptr<const Dataset> dataset, TransformOptions transform, LoaderOptions options)
-      : dataset_(std::move(dataset)), transform_(transform), options_(options) {
+      : dataset_(std::move(dataset)), transform_(std::move(transform)), options_(options) {
     TORCH_CHECK(options.batch_size > 0 && options.workers >= 0 && options.prefetch > 0,
                 "Loader: batch_size and prefetch must be positive and workers not negative");
-    const int64_t images = dataset_->size();
-    batches_ = (options.drop_last ? images : images + options.batch_size - 1) / options.batch_size;
+    batches_ = std::ssize(make_epoch(0).batches);
     if (batches_ == 0) {
-      throw ConfigError(
-          fmt::format("{} images make no batch of {}; lower the batch size", images, options.batch_size));
+      throw ConfigError(fmt::format("{} images make no batch of {}; lower the batch size", dataset_->size(),
+                                    options.batch_size));
     }
     cv::setNumThreads(0);  // the workers are the threads; process-wide
     for (int64_t i = 0; i < options.workers; ++i) {
@@ -40,15 +41,7 @@ class Loader::Impl {
 
   void start(int64_t number, int64_t first_batch) {
     TORCH_CHECK(first_batch >= 0 && first_batch <= batches_, "Loader: batch ", first_batch, " of ", batches_);
-    auto epoch = std::make_shared<Epoch>();
-    epoch->number = number;
-    epoch->order.resize(static_cast<size_t>(dataset_->size()));
-    std::iota(epoch->order.begin(), epoch->order.end(), 0);
-    if (options_.shuffle) {  // Fisher and Yates
-      Random random(hash(options_.seed, number));
-      for (int64_t i = dataset_->size() - 1; i > 0; --i)
-        std::swap(epoch->order[i], epoch->order[random.below(i + 1)]);
-    }
+    auto epoch = std::make_shared<const Epoch>(make_epoch(number));
     const std::lock_guard lock(mutex_);
     epoch_ = std::move(epoch);
     ready_.clear();
@@ -59,31 +52,61 @@ class Loader::Impl {
   bool next(Batch& batch) {
     std::unique_lock lock(mutex_);
     TORCH_CHECK(epoch_, "Loader: call start before next");
-    if (delivered_ == batches_) return false;
-    const int64_t index = delivered_++;
-    Result result;
-    if (workers_.empty()) {
-      result = attempt(*epoch_, index);
-    } else {
-      work_left_.notify_one();
-      batch_ready_.wait(lock, [&] { return ready_.contains(index); });
-      result = std::move(ready_.extract(index).mapped());
+    while (delivered_ < batches_) {
+      const int64_t index = delivered_++;
+      Result result;
+      if (workers_.empty()) {
+        result = attempt(*epoch_, index);
+      } else {
+        work_left_.notify_one();
+        batch_ready_.wait(lock, [&] { return ready_.contains(index); });
+        result = std::move(ready_.extract(index).mapped());
+      }
+      if (result.error) std::rethrow_exception(result.error);
+      for (auto& bad : result.bad) {
+        if (skipped_indices_.insert(bad.index).second) skipped_.push_back(std::move(bad));
+      }
+      if (result.batch.indices.empty()) continue;
+      batch = std::move(result.batch);
+      return true;
     }
-    if (result.error) std::rethrow_exception(result.error);
-    batch = std::move(result.batch);
-    return true;
+    return false;
   }
+
+  const std::vector<BadImage>& skipped() const { return skipped_; }
 
  private:
   struct Epoch {
     int64_t number = 0;
-    std::vector<int64_t> order;  // of the data set's indices
+    std::vector<std::vector<int64_t>> batches;  // of the data set's indices
   };
 
   struct Result {
     Batch batch;
+    std::vector<BadImage> bad;
     std::exception_ptr error;
   };
+
+  Epoch make_epoch(int64_t number) const {
+    std::vector<int64_t> order(static_cast<size_t>(dataset_->size()));
+    std::iota(order.begin(), order.end(), 0);
+    if (options_.shuffle) {  // Fisher and Yates
+      Random random(hash(options_.seed, number));
+      for (int64_t i = dataset_->size() - 1; i > 0; --i) std::swap(order[i], order[random.below(i + 1)]);
+    }
+    Epoch epoch{.number = number, .batches = {}};
+    std::array<std::vector<int64_t>, 2> groups;
+    for (const int64_t i : order) {
+      const ImageSize size = dataset_->record(i).size;
+      auto& group = groups[options_.group_by_aspect && size.width < size.height ? 1 : 0];
+      group.push_back(i);
+      if (std::ssize(group) == options_.batch_size) epoch.batches.push_back(std::exchange(group, {}));
+    }
+    for (auto& group : groups) {
+      if (!group.empty() && !options_.drop_last) epoch.batches.push_back(std::move(group));
+    }
+    return epoch;
+  }
 
   void work(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
@@ -103,27 +126,30 @@ class Loader::Impl {
   }
 
   Result attempt(const Epoch& epoch, int64_t index) const {
+    Result result;
     try {
-      return {.batch = make(epoch, index), .error = nullptr};
+      for (const int64_t i : epoch.batches[static_cast<size_t>(index)]) add(epoch, i, result);
     } catch (...) {
-      return {.batch = {}, .error = std::current_exception()};
+      result.error = std::current_exception();
     }
+    return result;
   }
 
-  Batch make(const Epoch& epoch, int64_t index) const {
-    Batch batch;
-    const int64_t begin = index * options_.batch_size;
-    const int64_t end = std::min(begin + options_.batch_size, dataset_->size());
-    for (int64_t position = begin; position < end; ++position) {
-      const int64_t i = epoch.order[static_cast<size_t>(position)];
-      const uint64_t seed = hash(options_.seed, epoch.number, i);
-      Sample sample = transform(dataset_->image(i), dataset_->record(i), transform_, seed);
-      batch.images.images.push_back(std::move(sample.image));
-      batch.images.sizes.push_back(sample.size);
-      batch.targets.push_back(std::move(sample.target));
-      batch.indices.push_back(i);
+  void add(const Epoch& epoch, int64_t i, Result& result) const {
+    at::Tensor image;
+    try {
+      image = dataset_->image(i);
+    } catch (const DataError& error) {
+      if (options_.bad_images == Policy::stop) throw;
+      result.bad.push_back({.index = i, .message = error.what()});
+      return;
     }
-    return batch;
+    Sample sample = transform(image, dataset_->record(i), transform_, hash(options_.seed, epoch.number, i));
+    Batch& batch = result.batch;
+    batch.images.images.push_back(std::move(sample.image));
+    batch.images.sizes.push_back(sample.size);
+    batch.targets.push_back(std::move(sample.target));
+    batch.indices.push_back(i);
   }
 
   const std::shared_ptr<const Dataset> dataset_;
@@ -139,11 +165,14 @@ class Loader::Impl {
   int64_t delivered_ = 0;               // the next batch that next() gives
   std::map<int64_t, Result> ready_;
 
+  std::vector<BadImage> skipped_;  // the consumer's alone, as the next
+  std::set<int64_t> skipped_indices_;
+
   std::vector<std::jthread> workers_;  // last: stopped and joined before the rest goes
 };
 
 Loader::Loader(std::shared_ptr<const Dataset> dataset, TransformOptions transform, LoaderOptions options)
-    : impl_(std::make_unique<Impl>(std::move(dataset), transform, options)) {}
+    : impl_(std::make_unique<Impl>(std::move(dataset), std::move(transform), options)) {}
 
 Loader::~Loader() = default;
 
@@ -157,6 +186,10 @@ void Loader::start(int64_t epoch, int64_t first_batch) {
 
 bool Loader::next(Batch& batch) {
   return impl_->next(batch);
+}
+
+const std::vector<BadImage>& Loader::skipped() const {
+  return impl_->skipped();
 }
 
 }  // namespace rcnn::data

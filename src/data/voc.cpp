@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <utility>
+#include <variant>
 
 #include <spdlog/fmt/ranges.h>
 
@@ -10,9 +11,9 @@
 #include <rcnn/data/voc.h>
 #include <rcnn/data/voc_file.h>
 
+#include "data/image_problems.h"
 #include "data/missing_file.h"
 #include "data/record_list.h"
-#include "data/size_mismatch.h"
 #include "data/voc_folder.h"
 
 namespace rcnn::data {
@@ -37,8 +38,11 @@ class Reader {
     auto ids = folder_.ids(options_.split, problems_);
     if (options_.limit > 0 && std::ssize(ids) > options_.limit)
       ids.resize(static_cast<size_t>(options_.limit));
-    for (const std::string& id : ids) {
-      if (auto record = read_record(id)) named.push_back(std::move(*record));
+    std::vector<fs::path> images;
+    for (const auto& id : ids) images.push_back(folder_.image(id).value_or(fs::path()));
+    const auto infos = image_infos(images);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (auto record = read_record(ids[i], images[i], infos[i])) named.push_back(std::move(*record));
     }
     const std::map<std::string, int64_t> labels = read_labels();
     std::vector<Category> categories(labels.size());
@@ -65,7 +69,8 @@ class Reader {
   }
 
  private:
-  std::optional<NamedRecord> read_record(const std::string& id) {
+  std::optional<NamedRecord> read_record(const std::string& id, const fs::path& image,
+                                         const std::variant<ImageInfo, DataError>& info) {
     const std::string name = VocFolder::annotation_name(id);
     const fs::path file = folder_.annotation(id);
     std::optional<VocFile> annotation;
@@ -74,19 +79,18 @@ class Reader {
     } else {
       problems_.bad(options_.bad_images, "no annotation file", name + missing_.why(file));
     }
-    const auto image = find_image(id, name, annotation);
-    if (!annotation || !image) return std::nullopt;
+    const auto size = check_image(id, image, info, name, annotation);
+    if (!annotation || !size) return std::nullopt;
 
     const auto& file_name = annotation->file_name;
     if (!file_name.empty() && file_name != id && fs::path(file_name).stem() != id) {
       problems_.warn("<filename> is of another image", fmt::format("{} ({})", name, file_name));
     }
-    NamedRecord result{.record = {.id = id, .image = image->first, .size = image->second, .objects = {}},
-                       .names = {}};
+    NamedRecord result{.record = {.id = id, .image = image, .size = *size, .objects = {}}, .names = {}};
     for (const VocObject& object : annotation->objects) {
       class_files_.try_emplace(object.name, name);
       const auto where = fmt::format("{} object {}", name, object.position);
-      const auto box = clipped(object.corners, image->second, where);
+      const auto box = clipped(object.corners, *size, where);
       if (!box) continue;
       result.record.objects.push_back({.box = *box, .label = 0, .ignore = object.difficult});
       result.names.push_back(object.name);
@@ -94,23 +98,21 @@ class Reader {
     return result;
   }
 
-  /// The image of `id` and its size, checked against what the annotation says of it.
-  std::optional<std::pair<fs::path, ImageSize>> find_image(const std::string& id, const std::string& name,
-                                                           const std::optional<VocFile>& annotation) {
-    const auto file = folder_.image(id);
-    if (!file) {
+  /// The size of the image, checked against what the annotation says of it.
+  std::optional<ImageSize> check_image(const std::string& id, const fs::path& file,
+                                       const std::variant<ImageInfo, DataError>& info,
+                                       const std::string& name, const std::optional<VocFile>& annotation) {
+    if (file.empty()) {
       const auto why = missing_.why(options_.root / "JPEGImages" / (id + ".jpg"));
       problems_.bad(options_.bad_images, "no image file .jpg, .JPG, .jpeg, .JPEG or .png",
                     "JPEGImages/" + id + why);
       return std::nullopt;
     }
-    ImageSize size;
-    try {
-      size = image_size(*file);
-    } catch (const DataError& error) {
-      problems_.bad(options_.bad_images, "an image that cannot be read", error.what());
+    if (const auto* error = std::get_if<DataError>(&info)) {
+      problems_.bad(options_.bad_images, "an image that cannot be read", error->what());
       return std::nullopt;
     }
+    const auto& [size, orientation] = std::get<ImageInfo>(info);
     const auto stated = annotation ? annotation->size : std::nullopt;
     if (stated && *stated != size) {
       problems_.bad(options_.bad_images, other_size(*stated, size),
@@ -118,7 +120,8 @@ class Reader {
                                 size.width, size.height));
       return std::nullopt;
     }
-    return std::pair(*file, size);
+    if (orientation != 1) problems_.warn(kTurned, file.string());
+    return size;
   }
 
   std::optional<Box> clipped(const std::array<double, 4>& corners, ImageSize size, const std::string& where) {

@@ -42,11 +42,11 @@ FasterRcnnImpl::FasterRcnnImpl(const config::Node& model, int64_t num_classes)
   const auto roi = model.child("roi");
   roi_heads_ = register_module(
       "roi_heads", RoiHeads(roi_features, num_classes, RoiHeadsOptions::from(roi), roi.child("head")));
+  parameter_ = parameters().front();
 }
 
 std::vector<at::Tensor> FasterRcnnImpl::feature_maps(const ImageBatch& images) {
-  // The parameters say where the model is, and in what precision it computes.
-  const auto input = network_input(images, pixels_, size_divisor_, parameters().front().options());
+  const auto input = network_input(images, pixels_, size_divisor_, parameter_.options());
   auto maps = body_->forward(input);
   return neck_ ? neck_->forward(maps) : maps;
 }

@@ -4,6 +4,9 @@
 
 #include <rcnn/nn/pixels.h>
 
+#include "nn/resize_pixels.h"
+#include "ops/huge_pages.h"
+
 namespace rcnn::nn {
 namespace {
 
@@ -17,20 +20,25 @@ void read_channels(const config::Node& node, const char* key, std::array<double,
   std::copy(numbers.begin(), numbers.end(), value.begin());
 }
 
-/// [1, 3, H, W] in the network's order and range.
-at::Tensor normalize(const at::Tensor& image, const PixelOptions& options, const at::TensorOptions& like) {
-  TORCH_CHECK(image.defined() && image.dim() == 3 && image.size(2) == 3 && image.scalar_type() == at::kByte &&
-                  image.numel() > 0,
-              "an image must be uint8 [H, W, 3] and not empty, got ", image.toString(), " ", image.sizes());
-  std::array<double, 3> scale, shift;
+PixelScaling scaling_of(const PixelOptions& options) {
+  PixelScaling scaling{.bgr = options.order == PixelOptions::Order::bgr, .scale = {}, .shift = {}};
   for (size_t channel = 0; channel < 3; ++channel) {
-    scale[channel] = options.range / (255 * options.std[channel]);
-    shift[channel] = -options.mean[channel] / options.std[channel];
+    scaling.scale[channel] = options.range / (255 * options.std[channel]);
+    scaling.shift[channel] = -options.mean[channel] / options.std[channel];
   }
-  auto pixels = image.to(like.device()).to(like.dtype());
-  if (options.order == PixelOptions::Order::bgr) pixels = pixels.flip(2);
-  pixels.mul_(at::tensor(scale, like)).add_(at::tensor(shift, like));
-  return pixels.permute({2, 0, 1}).unsqueeze(0);
+  return scaling;
+}
+
+/// resize_pixels() by LibTorch's operators, wherever `out` is. `scale` and `shift` [3] are there too.
+void resize_pixels_there(const at::Tensor& image, bool bgr, const at::Tensor& scale, const at::Tensor& shift,
+                         const at::Tensor& out) {
+  auto pixels = image.to(out.device()).to(out.dtype());
+  if (bgr) pixels = pixels.flip(2);
+  pixels = pixels.mul_(scale).add_(shift).permute({2, 0, 1}).unsqueeze(0);
+  if (pixels.size(2) != out.size(1) || pixels.size(3) != out.size(2)) {
+    pixels = at::upsample_bilinear2d(pixels, {out.size(1), out.size(2)}, /*align_corners=*/false);
+  }
+  out.copy_(pixels.squeeze(0));
 }
 
 int64_t round_up(int64_t length, int64_t divisor) {
@@ -53,23 +61,32 @@ at::Tensor network_input(const ImageBatch& batch, const PixelOptions& options, i
                          const at::TensorOptions& like) {
   TORCH_CHECK(!batch.images.empty() && batch.images.size() == batch.sizes.size(), "a batch has ",
               batch.images.size(), " images and ", batch.sizes.size(), " sizes");
-  ImageSize largest;
   for (const auto& size : batch.sizes) {
     TORCH_CHECK(size.height > 0 && size.width > 0, "an image is to be resized to ", size.height, " x ",
                 size.width);
-    largest = {std::max(largest.height, size.height), std::max(largest.width, size.width)};
   }
-  const auto input = at::empty({std::ssize(batch.images), 3, round_up(largest.height, size_divisor),
-                                round_up(largest.width, size_divisor)},
-                               like, at::MemoryFormat::ChannelsLast)
-                         .zero_();
+  const auto largest = batch.largest_size();
+  const auto padded_height = round_up(largest.height, size_divisor);
+  const auto padded_width = round_up(largest.width, size_divisor);
+  const auto input = ops::empty_in_huge_pages({std::ssize(batch.images), 3, padded_height, padded_width},
+                                              like, at::MemoryFormat::ChannelsLast);
+  const auto scaling = scaling_of(options);
+  const auto scale = at::tensor(scaling.scale, like), shift = at::tensor(scaling.shift, like);
   for (size_t i = 0; i < batch.images.size(); ++i) {
+    const auto& image = batch.images[i];
+    TORCH_CHECK(image.defined() && image.dim() == 3 && image.size(2) == 3 &&
+                    image.scalar_type() == at::kByte && image.numel() > 0,
+                "an image must be uint8 [H, W, 3] and not empty, got ", image.toString(), " ", image.sizes());
     const auto [height, width] = batch.sizes[i];
-    auto image = normalize(batch.images[i], options, like);
-    if (image.size(2) != height || image.size(3) != width) {
-      image = at::upsample_bilinear2d(image, {height, width}, /*align_corners=*/false);
+    const auto place = input.select(0, static_cast<int64_t>(i));
+    place.narrow(1, height, padded_height - height).zero_();
+    place.narrow(2, width, padded_width - width).zero_();
+    const auto inside = place.narrow(1, 0, height).narrow(2, 0, width);
+    if (image.is_cpu() && inside.is_cpu()) {
+      resize_pixels(image.contiguous(), scaling, inside);
+    } else {
+      resize_pixels_there(image, scaling.bgr, scale, shift, inside);
     }
-    input.select(0, static_cast<int64_t>(i)).narrow(1, 0, height).narrow(2, 0, width).copy_(image.squeeze(0));
   }
   return input;
 }

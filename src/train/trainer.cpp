@@ -87,10 +87,7 @@ NonFiniteError non_finite(const std::vector<nn::Loss>& losses, const data::Batch
 }
 
 MemoryError out_of_memory(const data::Batch& batch) {
-  ImageSize largest;
-  for (const auto& size : batch.images.sizes) {
-    largest = {std::max(largest.height, size.height), std::max(largest.width, size.width)};
-  }
+  const auto largest = batch.images.largest_size();
   return MemoryError(fmt::format(
       "memory ran out on a batch of {} images of {} x {}: lower train.batch_size or data.max_size",
       batch.images.sizes.size(), largest.width, largest.height));
@@ -119,14 +116,16 @@ TrainOptions TrainOptions::from(const config::Node& node) {
 }
 
 Trainer::Trainer(std::shared_ptr<nn::DetectionModelImpl> model, std::shared_ptr<const data::Dataset> dataset,
-                 const data::TransformOptions& transform, int64_t workers, const TrainOptions& options,
-                 const at::Device& device)
+                 const data::TransformOptions& transform, const data::LoaderOptions& loader,
+                 const TrainOptions& options, const at::Device& device)
     : model_(std::move(model)),
       dataset_(std::move(dataset)),
       transform_(transform),
-      workers_(workers),
+      loader_(loader),
       options_(options),
       device_(device) {
+  loader_.batch_size = options_.batch_size;
+  loader_.seed = options_.seed;
   model_->to(device_);
 }
 
@@ -148,8 +147,7 @@ std::vector<nn::Loss> Trainer::step(data::Batch& batch, torch::optim::Optimizer&
 }
 
 void Trainer::fit(const TrainHooks& hooks) {
-  data::Loader loader(dataset_, transform_,
-                      {.batch_size = options_.batch_size, .workers = workers_, .seed = options_.seed});
+  data::Loader loader(dataset_, transform_, loader_);
   const auto per_epoch = loader.batches_per_epoch();
   const auto total = options_.iterations > 0 ? options_.iterations : options_.epochs * per_epoch;
   const auto epochs = (total + per_epoch - 1) / per_epoch;
@@ -159,9 +157,11 @@ void Trainer::fit(const TrainHooks& hooks) {
 
   Meter meter;
   int64_t iteration = 0;
-  for (int64_t epoch = 1; epoch <= epochs; ++epoch) {
+  // An epoch is shorter than others where all images of a batch are left out: the run then has more of them.
+  for (int64_t epoch = 1; iteration < total; ++epoch) {
     loader.start(epoch - 1);
     data::Batch batch;
+    const int64_t before = iteration;
     for (auto start = Clock::now(); iteration < total && loader.next(batch); start = Clock::now()) {
       const double data_seconds = seconds_since(start);
       // Dropout and sampling draw from LibTorch's generators: seeding them here makes each iteration
@@ -177,7 +177,7 @@ void Trainer::fit(const TrainHooks& hooks) {
       if (hooks.on_progress && (last || iteration % options_.log_period == 0)) {
         Progress progress;
         progress.epoch = epoch;
-        progress.epochs = epochs;
+        progress.epochs = std::max(epoch, epochs);
         progress.iteration = iteration;
         progress.iterations = total;
         progress.lr = rate;
@@ -190,6 +190,11 @@ void Trainer::fit(const TrainHooks& hooks) {
         hooks.on_checkpoint({.epoch = epoch, .iteration = iteration, .last = last});
         model_->train();
       }
+    }
+    skipped_ = loader.skipped();
+    if (iteration == before) {
+      throw DataError(
+          fmt::format("no image of the training data can be decoded: {}", skipped_.front().message));
     }
   }
 }

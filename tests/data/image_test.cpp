@@ -14,7 +14,10 @@
 namespace rcnn::data {
 namespace {
 
+using testing::AllOf;
+using testing::Ge;
 using testing::HasSubstr;
+using testing::Le;
 
 class ImageTest : public testing::Test {
  protected:
@@ -57,7 +60,51 @@ std::string with_app1(const std::string& jpeg, const std::string& content) {
 
 std::string exif(char orientation) {
   using namespace std::string_literals;
-  return "Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"s + orientation + "\0\0\0\0\0\0"s;
+  std::string content = "Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"s;
+  content += orientation;
+  return content.append(6, '\0');
+}
+
+/// The same in the other byte order, after an entry for the width.
+std::string little_exif(char orientation) {
+  using namespace std::string_literals;
+  std::string content =
+      "Exif\0\0II*\0\x08\0\0\0\x02\0\0\x01\x03\0\x01\0\0\0\x06\0\0\0\x12\x01\x03\0\x01\0\0\0"s;
+  content += orientation;
+  return content.append(7, '\0');
+}
+
+std::string from_hex(std::string_view digits) {
+  std::string bytes;
+  for (size_t i = 0; i < digits.size(); i += 2) {
+    bytes += static_cast<char>(std::stoi(std::string(digits.substr(i, 2)), nullptr, 16));
+  }
+  return bytes;
+}
+
+/// 8 x 8 pixels of one colour, (0, 64, 128, 192) as it is stored, written by Pillow.
+std::string cmyk_jpeg() {
+  return from_hex(
+      "ffd8ffee000e41646f626500640000000000ffdb00430002010101010102010101020202020204030202020205040403"
+      "04060506060605060606070908060709070606080b08090a0a0a0a0a06080b0c0b0a0c090a0a0affc000140800080008"
+      "044311004d11005911004b1100ffc40016000101010000000000000000000000000009000affc4001410010000000000"
+      "0000000000000000000000ffda000e0443004d0059004b00003f00cff8ff004401ffd9");
+}
+
+/// 2 pixels wide and 1 high, (1, 2, 3) and (4, 5, 6), uncompressed, to be shown turned by a quarter.
+std::string turned_tiff() {
+  std::string entries;
+  const auto little = [](uint32_t value, int bytes) {
+    std::string text;
+    for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> 8 * i);
+    return text;
+  };
+  const std::vector<std::array<uint32_t, 2>> tags = {{256, 2}, {257, 1}, {258, 8}, {259, 1}, {262, 2},
+                                                     {273, 8}, {274, 6}, {277, 3}, {278, 1}, {279, 6}};
+  for (const auto& [tag, value] : tags)
+    entries += little(tag, 2) + little(3, 2) + little(1, 4) + little(value, 4);
+  return "II*" + std::string(1, '\0') + little(14, 4) + "\1\2\3\4\5\6" +
+         little(static_cast<uint32_t>(tags.size()), 2) + entries + little(0, 4);
 }
 
 TEST_F(ImageTest, GivesRedGreenBlueInThisOrder) {
@@ -132,6 +179,54 @@ TEST_F(ImageTest, ReadsTheUsualKinds) {
   EXPECT_TRUE(read_image(folder_.path() / "alpha.png")[0][0].equal(at::tensor({30, 20, 10}, at::kByte)));
 }
 
+TEST_F(ImageTest, GivesTheValuesOfEachKind) {
+  const auto pixel = [&](const std::string& name, const std::string& bytes) {
+    const at::Tensor image = read_image(folder_.write(name, bytes));
+    EXPECT_EQ(image.scalar_type(), at::kByte) << name;
+    return image[0][0];
+  };
+  const auto is = [](const at::Tensor& pixel, int r, int g, int b, int tolerance = 0) {
+    return (pixel.to(at::kInt) - at::tensor({r, g, b}, at::kInt)).abs().max().item<int>() <= tolerance;
+  };
+  EXPECT_TRUE(is(pixel("grey.png", encoded(cv::Mat(4, 4, CV_8U, cv::Scalar(77)), ".png")), 77, 77, 77));
+  EXPECT_TRUE(is(pixel("grey.jpg", encoded(cv::Mat(8, 8, CV_8U, cv::Scalar(77)), ".jpg")), 77, 77, 77));
+  const cv::Mat deep(4, 4, CV_16UC3, cv::Scalar(0xffff, 0x8180, 0x00ff));
+  EXPECT_TRUE(is(pixel("deep.png", encoded(deep, ".png")), 0, 0x81, 0xff)) << "the upper of two bytes";
+  const cv::Mat deep_grey(4, 4, CV_16U, cv::Scalar(0x8180));
+  EXPECT_TRUE(is(pixel("deep_grey.png", encoded(deep_grey, ".png")), 0x81, 0x81, 0x81));
+  const cv::Mat alpha(4, 4, CV_8UC4, cv::Scalar(10, 20, 30, 0));
+  EXPECT_TRUE(is(pixel("alpha.png", encoded(alpha, ".png")), 30, 20, 10));
+  EXPECT_TRUE(
+      is(pixel("a.bmp", encoded(cv::Mat(4, 4, CV_8UC3, cv::Scalar(10, 20, 30)), ".bmp")), 30, 20, 10));
+  EXPECT_TRUE(
+      is(pixel("a.tif", encoded(cv::Mat(4, 4, CV_8UC3, cv::Scalar(10, 20, 30)), ".tif")), 30, 20, 10));
+  const cv::Mat black_and_white(4, 4, CV_8U, cv::Scalar(255));
+  EXPECT_TRUE(
+      is(pixel("1.png", encoded(black_and_white, ".png", {cv::IMWRITE_PNG_BILEVEL, 1})), 255, 255, 255));
+  EXPECT_TRUE(is(pixel("cmyk.jpg", cmyk_jpeg()), 0, 48, 96, 2)) << "as Pillow converts it, and a JPEG's loss";
+  // One pixel, the second of a palette's two colours.
+  EXPECT_TRUE(
+      is(pixel("palette.png",
+               from_hex("89504e470d0a1a0a0000000d494844520000000100000001080300000028cb34bb00000006504c544500"
+                        "0000c86432f3"
+                        "9d81140000000a49444154789c63600400000300024bf5ddea0000000049454e44ae426082")),
+         200, 100, 50));
+}
+
+TEST_F(ImageTest, JpegPixelsAreOpenCvs) {
+  const cv::Mat color = smooth(61, 83), grey = smooth(61, 83, CV_8U);
+  for (const auto& [image, flags] :
+       {std::pair(color, std::vector<int>{}),
+        {color, {cv::IMWRITE_JPEG_PROGRESSIVE, 1}},
+        {color, {cv::IMWRITE_JPEG_QUALITY, 30, cv::IMWRITE_JPEG_RST_INTERVAL, 2}},
+        {grey, {}}}) {
+    const auto file = folder_.write("a.jpg", encoded(image, ".jpg", flags));
+    const cv::Mat expected = cv::imread(file.string(), cv::IMREAD_COLOR);
+    const auto bgr = at::from_blob(expected.data, {61, 83, 3}, at::kByte);
+    EXPECT_TRUE(read_image(file).equal(bgr.flip(2)));
+  }
+}
+
 TEST_F(ImageTest, ReadsExtremeShapes) {
   for (const auto& [rows, cols] : {std::pair(1, 1), std::pair(1, 3000), std::pair(3000, 1)}) {
     const auto file = folder_.write("thin.jpg", encoded(smooth(rows, cols), ".jpg"));
@@ -149,6 +244,75 @@ TEST_F(ImageTest, LeavesThePixelsAsStoredWhateverExifSays) {
   EXPECT_EQ(image_size(turned), (ImageSize{16, 24}));
 }
 
+TEST_F(ImageTest, TellsTheOrientationThatExifSays) {
+  const std::string jpeg = encoded(smooth(16, 24), ".jpg");
+  EXPECT_EQ(image_info(folder_.write("plain.jpg", jpeg)).orientation, 1);
+  EXPECT_EQ(image_info(folder_.write("a.png", encoded(smooth(16, 24), ".png"))).orientation, 1);
+  for (char orientation = 0; orientation < 12; ++orientation) {
+    const int expected = orientation >= 1 && orientation <= 8 ? orientation : 1;
+    for (const std::string& content : {exif(orientation), little_exif(orientation)}) {
+      const auto info = image_info(folder_.write("a.jpg", with_app1(jpeg, content)));
+      EXPECT_EQ(info.orientation, expected);
+      EXPECT_EQ(info.size, (ImageSize{16, 24}));
+    }
+  }
+  // After another segment of the kind, which is XMP's.
+  EXPECT_EQ(image_info(folder_.write("a.jpg", with_app1(with_app1(jpeg, exif(8)), "http://ns"))).orientation,
+            8);
+}
+
+TEST_F(ImageTest, DamagedExifSaysNothingAndHarmsNothing) {
+  const std::string jpeg = encoded(smooth(16, 24), ".jpg");
+  const auto orientation = [&](const std::string& content) {
+    const auto info = image_info(folder_.write("a.jpg", with_app1(jpeg, content)));
+    EXPECT_EQ(info.size, (ImageSize{16, 24}));
+    return info.orientation;
+  };
+  for (const std::string& whole : {exif(6), little_exif(6)}) {
+    const size_t value = whole.find('\x06', whole.size() - 12);  // all that the answer needs
+    for (size_t length = 0; length <= whole.size(); ++length) {
+      EXPECT_EQ(orientation(whole.substr(0, length)), length > value + (whole == exif(6) ? 0 : 1) ? 6 : 1)
+          << length;
+    }
+  }
+  std::mt19937 random(11);
+  for (int i = 0; i < 300; ++i) {
+    std::string content = little_exif(6);
+    for (int changes = 0; changes < 3; ++changes)
+      content[6 + random() % (content.size() - 6)] = static_cast<char>(random());
+    EXPECT_THAT(orientation(content), AllOf(Ge(1), Le(8)));
+  }
+}
+
+TEST_F(ImageTest, ATiffsOrientationIsIgnoredToo) {
+  const auto file = folder_.write("turned.tif", turned_tiff());
+  ASSERT_EQ(cv::imread(file.string()).rows, 2) << "the file does not ask to be turned";
+  EXPECT_EQ(image_info(file).orientation, 6);
+  EXPECT_EQ(image_info(file).size, (ImageSize{1, 2}));
+  const at::Tensor image = read_image(file);
+  EXPECT_TRUE(image.equal(at::tensor({1, 2, 3, 4, 5, 6}, at::kByte).view({1, 2, 3}))) << image;
+}
+
+TEST_F(ImageTest, InfosOfManyFilesAreInTheirOrder) {
+  std::vector<std::filesystem::path> files;
+  for (int i = 0; i < 40; ++i) {
+    const bool good = i % 7 != 3;
+    files.push_back(folder_.write(std::to_string(i), good ? encoded(smooth(4 + i, 5), ".jpg") : "no image"));
+  }
+  for (const int64_t threads : {1, 3, 100}) {
+    const auto infos = image_infos(files, threads);
+    ASSERT_EQ(infos.size(), files.size());
+    for (size_t i = 0; i < infos.size(); ++i) {
+      if (i % 7 == 3) {
+        EXPECT_THAT(std::get<DataError>(infos[i]).what(), HasSubstr(files[i].string()));
+      } else {
+        EXPECT_EQ(std::get<ImageInfo>(infos[i]).size, (ImageSize{static_cast<int64_t>(4 + i), 5}));
+      }
+    }
+  }
+  EXPECT_TRUE(image_infos({}).empty());
+}
+
 TEST_F(ImageTest, SaysWhyAFileIsNoImage) {
   EXPECT_THAT(read_error(folder_.path() / "missing.jpg"), HasSubstr("No such file"));
   EXPECT_THAT(read_error(folder_.path()), HasSubstr("no regular file"));
@@ -164,6 +328,9 @@ TEST_F(ImageTest, SaysWhyAFileIsNoImage) {
   EXPECT_THAT(read_error(pipe), HasSubstr("no regular file"));
   const std::string png = encoded(smooth(64, 64), ".png");
   EXPECT_THAT(read_error(folder_.write("header.png", png.substr(0, 12))), HasSubstr("cut off"));
+  using namespace std::string_literals;
+  const auto flat = folder_.write("flat.jpg", "\xff\xd8\xff\xc0\0\x11\x08\0\0\0\x10\x03\xff\xd9"s);
+  EXPECT_THAT(read_error(flat), HasSubstr("16 x 0 pixels"));
   EXPECT_THAT(read_error(folder_.write("half.png", png.substr(0, 33))), HasSubstr("damaged or cut off"));
 }
 
@@ -176,6 +343,26 @@ TEST_F(ImageTest, NoticesAJpegThatEndsEarly) {
       EXPECT_THAT(read_error(file), HasSubstr("cut off")) << kept << " bytes";
       EXPECT_THROW(image_size(file), DataError) << kept << " bytes";
     }
+  }
+}
+
+// Both end markers are there, so that only the decoder can notice.
+TEST_F(ImageTest, NoticesDamagedJpegData) {
+  for (const bool progressive : {false, true}) {
+    SCOPED_TRACE(progressive);
+    const std::string jpeg = encoded(smooth(64, 80), ".jpg", {cv::IMWRITE_JPEG_PROGRESSIVE, progressive});
+    testing::internal::CaptureStderr();
+    const auto half = folder_.write("half.jpg", jpeg.substr(0, jpeg.size() / 2) + "\xff\xd9");
+    EXPECT_THAT(read_error(half), AllOf(HasSubstr("is damaged: "), HasSubstr("remove it")));
+    EXPECT_EQ(image_size(half), (ImageSize{64, 80})) << "the header is whole";
+    std::string zeros = jpeg;
+    zeros.replace(jpeg.size() / 2, jpeg.size() / 4, jpeg.size() / 4, '\0');
+    EXPECT_THAT(read_error(folder_.write("zeros.jpg", zeros)), HasSubstr("is damaged: "));
+    const auto more = folder_.write("more.jpg", jpeg.substr(0, jpeg.size() - 2) + "1234567890123456\xff\xd9");
+    EXPECT_THAT(read_error(more), AllOf(HasSubstr("is damaged: "), HasSubstr("extraneous bytes")));
+    const auto even = folder_.write("even.jpg", jpeg.substr(0, jpeg.size() - 2) + "1\xff\xd9");
+    EXPECT_TRUE(read_image(even).equal(read_image(folder_.write("whole.jpg", jpeg))));
+    EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
   }
 }
 

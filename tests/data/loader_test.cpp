@@ -35,7 +35,8 @@ class Pictures : public Dataset {
   at::Tensor image(int64_t index) const override {
     ++read;
     std::this_thread::sleep_for(std::chrono::microseconds(mix(index) % 2000));
-    if (index == broken) throw DataError("picture_" + std::to_string(index) + ".jpg: is cut off");
+    if (index == broken || broken_too.contains(index))
+      throw DataError("picture_" + std::to_string(index) + ".jpg: is cut off");
     at::Tensor image = at::empty({8 + index % 3, 8 + index % 5, 3}, at::kByte);
     Random random(index);
     for (int64_t i = 0; i < image.numel(); ++i)
@@ -45,6 +46,13 @@ class Pictures : public Dataset {
 
   mutable std::atomic<int64_t> read = 0;
   int64_t broken = -1;
+  std::set<int64_t> broken_too;
+
+  /// Every third is upright.
+  void give_shapes() {
+    for (size_t i = 0; i < records_.size(); ++i)
+      records_[i].size = i % 3 == 1 ? ImageSize{9, 8} : ImageSize{8, 9};
+  }
 
  private:
   std::vector<Record> records_;
@@ -198,6 +206,80 @@ TEST(Loader, AnErrorSurfacesAtItsBatchAndTheNextGoesOn) {
       EXPECT_EQ(batch.indices, (std::vector<int64_t>{8, 9}));
     }
     loader.start(0);  // and goes with an error waiting
+  }
+}
+
+TEST(Loader, GroupsByAspect) {
+  const auto pictures = std::make_shared<Pictures>(31);  // 10 upright, 21 not
+  pictures->give_shapes();
+  Loader loader(pictures, kTransform, {.batch_size = 4, .workers = 3, .seed = 3});
+  EXPECT_EQ(loader.batches_per_epoch(), 3 + 6);
+  std::set<std::vector<bool>> orders;
+  for (int64_t number = 0; number < 12; ++number) {
+    SCOPED_TRACE(number);
+    const auto batches = epoch(loader, number);
+    ASSERT_EQ(batches.size(), 9u);
+    std::vector<bool> upright;
+    for (const Batch& batch : batches) {
+      upright.push_back(batch.indices[0] % 3 == 1);
+      for (const int64_t i : batch.indices) EXPECT_EQ(i % 3 == 1, upright.back());
+    }
+    orders.insert(upright);
+    const auto indices = order(batches);
+    EXPECT_EQ(std::set(indices.begin(), indices.end()).size(), 31u);
+    for (int64_t first = 0; first <= 9; first += 4) {
+      expect_same(epoch(loader, number, first), {batches.begin() + first, batches.end()});
+    }
+  }
+  EXPECT_GT(orders.size(), 5u) << "the groups come in the same order";
+
+  Loader dropping(pictures, kTransform, {.batch_size = 4, .workers = 0, .drop_last = true});
+  EXPECT_EQ(dropping.batches_per_epoch(), 2 + 5);
+  for (const Batch& batch : epoch(dropping, 0)) EXPECT_EQ(batch.indices.size(), 4u);
+}
+
+TEST(Loader, MixesShapesOnRequest) {
+  const auto pictures = std::make_shared<Pictures>(31);
+  Loader before(pictures, kTransform, {.batch_size = 4, .workers = 0});
+  const auto expected = order(epoch(before, 0));
+  pictures->give_shapes();
+  Loader loader(pictures, kTransform, {.batch_size = 4, .workers = 0, .group_by_aspect = false});
+  EXPECT_EQ(loader.batches_per_epoch(), 8);
+  EXPECT_EQ(order(epoch(loader, 0)), expected) << "without grouping shapes do not matter";
+}
+
+TEST(Loader, LeavesOutBadImagesAndRemembersThem) {
+  const auto pictures = std::make_shared<Pictures>(12);
+  pictures->broken_too = {0, 6, 7, 9, 11};
+  for (const int64_t workers : {0, 1, 3}) {
+    SCOPED_TRACE(workers);
+    Loader loader(pictures, kTransform,
+                  {.batch_size = 2, .workers = workers, .shuffle = false, .bad_images = Policy::skip});
+    EXPECT_EQ(loader.batches_per_epoch(), 6);
+    EXPECT_TRUE(loader.skipped().empty());
+    for (int64_t number = 0; number < 2; ++number) {
+      const auto batches = epoch(loader, number);
+      ASSERT_EQ(batches.size(), 5u) << "6 and 7 were a batch";
+      EXPECT_EQ(order(batches), (std::vector<int64_t>{1, 2, 3, 4, 5, 8, 10}));
+      for (const Batch& batch : batches) {
+        EXPECT_EQ(batch.images.images.size(), batch.indices.size());
+        EXPECT_EQ(batch.targets.size(), batch.indices.size());
+      }
+    }
+    std::vector<int64_t> indices;
+    for (const BadImage& bad : loader.skipped()) indices.push_back(bad.index);
+    EXPECT_EQ(indices, (std::vector<int64_t>{0, 6, 7, 9, 11}));
+    EXPECT_EQ(loader.skipped()[1].message, "picture_6.jpg: is cut off");
+  }
+}
+
+TEST(Loader, AnEpochOfBadImagesIsEmpty) {
+  const auto pictures = std::make_shared<Pictures>(3);
+  pictures->broken_too = {0, 1, 2};
+  for (const int64_t workers : {0, 2}) {
+    Loader loader(pictures, kTransform, {.workers = workers, .bad_images = Policy::skip});
+    EXPECT_TRUE(epoch(loader, 0).empty());
+    EXPECT_EQ(loader.skipped().size(), 3u);
   }
 }
 

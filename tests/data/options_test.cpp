@@ -31,7 +31,7 @@ TEST(DataOptions, EveryKeyArrives) {
   EXPECT_THAT(options.classes, ElementsAre("dog", "cat"));
   EXPECT_EQ(options.train.split, "trainval");
   EXPECT_EQ(options.train.limit, 7);
-  EXPECT_EQ(options.train.flip, 0.25);
+  EXPECT_EQ(options.train.transform.flip, 0.25);
   EXPECT_EQ(options.test.split, "val");
   EXPECT_EQ(options.test.limit, 3);
   EXPECT_EQ(options.min_size, 600);
@@ -56,9 +56,9 @@ TEST(DataOptions, CocoHasFilesInsteadOfSplits) {
 TEST(DataOptions, AbsentKeysKeepTheDefaults) {
   const auto options = parse("{}");
   EXPECT_EQ(options.train.split, "train");
-  EXPECT_EQ(options.train.flip, 0.5);
+  EXPECT_EQ(options.train.transform.flip, 0.5);
   EXPECT_EQ(options.test.split, "test");
-  EXPECT_EQ(options.test.flip, 0);
+  EXPECT_EQ(options.test.transform.flip, 0);
   EXPECT_EQ(options.min_size, 800);
   EXPECT_EQ(options.max_size, 1333);
   EXPECT_EQ(options.bad_boxes, Policy::skip);
@@ -73,6 +73,51 @@ TEST(DataOptions, OnlyTrainingFlips) {
     EXPECT_EQ(transform.min_size, 64);
     EXPECT_EQ(transform.max_size, 96);
   }
+}
+
+TEST(DataOptions, TransformsOfTraining) {
+  const auto options = parse(R"({"min_size": 60, "max_size": 90, "train": {"min_sizes": [40, 80],
+      "color_jitter": {"brightness": 0.4, "contrast": 0.3, "saturation": 0.2, "hue": 0.1}, "group_by_aspect": false}})");
+  const auto train = options.train_transform();
+  EXPECT_EQ(train.min_size, 60);
+  EXPECT_THAT(train.min_sizes, ElementsAre(40, 80));
+  EXPECT_EQ(train.color_jitter,
+            (ColorJitterOptions{.brightness = 0.4, .contrast = 0.3, .saturation = 0.2, .hue = 0.1}));
+  EXPECT_FALSE(train.scale_jitter);
+  EXPECT_FALSE(options.train_loader().group_by_aspect);
+  EXPECT_TRUE(options.test_transform().min_sizes.empty());
+  EXPECT_EQ(options.test_transform().color_jitter, ColorJitterOptions());
+
+  const auto jitter = *parse(R"({"train": {"scale_jitter": {"min": 0.5, "max": 1.5, "size": [320, 640]}}})")
+                           .train_transform()
+                           .scale_jitter;
+  EXPECT_EQ(jitter.min, 0.5);
+  EXPECT_EQ(jitter.max, 1.5);
+  EXPECT_EQ(jitter.size, (ImageSize{320, 640}));
+  const auto defaults = parse(R"({"train": {"scale_jitter": {}}})").train_transform().scale_jitter;
+  EXPECT_EQ(defaults->size, (ImageSize{1024, 1024}));
+  EXPECT_EQ(parse(R"({"train": {"scale_jitter": {"size": [64]}}})").train.transform.scale_jitter->size,
+            (ImageSize{64, 64}));
+  EXPECT_TRUE(parse("{}").train_loader().group_by_aspect);
+  EXPECT_EQ(parse(R"({"bad_images": "skip"})").train_loader().bad_images, Policy::skip);
+}
+
+TEST(DataOptions, ContradictionsAreNamed) {
+  const auto message = [](const std::string& text) { return message_of<ConfigError>([&] { parse(text); }); };
+  EXPECT_THAT(message(R"({"train": {"min_sizes": [64], "scale_jitter": {}}})"),
+              HasSubstr("train.scale_jitter: contradicts min_sizes"));
+  EXPECT_THAT(message(R"({"max_size": 900, "train": {"min_sizes": [640, 1000]}})"),
+              HasSubstr("max_size: must not be below any of train.min_sizes"));
+  EXPECT_THAT(message(R"({"train": {"min_sizes": [1]}})"), HasSubstr("train.min_sizes"));
+  EXPECT_THAT(message(R"({"train": {"scale_jitter": {"min": 2, "max": 1}}})"),
+              HasSubstr("train.scale_jitter.max: must not be below min"));
+  EXPECT_THAT(message(R"({"train": {"scale_jitter": {"size": [64, 64, 64]}}})"),
+              HasSubstr("train.scale_jitter.size: must be [height, width]"));
+  EXPECT_THAT(message(R"({"train": {"scale_jitter": {"min": 0}}})"), HasSubstr("train.scale_jitter.min"));
+  EXPECT_THAT(message(R"({"train": {"color_jitter": {"hue": 0.6}}})"), HasSubstr("train.color_jitter.hue"));
+  EXPECT_THAT(message(R"({"train": {"color_jitter": {"contrast": -1}}})"),
+              HasSubstr("color_jitter.contrast"));
+  EXPECT_THAT(message(R"({"test": {"color_jitter": {}}})"), HasSubstr("test.color_jitter: unknown key"));
 }
 
 TEST(DataOptions, ARelativeRootLiesUnderTheDataFolder) {

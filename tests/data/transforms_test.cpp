@@ -1,10 +1,14 @@
 #include <fstream>
+#include <map>
+#include <set>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include <rcnn/data/transforms.h>
+
+#include "data/random.h"
 
 namespace rcnn::data {
 namespace {
@@ -88,6 +92,149 @@ TEST(Transform, FlipsAsOftenAsAskedAndBySeedAlone) {
 TEST(Transform, RefusesWhatIsNoImage) {
   EXPECT_THROW(transform(at::zeros({0, 5, 3}, at::kByte), {}, {}, 0), c10::Error);
   EXPECT_THROW(transform(at::zeros({5, 5, 3}), {}, {.flip = 1}, 0), c10::Error);
+}
+
+TEST(Transform, DrawsOneOfTheMinSizes) {
+  const at::Tensor image = at::zeros({10, 20, 3}, at::kByte);
+  const TransformOptions options{.min_size = 999, .max_size = 60, .min_sizes = {10, 20, 40}};
+  std::map<int64_t, int> heights;
+  for (uint64_t seed = 0; seed < 900; ++seed) ++heights[transform(image, {}, options, seed).size.height];
+  ASSERT_EQ(heights.size(), 3u);
+  for (const int64_t height : {10, 20, 30}) {         // 40 would be 80 wide: max_size makes it 30
+    EXPECT_NEAR(heights[height], 300, 71) << height;  // five standard deviations of 14.1
+  }
+}
+
+// What exists today must not change under its users: these are Random(seed).chance(0.5) of the first seeds.
+TEST(Transform, FlipsKeepTheirStream) {
+  const at::Tensor image = at::arange(6, at::kByte).view({1, 2, 3});
+  const TransformOptions alone{.min_size = 1, .flip = 0.5};
+  TransformOptions beside{.min_size = 1, .flip = 0.5, .min_sizes = {1, 2}};
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    const bool flipped = Random(seed).chance(0.5);
+    EXPECT_EQ(transform(image, {}, alone, seed).image.equal(image.flip(1)), flipped) << seed;
+    EXPECT_EQ(transform(image, {}, beside, seed).image.equal(image.flip(1)), flipped) << seed;
+  }
+}
+
+TEST(Transform, ColorsMoveAndTheDataSetsPixelsStay) {
+  const at::Tensor image = at::randint(0, 256, {10, 20, 3}, at::kByte);
+  const at::Tensor before = image.clone();
+  const Sample sample = transform(image, record(), {.min_size = 10, .color_jitter = {.brightness = 0.9}}, 5);
+  EXPECT_TRUE(image.equal(before));
+  EXPECT_FALSE(sample.image.equal(image));
+  EXPECT_TRUE(sample.target.boxes.equal(transform(image, record(), {.min_size = 10}, 5).target.boxes));
+}
+
+TEST(ScaleJitter, ScalesAndCutsByHand) {
+  // 10 x 20 fits into 20 x 20 by 1, times 2: 20 x 40, of which 20 x 20 are kept: 10 x 10 of the source.
+  const at::Tensor image = at::randint(0, 256, {10, 20, 3}, at::kByte);
+  const TransformOptions options{.scale_jitter = ScaleJitterOptions{.min = 2, .max = 2, .size = {20, 20}}};
+  std::set<int64_t> places;
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(seed);
+    const Sample sample = transform(image, record(), options, seed);
+    EXPECT_EQ(sample.size, (ImageSize{20, 20}));
+    ASSERT_EQ(sample.image.sizes(), (std::vector<int64_t>{10, 10, 3}));
+    EXPECT_TRUE(sample.image.is_contiguous());
+    int64_t left = 0;
+    while (left <= 10 && !sample.image.equal(image.slice(1, left, left + 10))) ++left;
+    ASSERT_LE(left, 10) << "no part of the image";
+    places.insert(left);
+    const auto cut = [left](float x) { return 2 * std::clamp(x - static_cast<float>(left), 0.F, 10.F); };
+    std::vector<float> boxes;
+    std::vector<int64_t> labels;
+    if (left < 5) {  // of columns 1 to 5 something is left
+      boxes.insert(boxes.end(), {cut(1), 4, cut(5), 16});
+      labels.push_back(3);
+    }
+    if (left > 0) {  // and of columns 10 to 20
+      boxes.insert(boxes.end(), {cut(10), 0, cut(20), 20});
+      labels.push_back(2);
+    }
+    EXPECT_TRUE(sample.target.boxes.equal(at::tensor(boxes).view({-1, 4}))) << sample.target.boxes;
+    EXPECT_TRUE(sample.target.labels.equal(at::tensor(labels, at::kLong)));
+    EXPECT_TRUE(sample.target.ignore.equal(at::tensor({0.F, 0.F, 20.F, 20.F}).view({1, 4})));
+  }
+  EXPECT_EQ(places.size(), 11u) << "a cut may lie anywhere";
+}
+
+TEST(ScaleJitter, AnImageThatBecomesSmallerStaysWhole) {
+  const at::Tensor image = at::randint(0, 256, {10, 20, 3}, at::kByte);
+  const TransformOptions options{.scale_jitter =
+                                     ScaleJitterOptions{.min = 0.5, .max = 0.5, .size = {40, 40}}};
+  const Sample sample = transform(image, record(), options, 1);
+  EXPECT_EQ(sample.size, (ImageSize{10, 20}));
+  EXPECT_TRUE(sample.image.equal(image));
+  EXPECT_EQ(sample.target.boxes.size(0), 2);
+}
+
+TEST(ScaleJitter, DrawsScalesEvenly) {
+  const at::Tensor image = at::zeros({100, 100, 3}, at::kByte);
+  const TransformOptions options{.scale_jitter =
+                                     ScaleJitterOptions{.min = 0.1, .max = 0.9, .size = {1000, 1000}}};
+  double sum = 0;
+  for (uint64_t seed = 0; seed < 1000; ++seed) {
+    const auto size = transform(image, {}, options, seed).size;
+    EXPECT_EQ(size.height, size.width);
+    EXPECT_GE(size.height, 100);
+    EXPECT_LE(size.height, 900);
+    sum += static_cast<double>(size.height);
+  }
+  EXPECT_NEAR(sum / 1000, 500, 37);  // five standard deviations of 231 / sqrt(1000)
+}
+
+/// The smallest box around the pixels of a colour no background has, in pixels of the image.
+Box around(const at::Tensor& image) {
+  const auto here = image.select(2, 0).eq(255).nonzero();
+  if (here.size(0) == 0) return {};
+  const auto least = std::get<0>(here.min(0)), most = std::get<0>(here.max(0));
+  return {least[1].item<float>(), least[0].item<float>(), most[1].item<float>() + 1,
+          most[0].item<float>() + 1};
+}
+
+// Whatever is drawn, the box that comes out surrounds the pixels that the box that went in surrounded.
+TEST(Transform, BoxesFollowTheirPixels) {
+  int64_t kept = 0;
+  for (uint64_t seed = 0; seed < 400; ++seed) {
+    SCOPED_TRACE(seed);
+    Random random(hash(seed, 77));
+    const int64_t height = 5 + random.below(60), width = 5 + random.below(60);
+    const int64_t x1 = random.below(width), y1 = random.below(height);
+    const int64_t x2 = x1 + 1 + random.below(width - x1), y2 = y1 + 1 + random.below(height - y1);
+    at::Tensor image = at::randint(0, 200, {height, width, 3}, at::kByte);
+    image.slice(0, y1, y2).slice(1, x1, x2).fill_(255);
+    const Record one{.id = "a",
+                     .image = "",
+                     .objects = {{.box = {static_cast<float>(x1), static_cast<float>(y1),
+                                          static_cast<float>(x2), static_cast<float>(y2)},
+                                  .label = 1}}};
+    TransformOptions options{.min_size = 16, .max_size = 200, .flip = 0.5, .min_sizes = {16, 40, 90}};
+    if (seed % 2 == 1) {
+      options.min_sizes.clear();
+      options.scale_jitter = {.min = 0.3, .max = 3, .size = {16 + random.below(60), 16 + random.below(60)}};
+    }
+    const Sample sample = transform(image, one, options, seed);
+    const auto expected = around(sample.image);
+    if (sample.target.boxes.size(0) == 0) {
+      EXPECT_EQ(expected, Box());
+      continue;
+    }
+    ++kept;
+    const float scale_x = static_cast<float>(sample.size.width) / static_cast<float>(sample.image.size(1));
+    const float scale_y = static_cast<float>(sample.size.height) / static_cast<float>(sample.image.size(0));
+    const auto pixels = at::tensor(
+        {expected.x1 * scale_x, expected.y1 * scale_y, expected.x2 * scale_x, expected.y2 * scale_y});
+    EXPECT_TRUE(at::allclose(sample.target.boxes[0], pixels, 1e-5, 1e-4)) << sample.target.boxes << pixels;
+    EXPECT_GE(sample.target.boxes.min().item<float>(), 0);
+    EXPECT_LE(sample.target.boxes[0][2].item<float>(), static_cast<float>(sample.size.width) + 1e-3F);
+    EXPECT_LE(sample.target.boxes[0][3].item<float>(), static_cast<float>(sample.size.height) + 1e-3F);
+    if (options.scale_jitter) {
+      EXPECT_LE(sample.size.height, options.scale_jitter->size.height);
+      EXPECT_LE(sample.size.width, options.scale_jitter->size.width);
+    }
+  }
+  EXPECT_GT(kept, 300);
 }
 
 }  // namespace

@@ -81,6 +81,7 @@ TEST(Layers, OtherLibrariesAppearOnlyWhereTheyMay) {
     allow("CLI/", room == "tools");
     allow("pugixml", file == "src/data/voc_file.cpp");
     allow("simdjson", !is_public && room == "data");
+    allow("jpeglib", file == "src/data/jpeg.cpp");
     allow("c10/cuda/", file == "src/ops/device.cpp");
     allow("ATen/cuda/", false);
     if (file.string().starts_with("src/ops/kernels")) {

@@ -61,6 +61,38 @@ TEST(NetworkInput, ResizesAsTorchvisionDoes) {
   }
 }
 
+// Larger, smaller, the same, one pixel wide; the operators' order: normalised, then resized.
+TEST(NetworkInput, IsWhatTheOperatorsGive) {
+  torch::manual_seed(0);
+  const std::vector<std::array<ImageSize, 2>> sizes = {
+      {{{48, 64}, {80, 106}}}, {{{97, 61}, {33, 20}}}, {{{31, 17}, {31, 17}}}, {{{31, 17}, {31, 40}}},
+      {{{1, 1}, {5, 7}}},      {{{1, 50}, {1, 9}}},    {{{40, 1}, {70, 3}}},   {{{640, 3}, {2, 2}}}};
+  for (const auto order : {PixelOptions::Order::rgb, PixelOptions::Order::bgr}) {
+    const PixelOptions options{.order = order, .range = 255, .mean = {103, 116, 123}, .std = {57, 58, 1}};
+    const auto mean = torch::tensor({103., 116., 123.}).view({1, 3, 1, 1});
+    const auto std = torch::tensor({57., 58., 1.}).view({1, 3, 1, 1});
+    for (const auto& [from, to] : sizes) {
+      const auto image = torch::randint(0, 256, {from.height, from.width, 3}, at::kByte);
+      const auto channels = order == PixelOptions::Order::bgr ? image.flip(2) : image;
+      const auto normal = (channels.permute({2, 0, 1}).unsqueeze(0).to(at::kDouble) - mean) / std;
+      const auto expected = at::upsample_bilinear2d(normal, {to.height, to.width}, false);
+      const ImageBatch batch{{image}, {to}};
+      EXPECT_TRUE(close(network_input(batch, options, 1, at::kDouble), expected, 1e-11, 1e-11));
+      // Coordinates are float32, too: 1e-6 of a row of 97 pixels, whose values are up to 255 apart.
+      EXPECT_TRUE(close(network_input(batch, options, 1, at::kFloat), expected.to(at::kFloat), 2e-2, 1e-5));
+      const auto by_operators = at::upsample_bilinear2d(normal.to(at::kFloat), {to.height, to.width}, false);
+      EXPECT_TRUE(close(network_input(batch, options, 1, at::kFloat), by_operators, 1e-4, 1e-5));
+    }
+  }
+}
+
+TEST(NetworkInput, TakesViewsOfImages) {
+  const auto whole = torch::randint(0, 256, {9, 12, 3}, at::kByte);
+  const auto view = whole.slice(0, 2, 8).slice(1, 3, 11);
+  const ImageBatch expected{{view.contiguous()}, {{13, 17}}}, got{{view}, {{13, 17}}};
+  EXPECT_TRUE(identical(network_input(got, {}, 32, at::kFloat), network_input(expected, {}, 32, at::kFloat)));
+}
+
 TEST(NetworkInput, IsChannelsLastAndPaddedToAMultiple) {
   const auto image = [](int64_t height, int64_t width) {
     return torch::zeros({height, width, 3}, at::kByte);

@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <memory>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,8 +51,8 @@ class TrainerTest : public testing::Test {
   static Run train(const TrainOptions& options, const std::shared_ptr<data::Dataset>& dataset,
                    int64_t workers = 0) {
     Run run{tiny_model(std::ssize(dataset->categories())), {}, {}};
-    Trainer trainer(run.model, dataset, {.min_size = 64, .max_size = 96, .flip = 0.5}, workers, options,
-                    at::kCPU);
+    Trainer trainer(run.model, dataset, {.min_size = 64, .max_size = 96, .flip = 0.5}, {.workers = workers},
+                    options, at::kCPU);
     trainer.fit({.on_progress =
                      [&](const Progress& progress) {
                        EXPECT_TRUE(run.model->is_training());
@@ -109,6 +110,47 @@ TEST_F(TrainerTest, TheSameSeedGivesTheSameBitsWhateverCameBeforeAndHoweverManyL
     EXPECT_EQ(losses(again.progress), losses(first.progress)) << workers << " workers";
     EXPECT_TRUE(same_weights(*again.model, *first.model)) << workers << " workers";
   }
+}
+
+/// A data set of which some images cannot be decoded.
+class Damaged : public data::Dataset {
+ public:
+  Damaged(std::shared_ptr<data::Dataset> whole, std::set<int64_t> bad)
+      : whole_(std::move(whole)), bad_(std::move(bad)) {}
+  int64_t size() const override { return whole_->size(); }
+  const data::Record& record(int64_t index) const override { return whole_->record(index); }
+  const std::vector<Category>& categories() const override { return whole_->categories(); }
+  at::Tensor image(int64_t index) const override {
+    if (bad_.contains(index)) throw DataError(std::to_string(index) + ".jpg: is damaged");
+    return whole_->image(index);
+  }
+
+ private:
+  std::shared_ptr<data::Dataset> whole_;
+  std::set<int64_t> bad_;
+};
+
+TEST_F(TrainerTest, LeavesOutBadImagesOnRequest) {
+  const auto trainer = [](const std::set<int64_t>& bad, data::Policy policy) {
+    return Trainer(tiny_model(5), std::make_shared<Damaged>(images(), bad), {.min_size = 64, .max_size = 96},
+                   {.workers = 2, .bad_images = policy}, few_iterations(7), at::kCPU);
+  };
+  auto skipping = trainer({0, 1, 2}, data::Policy::skip);
+  int64_t iterations = 0;
+  bool last = false;
+  skipping.fit({.on_progress = [&](const Progress&) { ++iterations; },
+                .on_checkpoint = [&](const Checkpoint& checkpoint) { last = checkpoint.last; }});
+  EXPECT_EQ(iterations, 7) << "of which epochs give one to three";
+  EXPECT_TRUE(last);
+  std::set<std::string> messages;
+  for (const auto& bad : skipping.skipped()) messages.insert(bad.message);
+  EXPECT_EQ(messages, (std::set<std::string>{"0.jpg: is damaged", "1.jpg: is damaged", "2.jpg: is damaged"}));
+  EXPECT_EQ(skipping.skipped().size(), 3u);
+
+  auto all = trainer({0, 1, 2, 3, 4}, data::Policy::skip);
+  EXPECT_THAT(message_of<DataError>([&] { all.fit({}); }), HasSubstr("no image of the training data"));
+  auto stopping = trainer({3}, data::Policy::stop);
+  EXPECT_THAT(message_of<DataError>([&] { stopping.fit({}); }), HasSubstr("3.jpg: is damaged"));
 }
 
 TEST_F(TrainerTest, AnotherSeedGivesAnotherRun) {

@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <memory>
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <rcnn/data/options.h>
@@ -27,6 +29,15 @@ std::string progress_line(const train::Progress& progress) {
   for (const auto& [name, value] : progress.losses) line += fmt::format("  {} {:.4f}", name, value);
   return line + fmt::format("  time {:.3f}  data {:.3f}  mem {} MB", progress.iteration_seconds,
                             progress.data_seconds, progress.memory_bytes >> 20);
+}
+
+std::string skipped_line(const std::vector<data::BadImage>& skipped) {
+  constexpr size_t kNamed = 5;
+  std::vector<std::string> named;
+  for (size_t i = 0; i < std::min(kNamed, skipped.size()); ++i) named.push_back(skipped[i].message);
+  return fmt::format("left out {} images that cannot be decoded: {}{}", skipped.size(),
+                     fmt::join(named, "; "),
+                     skipped.size() > kNamed ? fmt::format("; and {} more", skipped.size() - kNamed) : "");
 }
 
 void load_initial_weights(torch::nn::Module& model, const config::Node& config,
@@ -70,8 +81,8 @@ std::filesystem::path train(const config::Config& config, const std::filesystem:
                         data::to_table(data::class_counts(*dataset))));
 
   const nn::DescribedModel described{model, dataset->categories(), config};
-  train::Trainer trainer(model, dataset, data_options.train_transform(), data_options.workers, train_options,
-                         device);
+  train::Trainer trainer(model, dataset, data_options.train_transform(), data_options.train_loader(),
+                         train_options, device);
   int64_t scored_epoch = 0;
   const auto on_progress = [&](const train::Progress& progress) {
     log::info(progress_line(progress));
@@ -88,6 +99,7 @@ std::filesystem::path train(const config::Config& config, const std::filesystem:
     log::info(result.score.table);
   };
   trainer.fit({.on_progress = on_progress, .on_checkpoint = on_checkpoint});
+  if (!trainer.skipped().empty()) log::warn(skipped_line(trainer.skipped()));
   log::info(fmt::format("weights: {}", folder.weights().string()));
   return folder.weights();
 }

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -11,13 +13,31 @@
 namespace rcnn::data {
 
 /// Decodes an image file to uint8 [H, W, 3] RGB, contiguous on the CPU. Grey is repeated, alpha is dropped,
-/// 16 bits become 8; EXIF orientation is ignored: boxes refer to the pixels as they are stored. Throws
-/// DataError naming the file when it is missing, no image, a kind OpenCV cannot read, larger than 100
-/// megapixels, or cut off (a JPEG whose data ends early, which OpenCV would fill with grey).
+/// 16 bits become 8, CMYK is taken as Adobe's programs and Pillow do, inverted. Pixels are taken as they are
+/// stored: orientation (EXIF's) is ignored, for boxes of COCO and VOC refer to stored pixels, and torchvision
+/// and pycocotools do the same.
+///
+/// Throws DataError naming the file when it is missing, no image, a kind that cannot be read (GIF), larger
+/// than 100 megapixels, cut off, or damaged as far as its decoder notices: where a JPEG decoder would warn
+/// and fill with grey, this is an error. JPEG has no checksum: a changed bit may just be another picture.
 at::Tensor read_image(const std::filesystem::path& file);
 
-/// The size that read_image would give, for JPEG and PNG from the header alone. Throws DataError for what can
-/// be seen without decoding: all that read_image refuses but damage inside of the data.
+/// What a file's header says.
+struct ImageInfo {
+  ImageSize size = {};  ///< of the pixels as they are stored, which read_image gives
+  int orientation = 1;  ///< how a JPEG's EXIF or a TIFF wants it shown: 1 as stored, 2 to 8 flipped or turned
+};
+
+/// Reads the head and the tail of a JPEG or PNG; other kinds are decoded. Throws DataError for what can be
+/// seen so: all that read_image refuses but damage inside of the data.
+ImageInfo image_info(const std::filesystem::path& file);
+
+/// image_info of many files, by several threads: reading 100,000 headers is waiting for the disk. For each
+/// file, in their order, what it says or the error.
+std::vector<std::variant<ImageInfo, DataError>> image_infos(const std::vector<std::filesystem::path>& files,
+                                                            int64_t threads = 16);
+
+/// image_info(file).size
 ImageSize image_size(const std::filesystem::path& file);
 
 /// Writes uint8 [H, W, 3] RGB as PNG or JPEG by the file's ending. Throws DataError when the disk refuses.

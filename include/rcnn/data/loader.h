@@ -1,10 +1,11 @@
 #pragma once
 
-#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <rcnn/data/dataset.h>
+#include <rcnn/data/problems.h>
 #include <rcnn/data/transforms.h>
 
 namespace rcnn::data {
@@ -16,12 +17,20 @@ struct Batch {
   std::vector<int64_t> indices;  ///< of the samples in their data set
 };
 
+/// An image that could not be decoded and was left out.
+struct BadImage {
+  int64_t index;        ///< in its data set
+  std::string message;  ///< what read_image says: the file and what is wrong with it
+};
+
 struct LoaderOptions {
   int64_t batch_size = 2;
   int64_t workers = 2;   ///< threads that decode ahead; 0 decodes in the caller's thread
   int64_t prefetch = 4;  ///< batches that may wait
   bool shuffle = true;
   bool drop_last = false;
+  bool group_by_aspect = true;       ///< a batch holds upright images, taller than wide, or others
+  Policy bad_images = Policy::stop;  ///< what cannot be decoded
   uint64_t seed = 0;
 };
 
@@ -30,6 +39,10 @@ struct LoaderOptions {
 /// Batch b of epoch e is a pure function of (data set, options, e, b): the order is a permutation drawn from
 /// (seed, epoch), each sample's transform from (seed, epoch, sample). Any number of workers gives the same
 /// batches in the same order, and reading can start at any batch.
+///
+/// Images of the permutation gather in batches, a shape's images (Record::size) in their own where they are
+/// grouped: padding then wastes less. Batches come in the order in which they became full, the rest at the
+/// end.
 class Loader {
  public:
   Loader(std::shared_ptr<const Dataset> dataset, TransformOptions transform, LoaderOptions options);
@@ -41,8 +54,12 @@ class Loader {
   void start(int64_t epoch, int64_t first_batch = 0);
 
   /// The next batch of the epoch, waiting for it; false at the epoch's end. An error in a worker (DataError
-  /// with the file's name) is thrown here, at the batch it belongs to.
+  /// with the file's name) is thrown here, at the batch it belongs to. Where bad images are skipped, a batch
+  /// has fewer images for it, and one that has none left is passed over.
   bool next(Batch& batch);
+
+  /// What was left out of the batches that next() came past, each image once, in their order.
+  const std::vector<BadImage>& skipped() const;
 
  private:
   class Impl;

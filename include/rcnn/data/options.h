@@ -7,6 +7,7 @@
 
 #include <rcnn/config/node.h>
 #include <rcnn/data/dataset.h>
+#include <rcnn/data/loader.h>
 #include <rcnn/data/problems.h>
 #include <rcnn/data/transforms.h>
 
@@ -18,7 +19,8 @@ struct SplitOptions {
   std::filesystem::path annotations = {};  ///< COCO: the instances file
   std::filesystem::path images = {};       ///< COCO: the folder of the images
   int64_t limit = 0;                       ///< only the first so many images; 0 for all
-  double flip = 0;                         ///< probability of a horizontal flip
+  TransformOptions transform = {};         ///< training: all but min_size and max_size
+  bool group_by_aspect = true;             ///< training, see LoaderOptions
   bool keep_empty = true;                  ///< COCO: images without an object to find, too
 };
 
@@ -27,20 +29,25 @@ struct DataOptions {
   enum class Type { voc, coco } type = Type::voc;
   std::filesystem::path root = {};        ///< relative to RCNN_DATA, see config::data_path
   std::vector<std::string> classes = {};  ///< names in label order; empty: read from the annotations
-  SplitOptions train{.split = "train", .flip = 0.5};
+  SplitOptions train{.split = "train", .transform = {.flip = 0.5}};
   SplitOptions test{.split = "test"};
   int64_t min_size = 800, max_size = 1333;  ///< see TransformOptions
   int64_t workers = 2;                      ///< loader threads
   Policy bad_boxes = Policy::skip;
   Policy bad_images = Policy::stop;
 
-  /// Keys: type (voc, coco), root, classes, train {limit, flip}, test {limit}, min_size, max_size, workers,
-  /// bad_boxes (skip, stop), bad_images (skip, stop). For VOC train and test have `split`; for COCO they have
-  /// `annotations` and `images`, both relative to `root`, and train has `keep_empty`. Throws ConfigError.
+  /// Keys: type (voc, coco), root, classes, train {limit, flip, min_sizes, scale_jitter {min, max, size},
+  /// color_jitter {brightness, contrast, saturation, hue}, group_by_aspect}, test {limit}, min_size,
+  /// max_size, workers, bad_boxes (skip, stop), bad_images (skip, stop). For VOC train and test have `split`;
+  /// for COCO they have `annotations` and `images`, both relative to `root`, and train has `keep_empty`.
+  /// Throws ConfigError.
   static DataOptions from(const config::Node& node);
 
-  TransformOptions train_transform() const { return {min_size, max_size, train.flip}; }
-  TransformOptions test_transform() const { return {min_size, max_size, 0}; }
+  TransformOptions train_transform() const;
+  TransformOptions test_transform() const { return {.min_size = min_size, .max_size = max_size}; }
+
+  /// For training, but batch_size and seed.
+  LoaderOptions train_loader() const;
 };
 
 /// Opens one part of the data set, see read_voc() and read_coco(): what is wrong is added to `problems`, and

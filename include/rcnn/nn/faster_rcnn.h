@@ -40,6 +40,7 @@ class FasterRcnnImpl : public DetectionModelImpl {
   int64_t size_divisor_ = 32;
   Rpn rpn_ = nullptr;
   RoiHeads roi_heads_ = nullptr;
+  at::Tensor parameter_;  // one of them: says where the model is, and in what precision it computes
 };
 
 std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model, int64_t num_classes);

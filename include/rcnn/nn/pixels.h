@@ -25,9 +25,8 @@ struct PixelOptions {
 /// integers), and puts it at the top left of zeros.
 ///
 /// batch     at least one image, on any device; images are uploaded as they are
-/// returns   [N, 3, H, W] of `like`'s dtype and device, float32 or float64, channels_last; H and W are the
-/// largest
-///           of batch.sizes rounded up to multiples of `size_divisor`
+/// returns   [N, 3, H, W] of `like`'s dtype and device, float32 or float64, channels_last; H and W are
+///           batch.largest_size() rounded up to multiples of `size_divisor`
 /// Throws c10::Error for what is no image.
 at::Tensor network_input(const ImageBatch& batch, const PixelOptions& options, int64_t size_divisor,
                          const at::TensorOptions& like);

@@ -64,13 +64,17 @@ struct TrainHooks {
 /// repeats bit for bit, whatever the number of loader threads.
 class Trainer {
  public:
+  /// Of `loader`, batch_size and seed are those of `options`.
   Trainer(std::shared_ptr<nn::DetectionModelImpl> model, std::shared_ptr<const data::Dataset> dataset,
-          const data::TransformOptions& transform, int64_t workers, const TrainOptions& options,
-          const at::Device& device);
+          const data::TransformOptions& transform, const data::LoaderOptions& loader,
+          const TrainOptions& options, const at::Device& device);
 
-  /// Runs to the end. Throws DataError for an image that cannot be read, NonFiniteError when a loss is no
-  /// longer finite, MemoryError when memory runs out.
+  /// Runs to the end. Throws DataError for an image that cannot be read, unless the loader skips those, and
+  /// when none can be read; NonFiniteError when a loss is no longer finite, MemoryError when memory runs out.
   void fit(const TrainHooks& hooks);
+
+  /// The images that fit() left out, each once.
+  const std::vector<data::BadImage>& skipped() const { return skipped_; }
 
  private:
   std::vector<nn::Loss> step(data::Batch& batch, torch::optim::Optimizer& solver);
@@ -78,9 +82,10 @@ class Trainer {
   std::shared_ptr<nn::DetectionModelImpl> model_;
   std::shared_ptr<const data::Dataset> dataset_;
   data::TransformOptions transform_;
-  int64_t workers_;
+  data::LoaderOptions loader_;
   TrainOptions options_;
   at::Device device_;
+  std::vector<data::BadImage> skipped_;
 };
 
 }  // namespace rcnn::train
