@@ -64,7 +64,7 @@ class DrawnImages {
     auto image = at::full({1, 3, height, width}, 128.);
     for (int64_t cell = 64; cell >= 1; cell /= 2) {
       const auto noise = at::randn({1, 3, height / cell + 1, width / cell + 1});
-      image += at::upsample_bicubic2d(noise, {height, width}, false) * (5 + 0.4 * static_cast<double>(cell));
+      image += at::upsample_bicubic2d(noise, {height, width}, false) * (7 + 0.4 * static_cast<double>(cell));
     }
     return image.clamp(0, 255).to(at::kByte).squeeze(0).permute({1, 2, 0}).contiguous();
   }
