@@ -123,7 +123,7 @@ TEST_F(Locate, AConfigHasTrainAndTest) {
   const auto config = folder_.write("config.json", "// the user's own\n{\"_base_\": \"base.json\"}");
   const auto parts = locate(config);
   EXPECT_THAT(names(parts), ElementsAre("train", "test"));
-  EXPECT_EQ(parts[0].split.flip, 0.5);
+  EXPECT_EQ(parts[0].split.transform.flip, 0.5);
   EXPECT_EQ(parts[1].split.split, "val");
   for (const auto& part : parts) EXPECT_EQ(images_of(part), 1) << part.name;
   EXPECT_THAT(names(locate(config, {.splits = {"test"}})), ElementsAre("test"));
