@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <optional>
 #include <set>
@@ -16,6 +15,7 @@
 
 #include "data/file_name.h"
 #include "data/micropixel.h"
+#include "data/number.h"
 #include "data/voc_folder.h"
 
 namespace rcnn::data {
@@ -26,14 +26,6 @@ namespace fs = std::filesystem;
 // Elements that an <object> of VOC may have for what COCO knows of it besides.
 constexpr std::string_view kId = "id", kArea = "area", kCrowd = "iscrowd", kOutline = "segmentation";
 constexpr std::string_view kDifficult = "difficult";  // an attribute
-
-template <class Number>
-std::optional<Number> number(std::string_view text) {
-  Number value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 /// Reads the parts of one data set in VOC's layout.
 class VocReader {

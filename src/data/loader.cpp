@@ -90,10 +90,7 @@ class Loader::Impl {
   Epoch make_epoch(int64_t number) const {
     std::vector<int64_t> order(static_cast<size_t>(dataset_->size()));
     std::iota(order.begin(), order.end(), 0);
-    if (options_.shuffle) {  // Fisher and Yates
-      Random random(hash(options_.seed, number));
-      for (int64_t i = dataset_->size() - 1; i > 0; --i) std::swap(order[i], order[random.below(i + 1)]);
-    }
+    if (options_.shuffle) Random(hash(options_.seed, number)).shuffle(order);
     Epoch epoch{.number = number, .batches = {}};
     std::array<std::vector<int64_t>, 2> groups;
     for (const int64_t i : order) {

@@ -14,6 +14,8 @@
 #include <rcnn/data/locate.h>
 #include <rcnn/error.h>
 
+#include "data/is_there.h"
+
 namespace rcnn::data {
 namespace {
 
@@ -24,11 +26,6 @@ constexpr uintmax_t kLargestConfig = 1 << 20;
 constexpr const char* kExpected =
     "expected is a Pascal VOC folder (Annotations, JPEGImages, ImageSets/Main), a COCO instances file, a "
     "folder with annotations/instances_*.json, or a config";
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;  // a name that is too long, a folder that may not be read
-  return fs::exists(path, ignored);
-}
 
 /// The stems of the files NAME*.ENDING in a folder, sorted; none when there is no such folder.
 std::set<std::string> stems(const fs::path& folder, std::string_view beginning, std::string_view ending) {

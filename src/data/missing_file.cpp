@@ -6,6 +6,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "data/is_there.h"
+
 namespace rcnn::data {
 namespace {
 
@@ -31,8 +33,7 @@ const MissingFiles::Names& MissingFiles::names_in(const fs::path& folder) {
 }
 
 std::string MissingFiles::why(const fs::path& file) {
-  std::error_code ignored;  // what cannot be looked at is treated as missing
-  if (fs::exists(file, ignored)) return "";
+  if (is_there(file)) return "";
   const auto name = file.filename().string();
   if (name.find('\\') != std::string::npos) return " (it has backslashes; write / instead)";
   const auto& names = names_in(file.parent_path());

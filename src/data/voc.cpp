@@ -12,6 +12,7 @@
 #include <rcnn/data/voc_file.h>
 
 #include "data/image_problems.h"
+#include "data/is_there.h"
 #include "data/missing_file.h"
 #include "data/record_list.h"
 #include "data/voc_folder.h"
@@ -74,7 +75,7 @@ class Reader {
     const std::string name = VocFolder::annotation_name(id);
     const fs::path file = folder_.annotation(id);
     std::optional<VocFile> annotation;
-    if (std::error_code ignored; fs::exists(file, ignored)) {  // an error is the same as no file
+    if (is_there(file)) {
       annotation = read_voc_file(file, name, problems_);
     } else {
       problems_.bad(options_.bad_images, "no annotation file", name + missing_.why(file));

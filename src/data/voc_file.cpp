@@ -1,4 +1,3 @@
-#include <charconv>
 #include <cmath>
 #include <fstream>
 #include <sstream>
@@ -10,20 +9,13 @@
 #include <rcnn/data/voc_file.h>
 #include <rcnn/io/atomic_file.h>
 
+#include "data/number.h"
 #include "data/trimmed.h"
 
 namespace rcnn::data {
 namespace {
 
 constexpr std::array kCorners = {"xmin", "ymin", "xmax", "ymax"};
-
-template <class Number>
-std::optional<Number> number(std::string_view text) {
-  Number value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 std::optional<double> finite(std::string_view text) {
   const auto value = number<double>(text);

@@ -9,19 +9,12 @@
 
 #include <rcnn/error.h>
 
+#include "data/is_there.h"
 #include "data/trimmed.h"
 
 namespace rcnn::data {
-namespace {
 
 namespace fs = std::filesystem;
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;  // a name that is too long, a folder that may not be read
-  return fs::exists(path, ignored);
-}
-
-}  // namespace
 
 void VocFolder::check() const {
   for (const char* folder : {"Annotations", "JPEGImages", "ImageSets/Main"}) {
