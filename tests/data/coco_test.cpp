@@ -6,6 +6,7 @@
 #include <rcnn/data/image.h>
 #include <rcnn/error.h>
 
+#include "tests/support/exif.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
 
@@ -152,6 +153,17 @@ TEST_F(CocoSet, OddImagesAndBoxesAreWarnedOf) {
   problems = {};
   EXPECT_EQ(read_coco(options, problems)->record(0).objects.size(), 2u);
   EXPECT_THAT(problems.text(Severity::warning), HasSubstr("thinner than a pixel: annotation 3"));
+}
+
+TEST_F(CocoSet, ImagesThatAskToBeTurnedAreNamed) {
+  const auto file = folder_.path() / "a.jpg";
+  folder_.write("a.jpg", with_app1(file_bytes(file), exif(6)));
+  read(good_);
+  Problems problems;
+  const auto set = read_coco({.annotations = folder_.path() / "gt.json", .images = folder_.path()}, problems);
+  EXPECT_EQ(set->record(0).size, (ImageSize{10, 20})) << "as stored";
+  EXPECT_THAT(problems.text(Severity::warning),
+              HasSubstr("(EXIF); its pixels are taken as they are stored: a.jpg"));
 }
 
 TEST_F(CocoSet, WhyAFileIsMissingIsGuessed) {

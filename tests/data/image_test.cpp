@@ -8,6 +8,7 @@
 
 #include <rcnn/data/image.h>
 
+#include "tests/support/exif.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
 
@@ -52,20 +53,7 @@ std::string big_endian(uint32_t value) {
   return {char(value >> 24), char(value >> 16), char(value >> 8), char(value)};
 }
 
-/// A JPEG with a segment APP1 after its start.
-std::string with_app1(const std::string& jpeg, const std::string& content) {
-  const size_t length = content.size() + 2;
-  return jpeg.substr(0, 2) + "\xff\xe1" + char(length >> 8) + char(length) + content + jpeg.substr(2);
-}
-
-std::string exif(char orientation) {
-  using namespace std::string_literals;
-  std::string content = "Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"s;
-  content += orientation;
-  return content.append(6, '\0');
-}
-
-/// The same in the other byte order, after an entry for the width.
+/// exif() in the other byte order, after an entry for the width.
 std::string little_exif(char orientation) {
   using namespace std::string_literals;
   std::string content =

@@ -180,6 +180,16 @@ TEST_F(EvalCommand, ACocoSetTrainsAndScoresAndItsResultsScoreTheSame) {
   for (const auto& found : nlohmann::json::parse(std::ifstream(results))) {
     EXPECT_EQ(found["category_id"], found["category_name"] == "cat" ? 1 : 2);
   }
+
+  // Damage that shows only on decoding.
+  data::write_image(folder_.path() / "c.png", at::randint(0, 256, {64, 96, 3}, at::kByte));
+  const auto png = file_bytes(folder_.path() / "c.png");
+  folder_.write("b.jpg", png.substr(0, png.size() / 2));
+  EXPECT_THAT(eval({"--weights", run + "/last.safetensors"}).err, HasSubstr("b.jpg"));
+  EXPECT_EQ(eval({"--weights", run + "/last.safetensors"}).exit_code, 3);
+  const auto tolerant = eval({"--weights", run + "/last.safetensors", "data.bad_images=skip"});
+  EXPECT_EQ(tolerant.exit_code, 0) << tolerant.err;
+  EXPECT_THAT(tolerant.err, AllOf(HasSubstr("scored as if nothing was found on it"), HasSubstr("b.jpg")));
 }
 
 }  // namespace
