@@ -104,10 +104,7 @@ TrainOptions TrainOptions::from(const config::Node& node) {
   node.read("epochs", options.epochs, {.min = 1});
   node.read("iterations", options.iterations, {.min = 0});
   node.read("batch_size", options.batch_size, {.min = 1});
-  node.read("lr", options.schedule.lr, {.min = 0});
-  node.read("warmup_iterations", options.schedule.warmup_iterations, {.min = 0});
-  node.read("steps", options.schedule.steps, {.min = 0});
-  node.read("gamma", options.schedule.gamma, {.min = 0, .max = 1});
+  options.schedule.read(node);
   node.read("momentum", options.solver.momentum, {.min = 0, .max = 1});
   node.read("weight_decay", options.solver.weight_decay, {.min = 0});
   node.read("seed", seed, {.min = 0});

@@ -25,8 +25,8 @@ struct TrainOptions {
   int64_t log_period = 20;        ///< iterations between progress reports
   int64_t checkpoint_period = 0;  ///< iterations between calls of on_checkpoint; 0: at the end of every epoch
 
-  /// Keys: epochs, iterations, batch_size, lr, warmup_iterations, steps, gamma, momentum, weight_decay, seed,
-  /// log_period, checkpoint_period. Throws ConfigError.
+  /// Keys: epochs, iterations, batch_size, momentum, weight_decay, seed, log_period, checkpoint_period and
+  /// those of ScheduleOptions. Throws ConfigError.
   static TrainOptions from(const config::Node& node);
 };
 
