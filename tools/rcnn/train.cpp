@@ -69,6 +69,12 @@ std::filesystem::path train(const config::Config& config, const std::filesystem:
   log::info(fmt::format("training data, {} images:\n{}", dataset->size(),
                         data::to_table(data::class_counts(*dataset))));
 
+  if (train_options.base_batch > 0) {
+    log::info(fmt::format("lr {:g}: {:g} for {} images a step, of which there are {} here",
+                          train_options.effective_lr(), train_options.schedule.lr, train_options.base_batch,
+                          train_options.images_per_step()));
+  }
+
   const nn::DescribedModel described{model, dataset->categories(), config};
   train::Trainer trainer(model, dataset, data_options.train_transform(), data_options.workers, train_options,
                          device);
