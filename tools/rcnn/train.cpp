@@ -63,7 +63,7 @@ std::filesystem::path train(const config::Config& config, const std::filesystem:
   model_node.read("weights", weights);
   if (!weights.empty()) load_initial_weights(*model, model_node, config::data_path(weights));
 
-  const auto folder = train::RunFolder::create(output);
+  auto folder = train::RunFolder::create(output);
   log::also_to(folder.log());
   folder.write_config(config);
   log::info(fmt::format("training data, {} images:\n{}", dataset->size(),
