@@ -13,7 +13,7 @@ torch=torch==2.11.0
 nvcc=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-cccl==13.0.85)
 
 # What the tests compare numbers with, where LibTorch is this wheel; tools/test.sh installs it.
-oracle=(torchvision==0.26.0 safetensors==0.8.0 pycocotools==2.0.11)
+oracle=(torchvision==0.26.0 safetensors==0.8.0 pycocotools==2.0.11 tensorboard==2.21.0)
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/rcnn"
 venv="$cache/venv"

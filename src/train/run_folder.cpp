@@ -1,3 +1,4 @@
+#include <chrono>
 #include <fstream>
 #include <system_error>
 
@@ -9,6 +10,13 @@
 #include <rcnn/train/run_folder.h>
 
 namespace rcnn::train {
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
 
 RunFolder RunFolder::create(const std::filesystem::path& path) {
   io::make_new_folder(path);
@@ -19,19 +27,24 @@ void RunFolder::write_config(const config::Config& config) const {
   io::write_atomically(path_ / "config.json", config.dump() + "\n");
 }
 
-void RunFolder::append(const Progress& progress) const {
-  nlohmann::ordered_json line = {{"epoch", progress.epoch},
-                                 {"iteration", progress.iteration},
-                                 {"lr", progress.lr},
-                                 {"loss", progress.loss}};
+void RunFolder::append(const Progress& progress) {
+  nlohmann::ordered_json line = {{"lr", progress.lr}, {"loss", progress.loss}};
   for (const auto& [name, value] : progress.losses) line[name] = value;
   line["time"] = progress.iteration_seconds;
   line["data_time"] = progress.data_seconds;
   line["memory"] = progress.memory_bytes;
-  append_line(line.dump());
+  std::vector<Scalar> scalars;
+  for (const auto& [name, value] : line.items()) scalars.push_back({"train/" + name, value.get<float>()});
+  events_.add_scalars(progress.iteration, now(), scalars);
+
+  nlohmann::ordered_json place = {{"epoch", progress.epoch}, {"iteration", progress.iteration}};
+  place.update(line);
+  append_line(place.dump());
 }
 
-void RunFolder::append_score(int64_t epoch, int64_t iteration, double mean_average_precision) const {
+void RunFolder::append_score(int64_t epoch, int64_t iteration, double mean_average_precision) {
+  const Scalar scalar{"eval/mAP", static_cast<float>(mean_average_precision)};
+  events_.add_scalars(iteration, now(), {&scalar, 1});
   append_line(
       nlohmann::ordered_json({{"epoch", epoch}, {"iteration", iteration}, {"mAP", mean_average_precision}})
           .dump());

@@ -1,20 +1,57 @@
 #include <cmath>
+#include <numbers>
 
 #include <rcnn/train/schedule.h>
 
-namespace rcnn::train {
+#include "train/refuse.h"
 
-double learning_rate(const ScheduleOptions& options, int64_t iteration, int64_t total) {
-  double rate = options.lr;
-  if (iteration < options.warmup_iterations) {
-    rate *= static_cast<double>(iteration + 1) / static_cast<double>(options.warmup_iterations);
-  }
+namespace rcnn::train {
+namespace {
+
+double after_steps(const ScheduleOptions& options, int64_t iteration, int64_t total, double rate) {
   for (const double step : options.steps) {
     // 0.07 of 100 is a little above 7 in binary.
     const double start = step < 1 ? std::round(step * static_cast<double>(total)) : step;
     if (static_cast<double>(iteration) >= start) rate *= options.gamma;
   }
   return rate;
+}
+
+/// From 1 at the end of the warm-up to 0 at the end of the run.
+double height(const ScheduleOptions& options, int64_t iteration, int64_t total) {
+  if (iteration <= options.warmup_iterations) return 1;
+  const double done = static_cast<double>(iteration - options.warmup_iterations) /
+                      static_cast<double>(total - options.warmup_iterations);
+  if (options.type == Schedule::polynomial) return std::pow(1 - done, options.power);
+  return (1 + std::cos(std::numbers::pi * done)) / 2;
+}
+
+}  // namespace
+
+void ScheduleOptions::read(const config::Node& node) {
+  node.read("lr", lr, {.min = 0});
+  node.read("warmup_iterations", warmup_iterations, {.min = 0});
+  node.read("schedule", type,
+            {{"steps", Schedule::steps}, {"cosine", Schedule::cosine}, {"polynomial", Schedule::polynomial}});
+  node.read("steps", steps, {.min = 0});
+  node.read("gamma", gamma, {.min = 0, .max = 1});
+  node.read("final_lr", final_lr, {.min = 0, .max = 1});
+  node.read("power", power, {.min = 0});
+  if (type == Schedule::steps) {
+    refuse(node, {"final_lr", "power"}, "schedule steps");
+  } else {
+    refuse(node, {"steps", "gamma"}, "schedule cosine or polynomial");
+  }
+  if (type == Schedule::cosine) refuse(node, {"power"}, "schedule cosine");
+}
+
+double learning_rate(const ScheduleOptions& options, int64_t iteration, int64_t total) {
+  double rate = options.lr;
+  if (iteration < options.warmup_iterations) {
+    rate *= static_cast<double>(iteration + 1) / static_cast<double>(options.warmup_iterations);
+  }
+  if (options.type == Schedule::steps) return after_steps(options, iteration, total, rate);
+  return rate * (options.final_lr + (1 - options.final_lr) * height(options, iteration, total));
 }
 
 }  // namespace rcnn::train

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
@@ -8,6 +9,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/data/loader.h>
+#include <rcnn/train/ema.h>
 #include <rcnn/train/trainer.h>
 
 namespace rcnn::train {
@@ -101,18 +103,23 @@ TrainOptions TrainOptions::from(const config::Node& node) {
   node.read("epochs", options.epochs, {.min = 1});
   node.read("iterations", options.iterations, {.min = 0});
   node.read("batch_size", options.batch_size, {.min = 1});
-  node.read("lr", options.schedule.lr, {.min = 0});
-  node.read("warmup_iterations", options.schedule.warmup_iterations, {.min = 0});
-  node.read("steps", options.schedule.steps, {.min = 0});
-  node.read("gamma", options.schedule.gamma, {.min = 0, .max = 1});
-  node.read("momentum", options.solver.momentum, {.min = 0, .max = 1});
-  node.read("weight_decay", options.solver.weight_decay, {.min = 0});
+  options.schedule.read(node);
+  options.solver.read(node);
+  node.read("accumulate", options.accumulate, {.min = 1});
+  node.read("base_batch", options.base_batch, {.min = 0});
+  node.read("ema", options.ema, {.min = 0});
+  if (options.ema >= 1) throw node.error("ema", "must be below 1");
   node.read("seed", seed, {.min = 0});
   node.read("log_period", options.log_period, {.min = 1});
   node.read("checkpoint_period", options.checkpoint_period, {.min = 0});
   node.finish();
   options.seed = static_cast<uint64_t>(seed);
   return options;
+}
+
+double TrainOptions::effective_lr() const {
+  if (base_batch == 0) return schedule.lr;
+  return schedule.lr * static_cast<double>(images_per_step()) / static_cast<double>(base_batch);
 }
 
 Trainer::Trainer(std::shared_ptr<nn::DetectionModelImpl> model, std::shared_ptr<const data::Dataset> dataset,
@@ -129,16 +136,16 @@ Trainer::Trainer(std::shared_ptr<nn::DetectionModelImpl> model, std::shared_ptr<
   model_->to(device_);
 }
 
-std::vector<nn::Loss> Trainer::step(data::Batch& batch, torch::optim::Optimizer& solver) {
+std::vector<nn::Loss> Trainer::step(data::Batch& batch, Solver& solver, const Accumulation& accumulation) {
   try {
     move_to(batch.targets, device_);
     auto losses = model_->losses(batch.images, batch.targets);
     at::Tensor sum = losses.front().value;
     for (size_t i = 1; i < losses.size(); ++i) sum = sum + losses[i].value;
     if (!std::isfinite(sum.item<double>())) throw non_finite(losses, batch, *dataset_);
-    solver.zero_grad();
-    sum.backward();
-    solver.step();
+    if (accumulation.index == 0) solver.zero_grad();
+    (accumulation.count > 1 ? sum / accumulation.count : sum).backward();
+    if (accumulation.last()) solver.step();
     return losses;
   } catch (const std::exception& error) {
     if (!is_out_of_memory(error)) throw;
@@ -152,7 +159,11 @@ void Trainer::fit(const TrainHooks& hooks) {
   const auto total = options_.iterations > 0 ? options_.iterations : options_.epochs * per_epoch;
   const auto epochs = (total + per_epoch - 1) / per_epoch;
   const auto checkpoint_period = options_.checkpoint_period > 0 ? options_.checkpoint_period : per_epoch;
-  auto solver = make_solver(*model_, options_.solver);
+  auto schedule = options_.schedule;
+  schedule.lr = options_.effective_lr();
+  Solver solver(*model_, options_.solver);
+  std::optional<Ema> ema;
+  if (options_.ema > 0) ema.emplace(*model_, options_.ema);
   model_->train();
 
   Meter meter;
@@ -167,9 +178,13 @@ void Trainer::fit(const TrainHooks& hooks) {
       // Dropout and sampling draw from LibTorch's generators: seeding them here makes each iteration
       // repeatable.
       torch::manual_seed(options_.seed * 0x9E3779B97F4A7C15u + static_cast<uint64_t>(iteration));
-      const double rate = learning_rate(options_.schedule, iteration, total);
-      set_learning_rate(solver, rate);
-      const auto losses = step(batch, solver);
+      const double rate = learning_rate(schedule, iteration, total);
+      solver.set_learning_rate(rate);
+      const int64_t index = iteration % options_.accumulate;
+      const Accumulation accumulation{.index = index,
+                                      .count = std::min(options_.accumulate, total - (iteration - index))};
+      const auto losses = step(batch, solver, accumulation);
+      if (ema && accumulation.last()) ema->update();
       if (hooks.on_progress) meter.add(losses, seconds_since(start), data_seconds);
       ++iteration;
 
@@ -187,7 +202,9 @@ void Trainer::fit(const TrainHooks& hooks) {
       }
       if (hooks.on_checkpoint && (last || iteration % checkpoint_period == 0)) {
         model_->eval();
+        if (ema) ema->swap();
         hooks.on_checkpoint({.epoch = epoch, .iteration = iteration, .last = last});
+        if (ema) ema->swap();
         model_->train();
       }
     }

@@ -67,9 +67,9 @@ TEST_P(TrainingParity, LossesAndGradientsAreTorchvisions) {
 }
 
 TEST_P(TrainingParity, TenStepsOfSgdFollowTorchvisions) {
-  auto solver = make_solver(*model_, {.momentum = std::stod(metadata("momentum")),
-                                      .weight_decay = std::stod(metadata("weight_decay"))});
-  set_learning_rate(solver, std::stod(metadata("lr")));
+  Solver solver(*model_, {.momentum = std::stod(metadata("momentum")),
+                          .weight_decay = std::stod(metadata("weight_decay"))});
+  solver.set_learning_rate(std::stod(metadata("lr")));
   const auto curve = want("losses");
   for (int64_t step = 0; step < curve.size(0); ++step) {
     const auto got = losses();

@@ -75,7 +75,8 @@ Finished RoundTest::trained_;
 
 TEST_F(RoundTest, TrainFillsItsRunFolder) {
   EXPECT_EQ(trained_.out, "");
-  EXPECT_THAT(names_in(run()), ElementsAre("config.json", "last.safetensors", "log.txt", "metrics.jsonl"));
+  EXPECT_THAT(names_in(run()), ElementsAre("config.json", testing::StartsWith("events.out.tfevents."),
+                                           "last.safetensors", "log.txt", "metrics.jsonl"));
   EXPECT_THAT(file_bytes(run() / "log.txt"),
               AllOf(HasSubstr("training data, 8 images"), HasSubstr("iter 3/3"), HasSubstr("mean")));
   EXPECT_THAT(trained_.err, HasSubstr("iter 3/3"));

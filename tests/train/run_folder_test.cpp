@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -63,7 +64,7 @@ TEST(RunFolder, KeepsTheConfig) {
 
 TEST(RunFolder, MetricsAreALineEachWithItsKeys) {
   const TempFolder temp;
-  const auto folder = RunFolder::create(temp.path());
+  auto folder = RunFolder::create(temp.path());
   Progress progress;
   progress.epoch = 2;
   progress.iteration = 30;
@@ -88,10 +89,29 @@ TEST(RunFolder, MetricsAreALineEachWithItsKeys) {
   EXPECT_EQ(lines[2].at("iteration"), 31);
 }
 
+TEST(RunFolder, MetricsAreThereForTensorBoardToo) {
+  const TempFolder temp;
+  auto folder = RunFolder::create(temp.path());
+  Progress progress;
+  progress.losses = {{"loss_box_reg", 0.25}};
+  folder.append(progress);
+  folder.append_score(2, 30, 0.625);
+  const auto entry = std::find_if(fs::directory_iterator(temp.path()), {}, [](const auto& file) {
+    return file.path().filename().string().starts_with("events.out.tfevents.");
+  });
+  ASSERT_NE(entry, fs::directory_iterator());
+  const auto bytes = file_bytes(entry->path());
+  for (const char* tag : {"train/lr", "train/loss", "train/loss_box_reg", "train/time", "train/data_time",
+                          "train/memory", "eval/mAP"}) {
+    EXPECT_THAT(bytes, HasSubstr(std::string(1, static_cast<char>(std::string(tag).size())) + tag));
+  }
+  EXPECT_THAT(bytes, testing::Not(HasSubstr("epoch")));
+}
+
 TEST(RunFolder, SaysSoWhenMetricsCannotBeWritten) {
   const TempFolder temp;
-  const auto folder = RunFolder::create(temp.path() / "run");
-  fs::remove(temp.path() / "run");
+  auto folder = RunFolder::create(temp.path() / "run");
+  fs::remove_all(temp.path() / "run");
   EXPECT_THAT(message_of<DataError>([&] { folder.append_score(1, 1, 0); }), HasSubstr("metrics.jsonl"));
 }
 

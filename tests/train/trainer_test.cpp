@@ -1,4 +1,6 @@
+#include <cmath>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <set>
@@ -231,6 +233,83 @@ TEST_F(TrainerTest, FollowsItsSchedule) {
   EXPECT_THAT(rates, ElementsAre(0.005, 0.01, 0.01, 0.005, 0.005));
 }
 
+TEST_F(TrainerTest, ScalesTheRateByTheImagesAStep) {
+  auto options = few_iterations(3);
+  options.accumulate = 3;
+  options.base_batch = 16;
+  options.schedule = {.lr = 0.25, .steps = {2}, .gamma = 0.5};
+  EXPECT_EQ(options.effective_lr(), 0.25 * 6 / 16);
+  std::vector<double> rates;
+  for (const auto& report : train(options, images()).progress) rates.push_back(report.lr);
+  EXPECT_THAT(rates, ElementsAre(0.09375, 0.09375, 0.046875));
+}
+
+std::map<std::string, at::Tensor> copy_of(const torch::nn::Module& module) {
+  std::map<std::string, at::Tensor> copies;
+  for (const auto& [name, tensor] : nn::state_of(module)) copies[name] = tensor.detach().clone();
+  return copies;
+}
+
+double distance(const std::map<std::string, at::Tensor>& a, const std::map<std::string, at::Tensor>& b) {
+  double sum = 0;
+  for (const auto& [name, tensor] : a) sum += (tensor - b.at(name)).square().sum().item<double>();
+  return std::sqrt(sum);
+}
+
+TEST_F(TrainerTest, AStepTakesTheMeanOfTheGradientsAccumulated) {
+  // Without momentum, decay and, at this rate, a change of the weights that would count, two steps go twice
+  // as far as one step of the mean of the same two gradients.
+  auto options = few_iterations(2);
+  options.schedule.lr = 1e-4;
+  options.solver = {.momentum = 0, .weight_decay = 0};
+  const auto start = copy_of(*tiny_model(5)), each = copy_of(*train(options, images()).model);
+  options.accumulate = 2;
+  const auto together = copy_of(*train(options, images()).model);
+  std::map<std::string, at::Tensor> twice;
+  for (const auto& [name, tensor] : start) twice[name] = tensor + 2 * (together.at(name) - tensor);
+  EXPECT_GT(distance(start, each), 1e-5);
+  EXPECT_LT(distance(twice, each), 0.02 * distance(start, each));
+}
+
+TEST_F(TrainerTest, WhatIsLeftAtTheEndIsAStepOfItsOwn) {
+  auto options = few_iterations(2);
+  options.accumulate = 2;
+  const auto exact = train(options, images());
+  options.accumulate = 5;
+  EXPECT_TRUE(same_weights(*train(options, images()).model, *exact.model));
+}
+
+TEST_F(TrainerTest, NothingMovesBeforeEnoughIsAccumulated) {
+  auto options = few_iterations(3);
+  options.accumulate = 2;
+  options.checkpoint_period = 1;
+  const auto model = tiny_model(5);
+  Trainer trainer(model, images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, 0, options, at::kCPU);
+  std::vector<double> moved = {};
+  auto before = copy_of(*model);
+  trainer.fit({.on_progress = {}, .on_checkpoint = [&](const Checkpoint&) {
+                 auto now = copy_of(*model);
+                 moved.push_back(distance(before, now));
+                 before = std::move(now);
+               }});
+  EXPECT_THAT(moved, ElementsAre(0, Gt(0), Gt(0)));  // the last is a step of its own
+}
+
+TEST_F(TrainerTest, TheAveragedWeightsAreKeptAndTheOthersLearnOn) {
+  auto options = few_iterations(4);
+  const auto plain = train(options, images());
+  options.ema = 0.9;
+  options.checkpoint_period = 1;
+  const auto model = tiny_model(5);
+  Trainer trainer(model, images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, 0, options, at::kCPU);
+  std::map<std::string, at::Tensor> averaged;
+  trainer.fit({.on_progress = {}, .on_checkpoint = [&](const Checkpoint&) { averaged = copy_of(*model); }});
+  EXPECT_TRUE(same_weights(*model, *plain.model));
+  const auto start = copy_of(*tiny_model(5)), end = copy_of(*model);
+  EXPECT_GT(distance(averaged, end), 0);
+  EXPECT_LT(distance(start, averaged), distance(start, end));
+}
+
 TEST_F(TrainerTest, ARateOfZeroChangesNothing) {
   auto options = few_iterations(2);
   options.schedule.lr = 0;
@@ -276,7 +355,7 @@ TrainOptions parse(const std::string& text) {
 TEST(TrainOptions, EveryKeyArrives) {
   const auto options = parse(R"({"epochs": 3, "iterations": 40, "batch_size": 5, "lr": 0.5,
       "warmup_iterations": 6, "steps": [0.5, 30], "gamma": 0.25, "momentum": 0.75, "weight_decay": 0.125,
-      "seed": 9, "log_period": 11, "checkpoint_period": 12})");
+      "accumulate": 4, "base_batch": 16, "ema": 0.5, "seed": 9, "log_period": 11, "checkpoint_period": 12})");
   EXPECT_EQ(options.epochs, 3);
   EXPECT_EQ(options.iterations, 40);
   EXPECT_EQ(options.batch_size, 5);
@@ -286,6 +365,9 @@ TEST(TrainOptions, EveryKeyArrives) {
   EXPECT_EQ(options.schedule.gamma, 0.25);
   EXPECT_EQ(options.solver.momentum, 0.75);
   EXPECT_EQ(options.solver.weight_decay, 0.125);
+  EXPECT_EQ(options.accumulate, 4);
+  EXPECT_EQ(options.base_batch, 16);
+  EXPECT_EQ(options.ema, 0.5);
   EXPECT_EQ(options.seed, 9u);
   EXPECT_EQ(options.log_period, 11);
   EXPECT_EQ(options.checkpoint_period, 12);
@@ -299,16 +381,17 @@ TEST(TrainOptions, AbsentKeysKeepTheDefaults) {
 }
 
 TEST(TrainOptions, WrongValuesAreNamed) {
-  for (const char* key : {"epochs", "batch_size", "log_period"}) {
+  for (const char* key : {"epochs", "batch_size", "accumulate", "log_period"}) {
     EXPECT_THAT(message_of<ConfigError>([&] { parse(std::string("{\"") + key + "\": 0}"); }), HasSubstr(key));
   }
   for (const char* key : {"iterations", "lr", "warmup_iterations", "gamma", "momentum", "weight_decay",
-                          "seed", "checkpoint_period"}) {
+                          "base_batch", "ema", "seed", "checkpoint_period"}) {
     EXPECT_THAT(message_of<ConfigError>([&] { parse(std::string("{\"") + key + "\": -1}"); }),
                 HasSubstr(key));
   }
   EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"steps": [-1]})"); }), HasSubstr("steps"));
   EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"momentum": 1.5})"); }), HasSubstr("momentum"));
+  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"ema": 1})"); }), HasSubstr("ema"));
   EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"leraning_rate": 1, "lr": 1})"); }),
               HasSubstr("leraning_rate"));
 }

@@ -3,8 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/scenes.h>
+#include <rcnn/io/new_folder.h>
 #include <rcnn/log.h>
-#include <rcnn/train/run_folder.h>
 
 #include "commands.h"
 
@@ -12,7 +12,7 @@ namespace rcnn::tools {
 namespace {
 
 void run(const std::filesystem::path& output, const std::vector<std::string>& overrides) {
-  train::RunFolder::create(output);  // its own, so that no other run's files get among the demo's
+  io::make_new_folder(output);  // its own, so that no other run's files get among the demo's
   const auto folder = std::filesystem::absolute(output);
   const auto scenes = folder / "scenes", unseen = folder / "unseen", pictures = folder / "detections";
   log::info(fmt::format("drawing a data set in {}", scenes.string()));

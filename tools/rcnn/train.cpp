@@ -74,11 +74,17 @@ std::filesystem::path train(const config::Config& config, const std::filesystem:
   model_node.read("weights", weights);
   if (!weights.empty()) load_initial_weights(*model, model_node, config::data_path(weights));
 
-  const auto folder = train::RunFolder::create(output);
+  auto folder = train::RunFolder::create(output);
   log::also_to(folder.log());
   folder.write_config(config);
   log::info(fmt::format("training data, {} images:\n{}", dataset->size(),
                         data::to_table(data::class_counts(*dataset))));
+
+  if (train_options.base_batch > 0) {
+    log::info(fmt::format("lr {:g}: {:g} for {} images a step, of which there are {} here",
+                          train_options.effective_lr(), train_options.schedule.lr, train_options.base_batch,
+                          train_options.images_per_step()));
+  }
 
   const nn::DescribedModel described{model, dataset->categories(), config};
   train::Trainer trainer(model, dataset, data_options.train_transform(), data_options.train_loader(),

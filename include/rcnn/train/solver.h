@@ -1,18 +1,62 @@
 #pragma once
 
+#include <memory>
+#include <vector>
+
 #include <torch/nn/module.h>
-#include <torch/optim/sgd.h>
+#include <torch/optim/optimizer.h>
+
+#include <rcnn/config/node.h>
 
 namespace rcnn::train {
 
+/// SGD with momentum, or AdamW (Loshchilov and Hutter: decay apart from the gradient), as torch.optim has
+/// them.
+enum class SolverType { sgd, adamw };
+
 struct SolverOptions {
-  double momentum = 0.9;
+  SolverType type = SolverType::sgd;
+  double momentum = 0.9;                     ///< sgd
+  bool nesterov = false;                     ///< sgd
+  std::vector<double> betas = {0.9, 0.999};  ///< adamw
+  double eps = 1e-8;                         ///< adamw
   double weight_decay = 1e-4;
+  double bias_lr = 1;      ///< factor on the rate of biases; 2 in Caffe's recipes
+  bool bias_decay = true;  ///< weight decay for biases; not in Caffe's recipes
+  bool norm_decay = true;  ///< weight decay for normalisations
+  double backbone_lr = 1;  ///< factor on the rate of the backbone; a neck is no part of it
+  double clip_norm = 0;    ///< largest norm of all gradients together; 0: any
+
+  /// Keys: solver (sgd, adamw); with sgd: momentum, nesterov; with adamw: betas, eps; weight_decay, bias_lr,
+  /// bias_decay, norm_decay, backbone_lr, clip_norm. Throws ConfigError, also for a key of the other solver.
+  void read(const config::Node& node);
 };
 
-/// SGD over the module's parameters that require gradients. Its learning rate is 0 until set_learning_rate.
-torch::optim::SGD make_solver(const torch::nn::Module& module, const SolverOptions& options);
+/// Moves the parameters of a module that require gradients against them.
+///
+/// Parameters of the same rate and decay are a group. The weight and the bias of a normalisation (batch,
+/// group, layer, instance) both follow the options of norms, not those of biases, as in mmdetection. Frozen
+/// batch norms have no parameters.
+class Solver {
+ public:
+  /// The rate is 0 until set_learning_rate.
+  Solver(const torch::nn::Module& module, const SolverOptions& options);
 
-void set_learning_rate(torch::optim::Optimizer& solver, double rate);
+  /// Every group gets its factor of `rate`.
+  void set_learning_rate(double rate);
+
+  void zero_grad() { optimizer_->zero_grad(); }
+
+  /// Clips the gradients, then takes a step; parameters without a gradient stay. Nothing is read back from
+  /// the device.
+  void step();
+
+  const torch::optim::Optimizer& optimizer() const { return *optimizer_; }
+
+ private:
+  std::unique_ptr<torch::optim::Optimizer> optimizer_;
+  std::vector<double> lr_factors_;  // of each group
+  double clip_norm_;
+};
 
 }  // namespace rcnn::train

@@ -21,13 +21,22 @@ struct TrainOptions {
   int64_t batch_size = 2;
   ScheduleOptions schedule;
   SolverOptions solver;
+  int64_t accumulate = 1;  ///< iterations whose gradients are averaged before each step of the solver
+  int64_t base_batch = 0;  ///< when above 0, schedule.lr is meant for so many images a step
+  double ema = 0;          ///< when above 0, the decay of averaged weights, see Ema
   uint64_t seed = 0;
   int64_t log_period = 20;        ///< iterations between progress reports
   int64_t checkpoint_period = 0;  ///< iterations between calls of on_checkpoint; 0: at the end of every epoch
 
-  /// Keys: epochs, iterations, batch_size, lr, warmup_iterations, steps, gamma, momentum, weight_decay, seed,
-  /// log_period, checkpoint_period. Throws ConfigError.
+  /// Keys: epochs, iterations, batch_size, accumulate, base_batch, ema, seed, log_period, checkpoint_period
+  /// and those of ScheduleOptions and SolverOptions. Throws ConfigError.
   static TrainOptions from(const config::Node& node);
+
+  /// What a step of the solver sees.
+  int64_t images_per_step() const { return batch_size * accumulate; }
+
+  /// schedule.lr, with base_batch scaled linearly by the images a step (Goyal et al.).
+  double effective_lr() const;
 };
 
 /// How a run stands; times and losses are of the iterations since the last report.
@@ -54,11 +63,16 @@ struct Checkpoint {
 
 struct TrainHooks {
   std::function<void(const Progress&)> on_progress;
-  /// Called in evaluation mode; the trainer returns to training mode afterwards.
+  /// Called in evaluation mode and, with TrainOptions::ema, with the averaged weights in the model; the
+  /// trainer returns to training mode and the weights that learn afterwards.
   std::function<void(const Checkpoint&)> on_checkpoint;
 };
 
-/// Trains a detector by SGD on the sum of its losses.
+/// Trains a detector on the sum of its losses.
+///
+/// An iteration is a batch, also where several make a step of the solver, as in mmengine: lengths, warm-up,
+/// schedule and periods count batches. A step comes after every `accumulate` of them and at the end of the
+/// run, where it averages over those that are left; it takes the rate of its last batch.
 ///
 /// Everything random is a function of (seed, epoch, sample) or of (seed, iteration), so a run on the CPU
 /// repeats bit for bit, whatever the number of loader threads.
@@ -77,7 +91,12 @@ class Trainer {
   const std::vector<data::BadImage>& skipped() const { return skipped_; }
 
  private:
-  std::vector<nn::Loss> step(data::Batch& batch, torch::optim::Optimizer& solver);
+  /// A batch's place among those whose gradients make one step.
+  struct Accumulation {
+    int64_t index, count;
+    bool last() const { return index + 1 == count; }
+  };
+  std::vector<nn::Loss> step(data::Batch& batch, Solver& solver, const Accumulation& accumulation);
 
   std::shared_ptr<nn::DetectionModelImpl> model_;
   std::shared_ptr<const data::Dataset> dataset_;
