@@ -284,7 +284,8 @@ TEST_F(TrainerTest, NothingMovesBeforeEnoughIsAccumulated) {
   options.accumulate = 2;
   options.checkpoint_period = 1;
   const auto model = tiny_model(5);
-  Trainer trainer(model, images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, 0, options, at::kCPU);
+  Trainer trainer(model, images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, {.workers = 0}, options,
+                  at::kCPU);
   std::vector<double> moved = {};
   auto before = copy_of(*model);
   trainer.fit({.on_progress = {}, .on_checkpoint = [&](const Checkpoint&) {
@@ -301,7 +302,8 @@ TEST_F(TrainerTest, TheAveragedWeightsAreKeptAndTheOthersLearnOn) {
   options.ema = 0.9;
   options.checkpoint_period = 1;
   const auto model = tiny_model(5);
-  Trainer trainer(model, images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, 0, options, at::kCPU);
+  Trainer trainer(model, images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, {.workers = 0}, options,
+                  at::kCPU);
   std::map<std::string, at::Tensor> averaged;
   trainer.fit({.on_progress = {}, .on_checkpoint = [&](const Checkpoint&) { averaged = copy_of(*model); }});
   EXPECT_TRUE(same_weights(*model, *plain.model));
