@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <vector>
 
 #include <c10/util/Exception.h>
 
@@ -129,10 +130,8 @@ void jitter_color(at::Tensor& image, const ColorJitterOptions& options, uint64_t
   // Each is drawn whether it is used or not, so that turning one on or off leaves the others as they are.
   const double brightness = factor(options.brightness), contrast = factor(options.contrast);
   const double saturation = factor(options.saturation), hue = random.uniform(-options.hue, options.hue);
-  std::array order = {0, 1, 2, 3};
-  for (int64_t i = 3; i > 0; --i) {
-    std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(random.below(i + 1))]);
-  }
+  std::vector<int> order = {0, 1, 2, 3};
+  random.shuffle(order);
   for (const int which : order) {
     if (which == 0 && options.brightness > 0) adjust_brightness(image, brightness);
     if (which == 1 && options.contrast > 0) adjust_contrast(image, contrast);

@@ -38,7 +38,7 @@ TEST(Program, SaysItsVersionAndHelpsOnStdout) {
   const auto help = run_rcnn({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_EQ(help.err, "");
-  for (const char* command : {"train", "eval", "detect", "demo", "weights", "config"}) {
+  for (const char* command : {"train", "eval", "detect", "demo", "data", "weights", "config"}) {
     EXPECT_THAT(help.out, HasSubstr("\n  " + std::string(command) + " "));
     const auto own = run_rcnn({command, "--help"});
     EXPECT_EQ(own.exit_code, 0);
@@ -49,7 +49,10 @@ TEST(Program, SaysItsVersionAndHelpsOnStdout) {
 TEST(Program, AWrongCommandLineIsAUsageError) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{}, "subcommand is required"},
-      {{"trian", "config.json"}, "subcommand is required"},
+      {{"trian", "config.json"}, "trian is not known here"},
+      {{"data", "chekc", "x"}, "chekc is not known here"},
+      {{"detect", "a.jpg", "--wieghts", "w", "--output", "x"},
+       "--wieghts is not known here; --weights is required"},
       {{"config"}, "subcommand is required"},
       {{"config", "show"}, "config is required"},
       {{"train"}, "config is required"},

@@ -49,6 +49,11 @@ int main(int argc, char** argv) {
     return app.exit(success);
   } catch (const CLI::RuntimeError& error) {  // a command's own exit code, its message already given
     return error.get_exit_code();
+  } catch (const CLI::RequiredError& error) {
+    // What is missing may be there, misspelt.
+    const auto unknown = app.remaining(true);
+    const auto found = unknown.empty() ? "" : fmt::format("{} is not known here; ", unknown.front());
+    return fail(fmt::format("{}{}; see rcnn --help", found, error.what()), kUsageError);
   } catch (const CLI::ParseError& error) {
     return fail(fmt::format("{}; see rcnn --help", error.what()), kUsageError);
   } catch (const rcnn::Error& error) {
