@@ -18,9 +18,11 @@ namespace {
 
 namespace json = simdjson::ondemand;
 
-/// What is wrong with one entry; its place is added where it is known.
+/// What is wrong with one entry; its place is added where it is known, with `detail` behind it.
 struct Wrong : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  explicit Wrong(const std::string& what, std::string about = "")
+      : std::runtime_error(what), detail(std::move(about)) {}
+  std::string detail;
 };
 
 /// Reads a value under a key, and says which when it is of another type.
@@ -114,7 +116,7 @@ void for_each(json::array list, std::string_view name, Problems& problems, Read 
       if (entry.get(object) != simdjson::SUCCESS) throw Wrong("must be an object");
       read(object);
     } catch (const Wrong& wrong) {
-      problems.error(wrong.what(), fmt::format("{}[{}]", name, place));
+      problems.error(wrong.what(), fmt::format("{}[{}]{}", name, place, wrong.detail));
     }
     ++place;
   }
@@ -125,7 +127,8 @@ template <class Entry>
 class Entries {
  public:
   void add(Entry entry) {
-    if (!ids_.insert(entry.id).second) throw Wrong("an id is there a second time");
+    if (!ids_.insert(entry.id).second)
+      throw Wrong("an id is there a second time", fmt::format(" (id {})", entry.id));
     entries_.push_back(std::move(entry));
   }
   std::vector<Entry> take() { return std::move(entries_); }

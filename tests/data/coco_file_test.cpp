@@ -68,7 +68,7 @@ TEST_F(CocoFiles, WrongEntriesAreNamed) {
   EXPECT_THAT(error_with("\"iscrowd\": 1", "\"iscrowd\": 2"),
               HasSubstr("iscrowd must be 0 or 1: annotations[1]"));
   EXPECT_THAT(error_with("\"id\": 6", "\"id\": 5"),
-              HasSubstr("an id is there a second time: annotations[1]"));
+              HasSubstr("an id is there a second time: annotations[1] (id 5)"));
   EXPECT_THAT(error_with(", \"id\": 2}", "}"), HasSubstr("has no id: images[1]"));
   EXPECT_THAT(error_with("9007199254740993", "9223372036854775808"),
               HasSubstr("id must be an integer of 64 bits: images[0]"));
