@@ -168,6 +168,24 @@ void Trainer::fit(const TrainHooks& hooks) {
 
   Meter meter;
   int64_t iteration = 0;
+  const auto report = [&](int64_t epoch, double rate) {
+    Progress progress;
+    progress.epoch = epoch;
+    progress.epochs = std::max(epoch, epochs);
+    progress.iteration = iteration;
+    progress.iterations = total;
+    progress.lr = rate;
+    meter.report_to(progress);
+    progress.eta_seconds = progress.iteration_seconds * static_cast<double>(total - iteration);
+    hooks.on_progress(progress);
+  };
+  const auto checkpoint = [&](int64_t epoch) {
+    model_->eval();
+    if (ema) ema->swap();
+    hooks.on_checkpoint({.epoch = epoch, .iteration = iteration, .last = iteration == total});
+    if (ema) ema->swap();
+    model_->train();
+  };
   // An epoch is shorter than others where all images of a batch are left out: the run then has more of them.
   for (int64_t epoch = 1; iteration < total; ++epoch) {
     loader.start(epoch - 1);
@@ -189,24 +207,8 @@ void Trainer::fit(const TrainHooks& hooks) {
       ++iteration;
 
       const bool last = iteration == total;
-      if (hooks.on_progress && (last || iteration % options_.log_period == 0)) {
-        Progress progress;
-        progress.epoch = epoch;
-        progress.epochs = std::max(epoch, epochs);
-        progress.iteration = iteration;
-        progress.iterations = total;
-        progress.lr = rate;
-        meter.report_to(progress);
-        progress.eta_seconds = progress.iteration_seconds * static_cast<double>(total - iteration);
-        hooks.on_progress(progress);
-      }
-      if (hooks.on_checkpoint && (last || iteration % checkpoint_period == 0)) {
-        model_->eval();
-        if (ema) ema->swap();
-        hooks.on_checkpoint({.epoch = epoch, .iteration = iteration, .last = last});
-        if (ema) ema->swap();
-        model_->train();
-      }
+      if (hooks.on_progress && (last || iteration % options_.log_period == 0)) report(epoch, rate);
+      if (hooks.on_checkpoint && (last || iteration % checkpoint_period == 0)) checkpoint(epoch);
     }
     skipped_ = loader.skipped();
     if (iteration == before) {
