@@ -1,11 +1,6 @@
 #include <algorithm>
-#include <array>
-#include <atomic>
-#include <chrono>
 #include <cmath>
-#include <condition_variable>
 #include <limits>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <span>
@@ -17,6 +12,8 @@
 #include <rcnn/data/check.h>
 #include <rcnn/data/image.h>
 #include <rcnn/error.h>
+
+#include "data/for_all.h"
 
 namespace rcnn::data {
 namespace {
@@ -38,36 +35,12 @@ Histogram empty(std::vector<double> edges) {
   return {.edges = std::move(edges), .counts = std::vector<int64_t>(bins)};
 }
 
-/// Calls look(i) for all i below `count` on all cores, and on_progress meanwhile.
-template <class Look>
-void for_all(int64_t count, const std::function<void(int64_t, int64_t)>& on_progress, Look look) {
-  std::atomic<int64_t> next = 0;
-  int64_t done = 0;
-  std::mutex mutex;  // guards `done`
-  std::condition_variable finished;
-  std::vector<std::jthread> workers;
-  for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i) {
-    workers.emplace_back([&] {
-      for (int64_t item = next++; item < count; item = next++) {
-        look(item);
-        const std::lock_guard lock(mutex);
-        if (++done == count) finished.notify_one();
-      }
-    });
-  }
-  std::unique_lock lock(mutex);
-  while (!finished.wait_for(lock, std::chrono::milliseconds(100), [&] { return done == count; })) {
-    if (on_progress) on_progress(done, count);
-  }
-  if (on_progress) on_progress(count, count);
-}
-
 /// Why an image cannot be decoded; nothing when it can.
 std::optional<std::string> damage(const Dataset& dataset, int64_t index) {
   try {
     dataset.image(index);
     return std::nullopt;
-  } catch (const std::exception& error) {  // in a thread of its own: nothing may leave it
+  } catch (const std::exception& error) {  // whatever it is, the image is of no use
     return error.what();
   }
 }
@@ -78,16 +51,18 @@ void look_at_images(const Dataset& dataset, const DatasetPart& part, const Check
                                                                                       : part.options.root);
   std::vector<std::optional<std::string>> damages(static_cast<size_t>(dataset.size()));
   if (how.decode) {
-    for_all(dataset.size(), how.on_progress,
-            [&](int64_t i) { damages[static_cast<size_t>(i)] = damage(dataset, i); });
+    for_all(
+        dataset.size(), std::max(1u, std::thread::hardware_concurrency()),
+        [&](int64_t i) { damages[static_cast<size_t>(i)] = damage(dataset, i); }, how.on_progress);
   }
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const auto& record = dataset.record(i);
     const auto& why = damages[static_cast<size_t>(i)];
+    const auto file = fs::weakly_canonical(record.image);
     if (why) {
       check.problems.bad(part.options.bad_images, "an image that cannot be decoded", *why);
     } else {
-      check.files.push_back(record.image);
+      check.files.push_back(file);
     }
     const auto [shorter, longer] = std::minmax(record.size.height, record.size.width);
     if (longer > kLongImage * shorter) {
@@ -95,7 +70,7 @@ void look_at_images(const Dataset& dataset, const DatasetPart& part, const Check
           "an image more than ten times as long as wide",
           fmt::format("{} ({} x {})", record.image.string(), record.size.width, record.size.height));
     }
-    const auto inside = fs::weakly_canonical(record.image).lexically_relative(root);
+    const auto inside = file.lexically_relative(root);
     if (!inside.empty() && *inside.begin() == "..") {
       check.problems.warn("an image outside of the data set's folder, behind a link", record.image.string());
     }
@@ -147,10 +122,7 @@ DatasetCheck check(const DatasetPart& part, const CheckOptions& options) {
 
 Problems shared_images(const std::vector<DatasetCheck>& parts) {
   std::vector<std::set<fs::path>> files;
-  for (const auto& part : parts) {
-    auto& canonical = files.emplace_back();
-    for (const auto& file : part.files) canonical.insert(fs::weakly_canonical(file));
-  }
+  for (const auto& part : parts) files.emplace_back(part.files.begin(), part.files.end());
   Problems problems;
   for (size_t a = 0; a < parts.size(); ++a) {
     for (size_t b = a + 1; b < parts.size(); ++b) {

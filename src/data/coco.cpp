@@ -141,50 +141,53 @@ class Reader {
   }
 
   void add(const CocoAnnotation& annotation, std::vector<Record>& records) {
-    const std::string where = fmt::format("annotation {}", annotation.id);
+    const auto where = [&] { return fmt::format("annotation {}", annotation.id); };
     const auto place = places_.find(annotation.image_id);
     if (place == places_.end()) {
       problems_.error("an annotation of an image that is not in \"images\"",
-                      fmt::format("{} (image {})", where, annotation.image_id));
+                      fmt::format("{} (image {})", where(), annotation.image_id));
       return;
     }
     const auto label = labels_.find(annotation.category_id);
     if (label == labels_.end()) {
       problems_.error("an annotation of a category that is not in \"categories\"",
-                      fmt::format("{} (category {})", where, annotation.category_id));
+                      fmt::format("{} (category {})", where(), annotation.category_id));
       return;
     }
     if (place->second == kLeftOut) return;
     if (label->second.label == 0) {
       problems_.error(fmt::format("objects of a class that was not asked for (asked for: {})",
                                   fmt::join(options_.classes, ", ")),
-                      fmt::format("{} ({})", where, label->second.name));
+                      fmt::format("{} ({})", where(), label->second.name));
       return;
     }
     auto& record = records[place->second];
-    if (const auto box = clipped(annotation, record.size, where)) {
+    if (const auto box = clipped(annotation, record.size)) {
       record.objects.push_back({.box = *box, .label = label->second.label, .ignore = annotation.crowd});
     }
   }
 
-  std::optional<Box> clipped(const CocoAnnotation& annotation, ImageSize size, const std::string& where) {
+  std::optional<Box> clipped(const CocoAnnotation& annotation, ImageSize size) {
     const auto [x, y, width, height] = annotation.box;
     const auto right = static_cast<double>(size.width), bottom = static_cast<double>(size.height);
-    const std::string box = fmt::format("{} [{}, {}, {}, {}]", where, x, y, width, height);
+    // Only where something is wrong: there may be a million of them.
+    const auto box = [&] {
+      return fmt::format("annotation {} [{}, {}, {}, {}]", annotation.id, x, y, width, height);
+    };
     if (width <= 0 || height <= 0) {
-      problems_.bad(options_.bad_boxes, "a box without width or height", box);
+      problems_.bad(options_.bad_boxes, "a box without width or height", box());
       return std::nullopt;
     }
     if (x >= right || y >= bottom || x + width <= 0 || y + height <= 0) {
-      problems_.bad(options_.bad_boxes, "a box outside of its image", box);
+      problems_.bad(options_.bad_boxes, "a box outside of its image", box());
       return std::nullopt;
     }
     constexpr double kRounding = 1;  // files round to hundredths of a pixel and now and then to whole ones
     if (x < -kRounding || y < -kRounding || x + width > right + kRounding ||
         y + height > bottom + kRounding) {
-      problems_.warn("clipped a box to its image", box);
+      problems_.warn("clipped a box to its image", box());
     }
-    if (width < 1 || height < 1) problems_.warn("a box thinner than a pixel", box);
+    if (width < 1 || height < 1) problems_.warn("a box thinner than a pixel", box());
     return Box{.x1 = static_cast<float>(std::max(x, 0.0)),
                .y1 = static_cast<float>(std::max(y, 0.0)),
                .x2 = static_cast<float>(std::min(x + width, right)),

@@ -281,7 +281,7 @@ std::vector<AnnotatedPart> read_parts(std::span<const DatasetPart> parts, Proble
 
 void write_coco(const fs::path& output, std::span<const AnnotatedPart> parts, ImageFiles images) {
   io::make_new_folder(output);
-  fs::create_directories(output / "annotations");
+  io::make_new_folder(output / "annotations");
   for (const auto& part : parts) {
     write_coco_file(output / "annotations" / fmt::format("instances_{}.json", part.name), part.content);
     if (images == ImageFiles::link) {
@@ -296,9 +296,7 @@ void write_coco(const fs::path& output, std::span<const AnnotatedPart> parts, Im
 
 void write_voc(const fs::path& output, std::span<const AnnotatedPart> parts, ImageFiles images) {
   check_names(parts);
-  io::make_new_folder(output);
-  for (const char* folder : {"Annotations", "JPEGImages", "ImageSets/Main"})
-    fs::create_directories(output / folder);
+  VocFolder(output).make();
   std::map<int64_t, std::string> names;
   for (const auto& part : parts) {
     std::map<int64_t, std::pair<std::string, VocFile>> files;  // by image id

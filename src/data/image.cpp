@@ -1,8 +1,6 @@
 #include <algorithm>
-#include <atomic>
 #include <cctype>
 #include <fstream>
-#include <future>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +13,7 @@
 
 #include "data/exif.h"
 #include "data/file_bytes.h"
+#include "data/for_all.h"
 #include "data/jpeg.h"
 #include "data/mat.h"
 
@@ -98,20 +97,14 @@ std::vector<std::variant<ImageInfo, DataError>> image_infos(const std::vector<fs
                                                             int64_t threads) {
   TORCH_CHECK(threads > 0, "image_infos: ", threads, " threads");
   std::vector<std::variant<ImageInfo, DataError>> infos(files.size());
-  std::atomic<size_t> first_free = 0;
-  const auto work = [&] {
-    for (size_t i = first_free++; i < files.size(); i = first_free++) {
-      try {
-        infos[i] = image_info(files[i]);
-      } catch (const DataError& error) {
-        infos[i] = error;
-      }
+  for_all(std::ssize(files), threads, [&](int64_t i) {
+    const auto place = static_cast<size_t>(i);
+    try {
+      infos[place] = image_info(files[place]);
+    } catch (const DataError& error) {
+      infos[place] = error;
     }
-  };
-  std::vector<std::future<void>> workers;
-  const auto count = std::min(static_cast<size_t>(threads), files.size());
-  for (size_t i = 0; i < count; ++i) workers.push_back(std::async(std::launch::async, work));
-  for (auto& worker : workers) worker.get();  // throws what is no fault of a file
+  });
   return infos;
 }
 

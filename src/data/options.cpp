@@ -1,5 +1,3 @@
-#include <spdlog/fmt/fmt.h>
-
 #include <rcnn/config/config.h>
 #include <rcnn/data/coco.h>
 #include <rcnn/data/options.h>
@@ -69,9 +67,23 @@ void check_sizes(const config::Node& node, const DataOptions& options) {
   }
 }
 
-std::string name_of(const DataOptions& options, const SplitOptions& split) {
-  if (options.type == DataOptions::Type::coco) return split.annotations.string();
-  return fmt::format("{}, split {}", options.root.string(), split.split);
+VocOptions voc_options(const DataOptions& options, const SplitOptions& split) {
+  return {.root = options.root,
+          .split = split.split,
+          .classes = options.classes,
+          .bad_boxes = options.bad_boxes,
+          .bad_images = options.bad_images,
+          .limit = split.limit};
+}
+
+CocoOptions coco_options(const DataOptions& options, const SplitOptions& split) {
+  return {.annotations = split.annotations,
+          .images = split.images,
+          .classes = options.classes,
+          .keep_empty = split.keep_empty,
+          .bad_boxes = options.bad_boxes,
+          .bad_images = options.bad_images,
+          .limit = split.limit};
 }
 
 }  // namespace
@@ -114,33 +126,13 @@ LoaderOptions DataOptions::train_loader() const {
 }
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split, Problems& problems) {
-  switch (options.type) {
-    case DataOptions::Type::voc:
-      return read_voc({.root = options.root,
-                       .split = split.split,
-                       .classes = options.classes,
-                       .bad_boxes = options.bad_boxes,
-                       .bad_images = options.bad_images,
-                       .limit = split.limit},
-                      problems);
-    case DataOptions::Type::coco:
-      return read_coco({.annotations = split.annotations,
-                        .images = split.images,
-                        .classes = options.classes,
-                        .keep_empty = split.keep_empty,
-                        .bad_boxes = options.bad_boxes,
-                        .bad_images = options.bad_images,
-                        .limit = split.limit},
-                       problems);
-  }
-  return nullptr;
+  if (options.type == DataOptions::Type::coco) return read_coco(coco_options(options, split), problems);
+  return read_voc(voc_options(options, split), problems);
 }
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split) {
-  Problems problems;
-  auto dataset = open(options, split, problems);
-  problems.settle(name_of(options, split));
-  return dataset;
+  if (options.type == DataOptions::Type::coco) return read_coco(coco_options(options, split));
+  return read_voc(voc_options(options, split));
 }
 
 }  // namespace rcnn::data

@@ -8,10 +8,10 @@
 #include <rcnn/data/voc_file.h>
 #include <rcnn/error.h>
 #include <rcnn/io/atomic_file.h>
-#include <rcnn/io/new_folder.h>
 
 #include "data/random.h"
 #include "data/scene.h"
+#include "data/voc_folder.h"
 
 namespace rcnn::data {
 namespace {
@@ -38,10 +38,7 @@ void draw_scenes(const fs::path& root, const SceneOptions& options) {
               "draw_scenes: nothing to draw for ", options.train, " and ", options.test, " images");
   TORCH_CHECK(options.size.height >= 32 && options.size.width >= 32, "draw_scenes: images of ",
               options.size.height, " x ", options.size.width, " are too small; at least 32 x 32");
-  io::make_new_folder(root);
-  for (const char* folder : {"Annotations", "JPEGImages", "ImageSets/Main"})
-    fs::create_directories(root / folder);
-
+  VocFolder(root).make();
   std::string train, test;
   for (int64_t i = 0; i < options.train + options.test; ++i) {
     const Scene scene = draw_scene(options.size, hash(options.seed, i));

@@ -129,8 +129,8 @@ class Reader {
     const auto [xmin, ymin, xmax, ymax] = corners;
     const auto width = static_cast<double>(size.width);
     const auto height = static_cast<double>(size.height);
-    const std::string box = fmt::format("{} ({}, {}, {}, {})", where, xmin, ymin, xmax, ymax);
-    const auto bad = [&](const char* what) { problems_.bad(options_.bad_boxes, what, box); };
+    const auto box = [&] { return fmt::format("{} ({}, {}, {}, {})", where, xmin, ymin, xmax, ymax); };
+    const auto bad = [&](const char* what) { problems_.bad(options_.bad_boxes, what, box()); };
     if (xmin > xmax || ymin > ymax) {
       bad("a box whose xmin is above xmax, or ymin above ymax");
     } else if (xmin == xmax || ymin == ymax) {
@@ -142,9 +142,9 @@ class Reader {
         problems_.warn(
             "clipped a box that begins below 1, from where VOC counts; written by a tool that counts "
             "from 0?",
-            box);
+            box());
       }
-      if (xmax > width || ymax > height) problems_.warn("clipped a box to its image", box);
+      if (xmax > width || ymax > height) problems_.warn("clipped a box to its image", box());
       return Box{.x1 = static_cast<float>(std::max(xmin - 1, 0.0)),
                  .y1 = static_cast<float>(std::max(ymin - 1, 0.0)),
                  .x2 = static_cast<float>(std::min(xmax, width)),

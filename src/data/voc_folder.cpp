@@ -1,5 +1,6 @@
 #include "data/voc_folder.h"
 
+#include <array>
 #include <fstream>
 #include <set>
 #include <system_error>
@@ -8,22 +9,33 @@
 #include <spdlog/fmt/ranges.h>
 
 #include <rcnn/error.h>
+#include <rcnn/io/new_folder.h>
 
 #include "data/is_there.h"
 #include "data/trimmed.h"
 
 namespace rcnn::data {
+namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::array kFolders = {"Annotations", "JPEGImages", "ImageSets/Main"};
+
+}  // namespace
+
 void VocFolder::check() const {
-  for (const char* folder : {"Annotations", "JPEGImages", "ImageSets/Main"}) {
+  for (const char* folder : kFolders) {
     if (is_there(root_ / folder)) continue;
     throw DataError(
         fmt::format("{}: has no folder {}; a Pascal VOC data set has Annotations, JPEGImages and "
                     "ImageSets/Main",
                     root_.string(), folder));
   }
+}
+
+void VocFolder::make() const {
+  io::make_new_folder(root_);
+  for (const char* folder : kFolders) io::make_new_folder(root_ / folder);
 }
 
 std::vector<std::string> VocFolder::ids(const std::string& split, Problems& problems) const {

@@ -17,6 +17,9 @@ class VocFolder {
   /// Throws DataError unless its folders are there.
   void check() const;
 
+  /// Makes them, see io::make_new_folder().
+  void make() const;
+
   /// The ids in ImageSets/Main/<split>.txt, in order. Names that lead out of the data set or come twice are
   /// added to `problems` and left out. Throws DataError when there is no such list, or nothing in it.
   std::vector<std::string> ids(const std::string& split, Problems& problems) const;

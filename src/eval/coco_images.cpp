@@ -19,6 +19,12 @@ double coco_iou(const CocoDetection& detection, const CocoTruth& truth) {
   return intersection / (truth.crowd ? own : own + g[2] * g[3] - intersection);
 }
 
+std::optional<size_t> place_of(std::span<const int64_t> category_ids, int64_t id) {
+  const auto found = std::lower_bound(category_ids.begin(), category_ids.end(), id);
+  if (found == category_ids.end() || *found != id) return std::nullopt;
+  return static_cast<size_t>(found - category_ids.begin());
+}
+
 bool CocoImage::in_crowd(const Placed<CocoDetection>& detection, double share) const {
   return std::any_of(crowds.begin(), crowds.end(), [&](const Placed<CocoTruth>& crowd) {
     return crowd.category == detection.category && coco_iou(*detection.item, *crowd.item) > share;
@@ -33,9 +39,7 @@ std::map<int64_t, CocoImage> by_image(std::span<const CocoTruth> truths,
               "category_ids must ascend");
   const auto for_each_placed = [&](const auto& items, auto see) {
     for (const auto& item : items) {
-      const auto found = std::lower_bound(category_ids.begin(), category_ids.end(), item.category_id);
-      if (found == category_ids.end() || *found != item.category_id) continue;
-      see(item, static_cast<size_t>(found - category_ids.begin()));
+      if (const auto place = place_of(category_ids, item.category_id)) see(item, *place);
     }
   };
   std::map<int64_t, CocoImage> images;

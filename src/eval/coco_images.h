@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -10,6 +11,9 @@ namespace rcnn::eval {
 
 /// As maskApi.c's bbIou: a crowd's IoU is the share of the detection that lies in it.
 double coco_iou(const CocoDetection& detection, const CocoTruth& truth);
+
+/// Where an id stands among the ascending `category_ids`.
+std::optional<size_t> place_of(std::span<const int64_t> category_ids, int64_t id);
 
 /// An object or a detection and the place of its category among those asked for.
 template <class Item>

@@ -38,9 +38,7 @@ class ByCategory {
   ByCategory(std::span<const Item> items, std::span<const int64_t> category_ids)
       : items_(category_ids.size()) {
     for (const auto& item : items) {
-      const auto found = std::lower_bound(category_ids.begin(), category_ids.end(), item.category_id);
-      if (found == category_ids.end() || *found != item.category_id) continue;
-      items_[static_cast<size_t>(found - category_ids.begin())].push_back(&item);
+      if (const auto place = place_of(category_ids, item.category_id)) items_[*place].push_back(&item);
     }
   }
 

@@ -10,6 +10,9 @@
 /// The program's commands: each adds itself to the command line and runs when chosen.
 namespace rcnn::tools {
 
+/// What the program returns when data could be used in part only, or not at all; DataError's code.
+inline constexpr int kBadData = 3;
+
 void add_config(CLI::App& app);
 void add_data(CLI::App& app);
 void add_demo(CLI::App& app);

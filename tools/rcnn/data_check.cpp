@@ -7,6 +7,7 @@
 
 #include <rcnn/data/check.h>
 
+#include "commands.h"
 #include "data_commands.h"
 #include "progress.h"
 
@@ -15,8 +16,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using data::Severity;
-
-constexpr int kWrongData = 3;
 
 struct Arguments {
   std::vector<std::filesystem::path> datasets;
@@ -168,7 +167,7 @@ void add_data_check(CLI::App& app) {
   command->add_flag("--fast", arguments->fast, "read the headers of images only, do not decode them");
   command->add_flag("--json", arguments->json, "a list on stdout, one object a data set, with all places");
   command->callback([arguments] {
-    if (!run(*arguments)) throw CLI::RuntimeError(kWrongData);
+    if (!run(*arguments)) throw CLI::RuntimeError(kBadData);
   });
 }
 

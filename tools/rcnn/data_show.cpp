@@ -8,12 +8,12 @@
 #include <rcnn/log.h>
 #include <rcnn/vis/contact_sheet.h>
 
+#include "commands.h"
 #include "data_commands.h"
 
 namespace rcnn::tools {
 namespace {
 
-constexpr int kBadImages = 3;
 constexpr int64_t kImagesOnAPage = 24;
 
 struct Arguments {
@@ -72,7 +72,7 @@ void add_data_show(CLI::App& app) {
     for (const auto& part : parts) complete &= show(part, *arguments);
     if (complete) return;
     log::warn("not everything could be shown; rcnn data check says what is wrong");
-    throw CLI::RuntimeError(kBadImages);
+    throw CLI::RuntimeError(kBadData);
   });
 }
 

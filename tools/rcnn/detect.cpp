@@ -15,8 +15,6 @@
 namespace rcnn::tools {
 namespace {
 
-constexpr int kBadImages = 3;
-
 /// A name for the picture of `input` that no other has taken: street.jpg, street_2.jpg.
 std::string picture_name(const std::filesystem::path& input, std::set<std::string>& taken) {
   const auto stem = input.stem().string();
@@ -85,7 +83,7 @@ void add_detect(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--device", arguments->device, "auto, cpu or cuda")->capture_default_str();
   command->callback([arguments] {
-    if (detect(*arguments) > 0) throw CLI::RuntimeError(kBadImages);
+    if (detect(*arguments) > 0) throw CLI::RuntimeError(kBadData);
   });
 }
 

@@ -30,7 +30,7 @@ struct DatasetCheck {
   std::vector<ClassCount> classes = {};           ///< the last is of all classes
   Histogram sizes = {};                           ///< of boxes: square roots of their areas, in pixels
   Histogram ratios = {};                          ///< of boxes: width / height
-  std::vector<std::filesystem::path> files = {};  ///< of the images that can be used
+  std::vector<std::filesystem::path> files = {};  ///< canonical, of the images that can be used
 };
 
 /// Opens the part as a training would, with the policies of its options, and looks closer than that: decodes
