@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <sstream>
 #include <system_error>
 
@@ -161,6 +162,22 @@ std::vector<Config::Entry> Config::entries() const {
   std::vector<Entry> entries;
   list_entries(*document_, document_->root(), "", entries);
   return entries;
+}
+
+std::vector<Difference> differences(const Config& before, const Config& after) {
+  std::map<std::string, std::string> left;
+  const auto after_entries = after.entries();
+  for (const auto& entry : after_entries) left.emplace(entry.key, entry.value);
+  std::vector<Difference> found;
+  for (const auto& entry : before.entries()) {
+    const auto other = left.extract(entry.key);
+    const std::string value = other ? other.mapped() : "";
+    if (value != entry.value) found.push_back({.key = entry.key, .before = entry.value, .after = value});
+  }
+  for (const auto& entry : after_entries) {
+    if (left.contains(entry.key)) found.push_back({.key = entry.key, .before = "", .after = entry.value});
+  }
+  return found;
 }
 
 }  // namespace rcnn::config

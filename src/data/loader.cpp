@@ -26,9 +26,12 @@ class Loader::Impl {
       : dataset_(std::move(dataset)), transform_(std::move(transform)), options_(options) {
     TORCH_CHECK(options.batch_size > 0 && options.workers >= 0 && options.prefetch > 0,
                 "Loader: batch_size and prefetch must be positive and workers not negative");
+    TORCH_CHECK(0 <= options.shard && options.shard < options.shards, "Loader: shard ", options.shard, " of ",
+                options.shards);
     batches_ = std::ssize(make_epoch(0).batches);
     if (batches_ == 0) {
-      throw ConfigError(fmt::format("{} images make no batch of {}; lower the batch size", dataset_->size(),
+      throw ConfigError(fmt::format("{} images make no {} of {}; lower the batch size", dataset_->size(),
+                                    options.shards > 1 ? fmt::format("{} batches", options.shards) : "batch",
                                     options.batch_size));
     }
     cv::setNumThreads(0);  // the workers are the threads; process-wide
@@ -73,6 +76,8 @@ class Loader::Impl {
     return false;
   }
 
+  int64_t position() const { return delivered_; }
+
   const std::vector<BadImage>& skipped() const { return skipped_; }
 
  private:
@@ -102,7 +107,17 @@ class Loader::Impl {
     for (auto& group : groups) {
       if (!group.empty() && !options_.drop_last) epoch.batches.push_back(std::move(group));
     }
+    if (options_.shards > 1) epoch.batches = own_share(std::move(epoch.batches));
     return epoch;
+  }
+
+  std::vector<std::vector<int64_t>> own_share(std::vector<std::vector<int64_t>> batches) const {
+    std::vector<std::vector<int64_t>> own(batches.size() / static_cast<size_t>(options_.shards));
+    for (size_t i = 0; i < own.size(); ++i) {
+      own[i] =
+          std::move(batches[i * static_cast<size_t>(options_.shards) + static_cast<size_t>(options_.shard)]);
+    }
+    return own;
   }
 
   void work(const std::stop_token& stop) {
@@ -159,7 +174,7 @@ class Loader::Impl {
   std::condition_variable batch_ready_;
   std::shared_ptr<const Epoch> epoch_;  // a new one at each start
   int64_t claimed_ = 0;                 // the next batch that a worker takes
-  int64_t delivered_ = 0;               // the next batch that next() gives
+  int64_t delivered_ = 0;               // the next batch that next() gives; the consumer's to change
   std::map<int64_t, Result> ready_;
 
   std::vector<BadImage> skipped_;  // the consumer's alone, as the next
@@ -183,6 +198,10 @@ void Loader::start(int64_t epoch, int64_t first_batch) {
 
 bool Loader::next(Batch& batch) {
   return impl_->next(batch);
+}
+
+int64_t Loader::position() const {
+  return impl_->position();
 }
 
 const std::vector<BadImage>& Loader::skipped() const {

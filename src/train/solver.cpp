@@ -1,7 +1,10 @@
 #include <algorithm>
 
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
+#include <rcnn/error.h>
 #include <rcnn/nn/backbones/backbone.h>
 #include <rcnn/train/solver.h>
 
@@ -21,6 +24,23 @@ struct Group {
   Treatment treatment;
   std::vector<at::Tensor> parameters;
 };
+
+using SgdState = torch::optim::SGDParamState;
+using AdamWState = torch::optim::AdamWParamState;
+constexpr const char* kMomentum = ".momentum_buffer";
+constexpr const char* kMean = ".exp_avg";
+constexpr const char* kSquare = ".exp_avg_sq";
+constexpr const char* kSteps = ".step";
+
+/// A copy of `saved` on the parameter's device and with its strides: with others, a step might round
+/// otherwise.
+at::Tensor like(const at::Tensor& parameter, const at::Tensor& saved, const std::string& name) {
+  if (saved.sizes() != parameter.sizes()) {
+    throw WeightsError(fmt::format("the solver's {} has the shape [{}], its parameter [{}]", name,
+                                   fmt::join(saved.sizes(), ", "), fmt::join(parameter.sizes(), ", ")));
+  }
+  return at::empty_like(parameter, at::TensorOptions().requires_grad(false)).copy_(saved);
+}
 
 template <class... Modules>
 bool is_one_of(const torch::nn::Module& module) {
@@ -68,13 +88,7 @@ std::unique_ptr<torch::optim::Optimizer> make(const std::vector<Group>& groups, 
 }
 
 /// torch.nn.utils.clip_grad_norm_, whose C++ twin waits for the norm.
-void clip_gradients(const torch::optim::Optimizer& optimizer, double max_norm) {
-  std::vector<at::Tensor> gradients;
-  for (const auto& group : optimizer.param_groups()) {
-    for (const auto& parameter : group.params()) {
-      if (parameter.grad().defined()) gradients.push_back(parameter.grad());
-    }
-  }
+void clip_gradients(const std::vector<at::Tensor>& gradients, double max_norm) {
   if (gradients.empty()) return;
   const torch::NoGradGuard no_grad;
   const auto norm = at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients)));
@@ -107,7 +121,10 @@ void SolverOptions::read(const config::Node& node) {
 }
 
 Solver::Solver(const torch::nn::Module& module, const SolverOptions& options)
-    : clip_norm_(options.clip_norm) {
+    : adamw_(options.type == SolverType::adamw), clip_norm_(options.clip_norm) {
+  for (const auto& item : module.named_parameters()) {
+    if (item.value().requires_grad()) parameters_.emplace(item.key(), item.value());
+  }
   std::vector<Group> groups;
   collect(module, options, /*in_backbone=*/false, groups);
   for (const auto& group : groups) lr_factors_.push_back(group.treatment.lr_factor);
@@ -130,9 +147,65 @@ void Solver::set_learning_rate(double rate) {
   }
 }
 
+std::vector<at::Tensor> Solver::gradients() const {
+  std::vector<at::Tensor> gradients;
+  for (const auto& group : optimizer_->param_groups()) {
+    for (const auto& parameter : group.params()) {
+      if (parameter.grad().defined()) gradients.push_back(parameter.grad());
+    }
+  }
+  return gradients;
+}
+
 void Solver::step() {
-  if (clip_norm_ > 0) clip_gradients(*optimizer_, clip_norm_);
+  if (clip_norm_ > 0) clip_gradients(gradients(), clip_norm_);
   optimizer_->step();
+}
+
+std::map<std::string, at::Tensor> Solver::state() const {
+  std::map<std::string, at::Tensor> state;
+  for (const auto& [name, parameter] : parameters_) {
+    const auto found = optimizer_->state().find(parameter.unsafeGetTensorImpl());
+    if (found == optimizer_->state().end()) continue;
+    if (const auto* sgd = dynamic_cast<const SgdState*>(found->second.get())) {
+      if (sgd->momentum_buffer().defined()) state[name + kMomentum] = sgd->momentum_buffer();
+    } else {
+      const auto& adamw = dynamic_cast<const AdamWState&>(*found->second);
+      state[name + kMean] = adamw.exp_avg();
+      state[name + kSquare] = adamw.exp_avg_sq();
+      state[name + kSteps] = at::scalar_tensor(adamw.step(), at::kLong);
+    }
+  }
+  return state;
+}
+
+void Solver::restore(const std::map<std::string, at::Tensor>& state) {
+  auto left = state;
+  std::vector<std::pair<void*, std::unique_ptr<torch::optim::OptimizerParamState>>> restored;
+  for (const auto& [name, parameter] : parameters_) {
+    const auto take = [&, &name = name, &parameter = parameter](const char* kind) {
+      const auto found = left.extract(name + kind);
+      return found ? like(parameter, found.mapped(), found.key()) : at::Tensor();
+    };
+    if (adamw_) {
+      auto own = std::make_unique<AdamWState>();
+      own->exp_avg(take(kMean));
+      own->exp_avg_sq(take(kSquare));
+      const auto steps = left.extract(name + kSteps);
+      if (!steps || !own->exp_avg().defined() || !own->exp_avg_sq().defined()) continue;
+      own->step(steps.mapped().item<int64_t>());
+      restored.emplace_back(parameter.unsafeGetTensorImpl(), std::move(own));
+    } else if (auto momentum = take(kMomentum); momentum.defined()) {
+      auto own = std::make_unique<SgdState>();
+      own->momentum_buffer(std::move(momentum));
+      restored.emplace_back(parameter.unsafeGetTensorImpl(), std::move(own));
+    }
+  }
+  if (!left.empty()) {
+    throw WeightsError(fmt::format("the solver's {} fits no parameter that learns here, nor do {} others",
+                                   left.begin()->first, left.size() - 1));
+  }
+  for (auto& [parameter, own] : restored) optimizer_->state()[parameter] = std::move(own);
 }
 
 }  // namespace rcnn::train

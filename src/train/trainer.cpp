@@ -1,16 +1,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <optional>
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
-#include <sys/resource.h>
 #include <torch/torch.h>
 
-#include <rcnn/data/loader.h>
-#include <rcnn/train/ema.h>
 #include <rcnn/train/trainer.h>
+
+#include "train/meter.h"
 
 namespace rcnn::train {
 namespace {
@@ -21,71 +19,23 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<int64_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-int64_t peak_resident_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return int64_t{1024} * usage.ru_maxrss;
-}
-
 void move_to(std::vector<Target>& targets, const at::Device& device) {
   for (auto& target : targets) {
     target = {target.boxes.to(device), target.labels.to(device), target.ignore.to(device)};
   }
 }
 
-/// Collects what happens between two reports.
-class Meter {
- public:
-  void add(const std::vector<nn::Loss>& losses, double iteration_seconds, double data_seconds) {
-    if (names_.empty()) {
-      for (const auto& loss : losses) names_.push_back(loss.name);
-    }
-    std::vector<at::Tensor> values;
-    for (const auto& loss : losses) values.push_back(loss.value.detach());
-    losses_.push_back(at::stack(values));
-    iteration_seconds_.push_back(iteration_seconds);
-    data_seconds_.push_back(data_seconds);
-  }
-
-  /// Fills in losses, times and memory, and starts anew.
-  void report_to(Progress& progress) {
-    const auto means = at::stack(losses_).mean(0).to(at::kCPU, at::kDouble);
-    for (size_t i = 0; i < names_.size(); ++i) {
-      progress.losses.emplace_back(names_[i], means[static_cast<int64_t>(i)].item<double>());
-    }
-    progress.loss = means.sum().item<double>();
-    progress.iteration_seconds = median(iteration_seconds_);
-    progress.data_seconds = median(data_seconds_);
-    progress.memory_bytes = peak_resident_bytes();
-    *this = {};
-  }
-
- private:
-  std::vector<std::string> names_;
-  std::vector<at::Tensor> losses_;  // [number of losses] each, on the device
-  std::vector<double> iteration_seconds_, data_seconds_;
-};
-
-std::string image_ids(const data::Batch& batch, const data::Dataset& dataset) {
+std::string image_ids(const std::vector<int64_t>& indices, const data::Dataset& dataset) {
   std::vector<std::string> ids;
-  for (const auto index : batch.indices) ids.push_back(dataset.record(index).id);
+  for (const auto index : indices) ids.push_back(dataset.record(index).id);
   return fmt::format("{}", fmt::join(ids, ", "));
 }
 
-NonFiniteError non_finite(const std::vector<nn::Loss>& losses, const data::Batch& batch,
-                          const data::Dataset& dataset) {
-  std::string parts;
-  for (const auto& loss : losses) parts += fmt::format(" {} {:g},", loss.name, loss.value.item<double>());
-  return NonFiniteError(
-      fmt::format("the loss is no longer finite:{} images {}; lower train.lr or lengthen "
-                  "train.warmup_iterations, and look at these images",
-                  parts, image_ids(batch, dataset)));
+/// Of all together; 0 when there are none.
+double norm_of(const std::vector<at::Tensor>& gradients) {
+  double squares = 0;
+  for (const auto& gradient : gradients) squares += gradient.square().sum(at::kDouble).item<double>();
+  return std::sqrt(squares);
 }
 
 MemoryError out_of_memory(const data::Batch& batch) {
@@ -93,6 +43,21 @@ MemoryError out_of_memory(const data::Batch& batch) {
   return MemoryError(fmt::format(
       "memory ran out on a batch of {} images of {} x {}: lower train.batch_size or data.max_size",
       batch.images.sizes.size(), largest.width, largest.height));
+}
+
+data::LoaderOptions with(data::LoaderOptions loader, const TrainOptions& options) {
+  loader.batch_size = options.batch_size;
+  loader.seed = options.seed;
+  return loader;
+}
+
+nn::TensorMap copies(const nn::TensorMap& tensors) {
+  nn::TensorMap copies;
+  for (const auto& [name, tensor] : tensors) {
+    copies[name] =
+        tensor.detach().to(tensor.options().device(at::kCPU), /*non_blocking=*/false, /*copy=*/true);
+  }
+  return copies;
 }
 
 }  // namespace
@@ -127,95 +92,180 @@ Trainer::Trainer(std::shared_ptr<nn::DetectionModelImpl> model, std::shared_ptr<
                  const TrainOptions& options, const at::Device& device)
     : model_(std::move(model)),
       dataset_(std::move(dataset)),
-      transform_(transform),
-      loader_(loader),
       options_(options),
-      device_(device) {
-  loader_.batch_size = options_.batch_size;
-  loader_.seed = options_.seed;
-  model_->to(device_);
+      device_(device),
+      loader_(dataset_, transform, with(loader, options)),
+      // The solver holds the parameters, which the move may replace.
+      solver_((model_->to(device), *model_), options.solver),
+      meter_(std::make_unique<Meter>()),
+      iterations_(options.iterations > 0 ? options.iterations : options.epochs * loader_.batches_per_epoch()),
+      checkpoint_period_(options.checkpoint_period > 0 ? options.checkpoint_period
+                                                       : loader_.batches_per_epoch()) {
+  options_.schedule.lr = options.effective_lr();
+  if (options.ema > 0) ema_.emplace(*model_, options.ema);
 }
 
-std::vector<nn::Loss> Trainer::step(data::Batch& batch, Solver& solver, const Accumulation& accumulation) {
+Trainer::~Trainer() = default;
+
+Trainer::Accumulation Trainer::accumulation() const {
+  const int64_t index = iteration_ % options_.accumulate;
+  return {.index = index, .count = std::min(options_.accumulate, iterations_ - (iteration_ - index))};
+}
+
+/// Throws when a loss since the last check is not finite.
+void Trainer::check_losses() {
+  const auto found = meter_->first_non_finite();
+  if (!found) return;
+  throw NonFiniteError(fmt::format(
+      "the loss of iteration {} is no longer finite: {}; images {}; lr {:g}, norm of the last gradients "
+      "{:g}; lower "
+      "train.lr, lengthen train.warmup_iterations or set train.clip_norm, and look at these images",
+      found->iteration, found->losses, image_ids(found->indices, *dataset_), found->lr,
+      norm_of(solver_.gradients())));
+}
+
+/// One iteration; returns its learning rate.
+double Trainer::step(data::Batch& batch, const TrainHooks& hooks) {
   try {
+    // Dropout and sampling draw from LibTorch's generators: seeding them here makes each iteration
+    // repeatable.
+    torch::manual_seed(options_.seed * 0x9E3779B97F4A7C15u + static_cast<uint64_t>(iteration_));
+    const double lr = learning_rate(options_.schedule, iteration_, iterations_);
     move_to(batch.targets, device_);
-    auto losses = model_->losses(batch.images, batch.targets);
+    const auto losses = model_->losses(batch.images, batch.targets);
+    meter_->add_losses(iteration_ + 1, lr, batch.indices, losses);
+    if (device_.is_cpu()) check_losses();
     at::Tensor sum = losses.front().value;
     for (size_t i = 1; i < losses.size(); ++i) sum = sum + losses[i].value;
-    if (!std::isfinite(sum.item<double>())) throw non_finite(losses, batch, *dataset_);
-    if (accumulation.index == 0) solver.zero_grad();
-    (accumulation.count > 1 ? sum / accumulation.count : sum).backward();
-    if (accumulation.last()) solver.step();
-    return losses;
+    const auto [index, count] = accumulation();
+    if (index == 0) solver_.zero_grad();
+    (count > 1 ? sum / count : sum).backward();
+    if (index + 1 == count) {
+      if (hooks.on_gradients) hooks.on_gradients(solver_.gradients());
+      solver_.set_learning_rate(lr);
+      solver_.step();
+      if (ema_) ema_->update();
+    }
+    ++iteration_;
+    return lr;
   } catch (const std::exception& error) {
     if (!is_out_of_memory(error)) throw;
     throw out_of_memory(batch);
   }
 }
 
-void Trainer::fit(const TrainHooks& hooks) {
-  data::Loader loader(dataset_, transform_, loader_);
-  const auto per_epoch = loader.batches_per_epoch();
-  const auto total = options_.iterations > 0 ? options_.iterations : options_.epochs * per_epoch;
-  const auto epochs = (total + per_epoch - 1) / per_epoch;
-  const auto checkpoint_period = options_.checkpoint_period > 0 ? options_.checkpoint_period : per_epoch;
-  auto schedule = options_.schedule;
-  schedule.lr = options_.effective_lr();
-  Solver solver(*model_, options_.solver);
-  std::optional<Ema> ema;
-  if (options_.ema > 0) ema.emplace(*model_, options_.ema);
+void Trainer::report(double lr, const TrainHooks& hooks) {
+  const auto per_epoch = loader_.batches_per_epoch();
+  Progress progress;
+  progress.epoch = epoch_ + 1;
+  progress.epochs = std::max(epoch_ + 1, (iterations_ + per_epoch - 1) / per_epoch);
+  progress.iteration = iteration_;
+  progress.iterations = iterations_;
+  progress.lr = lr;
+  meter_->report_to(progress);
+  progress.eta_seconds = progress.iteration_seconds * static_cast<double>(iterations_ - iteration_);
+  if (hooks.on_progress) hooks.on_progress(progress);
+}
+
+void Trainer::check_in(const TrainHooks& hooks) {
+  const auto exchange = [this] {
+    if (ema_) {
+      ema_->swap();
+      averaged_ = !averaged_;
+    }
+  };
+  model_->eval();
+  exchange();
+  hooks.on_checkpoint({.epoch = epoch_ + 1, .iteration = iteration_, .last = iteration_ == iterations_});
+  exchange();
   model_->train();
+}
 
-  Meter meter;
-  int64_t iteration = 0;
-  const auto report = [&](int64_t epoch, double rate) {
-    Progress progress;
-    progress.epoch = epoch;
-    progress.epochs = std::max(epoch, epochs);
-    progress.iteration = iteration;
-    progress.iterations = total;
-    progress.lr = rate;
-    meter.report_to(progress);
-    progress.eta_seconds = progress.iteration_seconds * static_cast<double>(total - iteration);
-    hooks.on_progress(progress);
-  };
-  const auto checkpoint = [&](int64_t epoch) {
-    model_->eval();
-    if (ema) ema->swap();
-    hooks.on_checkpoint({.epoch = epoch, .iteration = iteration, .last = iteration == total});
-    if (ema) ema->swap();
-    model_->train();
-  };
-  // An epoch is shorter than others where all images of a batch are left out: the run then has more of them.
-  for (int64_t epoch = 1; iteration < total; ++epoch) {
-    loader.start(epoch - 1);
-    data::Batch batch;
-    const int64_t before = iteration;
-    for (auto start = Clock::now(); iteration < total && loader.next(batch); start = Clock::now()) {
-      const double data_seconds = seconds_since(start);
-      // Dropout and sampling draw from LibTorch's generators: seeding them here makes each iteration
-      // repeatable.
-      torch::manual_seed(options_.seed * 0x9E3779B97F4A7C15u + static_cast<uint64_t>(iteration));
-      const double rate = learning_rate(schedule, iteration, total);
-      solver.set_learning_rate(rate);
-      const int64_t index = iteration % options_.accumulate;
-      const Accumulation accumulation{.index = index,
-                                      .count = std::min(options_.accumulate, total - (iteration - index))};
-      const auto losses = step(batch, solver, accumulation);
-      if (ema && accumulation.last()) ema->update();
-      if (hooks.on_progress) meter.add(losses, seconds_since(start), data_seconds);
-      ++iteration;
+/// The rest of the epoch under way; whether the run is to go on.
+bool Trainer::run_epoch(const TrainHooks& hooks) {
+  const bool whole = batch_ == 0;
+  int64_t done = 0;
+  loader_.start(epoch_, batch_);
+  data::Batch batch;
+  for (auto start = Clock::now(); iteration_ < iterations_ && loader_.next(batch); start = Clock::now()) {
+    const double data_seconds = seconds_since(start);
+    const double lr = step(batch, hooks);
+    batch_ = loader_.position();
+    meter_->add_times(seconds_since(start), data_seconds);
+    ++done;
 
-      const bool last = iteration == total;
-      if (hooks.on_progress && (last || iteration % options_.log_period == 0)) report(epoch, rate);
-      if (hooks.on_checkpoint && (last || iteration % checkpoint_period == 0)) checkpoint(epoch);
-    }
-    skipped_ = loader.skipped();
-    if (iteration == before) {
-      throw DataError(
-          fmt::format("no image of the training data can be decoded: {}", skipped_.front().message));
-    }
+    const bool last = iteration_ == iterations_;
+    const bool report_due = last || iteration_ % options_.log_period == 0;
+    const bool checkpoint_due = last || iteration_ % checkpoint_period_ == 0;
+    if (report_due || checkpoint_due) check_losses();
+    if (report_due) report(lr, hooks);
+    if (checkpoint_due && hooks.on_checkpoint) check_in(hooks);
+    if (hooks.stop && hooks.stop(iteration_)) return false;
   }
+  if (whole && done == 0) {
+    throw DataError(
+        fmt::format("no image of the training data can be decoded: {}", loader_.skipped().front().message));
+  }
+  return true;
+}
+
+void Trainer::note_skipped() {
+  for (const auto& bad : loader_.skipped()) {
+    if (std::ranges::find(skipped_, bad.index, &data::BadImage::index) == skipped_.end())
+      skipped_.push_back(bad);
+  }
+}
+
+void Trainer::fit(const TrainHooks& hooks) {
+  model_->train();
+  // An epoch is shorter than others where all images of a batch are left out: the run then has more of them.
+  while (iteration_ < iterations_ && run_epoch(hooks)) {
+    if (iteration_ == iterations_) break;
+    ++epoch_;
+    batch_ = 0;
+  }
+  note_skipped();
+}
+
+TrainingState Trainer::state() {
+  note_skipped();
+  TrainingState state{.iteration = iteration_,
+                      .epoch = epoch_,
+                      .batch = batch_,
+                      .model = {},
+                      .solver = copies(solver_.state()),
+                      .ema = {},
+                      .gradients = {},
+                      .losses = copies(meter_->losses()),
+                      .skipped = skipped_};
+  if (averaged_) ema_->swap();
+  state.model = copies(nn::state_of(*model_));
+  if (ema_) state.ema = copies(ema_->state());
+  if (averaged_) ema_->swap();
+  if (iteration_ < iterations_ && accumulation().index != 0) {
+    for (const auto& item : model_->named_parameters()) {
+      if (item.value().grad().defined()) state.gradients[item.key()] = item.value().grad();
+    }
+    state.gradients = copies(state.gradients);
+  }
+  return state;
+}
+
+void Trainer::restore(const TrainingState& state) {
+  nn::load_state(*model_, state.model, "the state of the training");
+  solver_.restore(state.solver);
+  if (ema_) ema_->restore(state.ema);
+  solver_.zero_grad();
+  for (const auto& item : model_->named_parameters()) {
+    const auto found = state.gradients.find(item.key());
+    if (found != state.gradients.end())
+      item.value().mutable_grad() = at::empty_like(item.value().detach()).copy_(found->second);
+  }
+  meter_->restore(state.losses);
+  iteration_ = state.iteration;
+  epoch_ = state.epoch;
+  batch_ = state.batch;
+  skipped_ = state.skipped;
 }
 
 }  // namespace rcnn::train

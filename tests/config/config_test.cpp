@@ -240,5 +240,18 @@ TEST_F(ConfigTest, AnEmptyConfigHasNoEntries) {
   config.root().finish();
 }
 
+TEST(Differences, AreOfTheValuesWhateverTheirOrderAndOrigin) {
+  const auto before = Config::parse(R"({"a": {"b": 1, "c": [1, 2]}, "d": "x", "e": {}})", "before");
+  EXPECT_TRUE(differences(before, before).empty());
+  EXPECT_TRUE(
+      differences(before, Config::parse(R"({"e": {}, "d": "x", "a": {"c": [1, 2], "b": 1}})", "after"))
+          .empty());
+  const auto found =
+      differences(before, Config::parse(R"({"a": {"b": 1.5, "c": [2, 1]}, "e": {"f": true}})", "after"));
+  std::vector<std::string> texts;
+  for (const auto& [key, was, is] : found) texts.push_back(key + ":" + was + ":" + is);
+  EXPECT_THAT(texts, testing::ElementsAre("a.b:1:1.5", "a.c:[1,2]:[2,1]", "d:\"x\":", "e:{}:", "e.f::true"));
+}
+
 }  // namespace
 }  // namespace rcnn::config

@@ -140,6 +140,43 @@ TEST(Loader, StartsAtAnyBatch) {
   }
 }
 
+TEST(Loader, SaysWhereToGoOn) {
+  const auto pictures = std::make_shared<Pictures>(20);
+  pictures->broken_too = {3, 4, 5};
+  const LoaderOptions options{.batch_size = 1, .workers = 2, .bad_images = Policy::skip, .seed = 3};
+  Loader loader(pictures, kTransform, options);
+  const std::vector<Batch> whole = epoch(loader, 0);
+  EXPECT_EQ(loader.position(), 20) << "batches without an image count, too";
+  loader.start(0);
+  Batch batch;
+  for (int64_t taken = 1; loader.next(batch); ++taken) {
+    Loader other(pictures, kTransform, options);
+    expect_same(epoch(other, 0, loader.position()), {whole.begin() + taken, whole.end()});
+  }
+}
+
+TEST(Loader, ShardsShareTheBatchesOut) {
+  const auto pictures = std::make_shared<Pictures>(23);
+  Loader alone(pictures, kTransform, {.batch_size = 2, .workers = 0, .seed = 5});
+  const std::vector<Batch> all = epoch(alone, 1);
+  ASSERT_EQ(all.size(), 12u);
+  for (const int64_t shards : {1, 2, 5}) {
+    for (int64_t shard = 0; shard < shards; ++shard) {
+      Loader loader(pictures, kTransform,
+                    {.batch_size = 2, .workers = 2, .seed = 5, .shard = shard, .shards = shards});
+      ASSERT_EQ(loader.batches_per_epoch(), 12 / shards);
+      std::vector<Batch> own;
+      for (size_t i = 0; i < 12u / static_cast<size_t>(shards); ++i) {
+        own.push_back(all[i * static_cast<size_t>(shards) + static_cast<size_t>(shard)]);
+      }
+      expect_same(epoch(loader, 1), own);
+    }
+  }
+  EXPECT_THROW(Loader(pictures, kTransform, {.shard = 2, .shards = 2}), c10::Error);
+  EXPECT_THAT(message_of<ConfigError>([&] { Loader(pictures, kTransform, {.batch_size = 12, .shards = 3}); }),
+              HasSubstr("make no 3 batches of 12"));
+}
+
 TEST(Loader, StartingAnewDropsWhatWasUnderWay) {
   const auto pictures = std::make_shared<Pictures>(30);
   Loader loader(pictures, kTransform, {.batch_size = 2, .workers = 3});

@@ -19,6 +19,7 @@
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_model.h"
+#include "tests/train/few_scenes.h"
 
 namespace rcnn::train {
 namespace {
@@ -31,19 +32,9 @@ using testing::HasSubstr;
 
 constexpr const char* kEmptyAnnotation = "<annotation></annotation>";
 
-/// Five drawn images; training on them takes fractions of a second.
-class TrainerTest : public testing::Test {
+/// Trains the tiny model on a few drawn images, in fractions of a second.
+class TrainerTest : public FewScenes {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = std::make_unique<TempFolder>();
-    data::draw_scenes(folder_->path() / "scenes", {.train = 5, .test = 1, .size = {64, 96}, .seed = 3});
-  }
-  static void TearDownTestSuite() { folder_.reset(); }
-
-  static std::shared_ptr<data::Dataset> images(int64_t limit = 0) {
-    return data::read_voc({.root = folder_->path() / "scenes", .limit = limit});
-  }
-
   struct Run {
     std::shared_ptr<nn::DetectionModelImpl> model;
     std::vector<Progress> progress;
@@ -68,20 +59,7 @@ class TrainerTest : public testing::Test {
     EXPECT_TRUE(run.model->is_training());
     return run;
   }
-
-  static std::unique_ptr<TempFolder> folder_;
 };
-std::unique_ptr<TempFolder> TrainerTest::folder_;
-
-TrainOptions few_iterations(int64_t iterations) {
-  TrainOptions options;
-  options.iterations = iterations;
-  options.batch_size = 2;
-  options.schedule.lr = 0.01;
-  options.seed = 7;
-  options.log_period = 1;
-  return options;
-}
 
 std::vector<double> losses(const std::vector<Progress>& reports) {
   std::vector<double> values;
@@ -95,14 +73,6 @@ std::vector<int64_t> iterations(const auto& reports) {
   return numbers;
 }
 
-bool same_weights(const torch::nn::Module& a, const torch::nn::Module& b) {
-  const auto other = nn::state_of(b);
-  for (const auto& [name, tensor] : nn::state_of(a)) {
-    if (!at::equal(tensor, other.at(name))) return false;
-  }
-  return true;
-}
-
 TEST_F(TrainerTest, TheSameSeedGivesTheSameBitsWhateverCameBeforeAndHoweverManyLoad) {
   const auto first = train(few_iterations(6), images());
   EXPECT_FALSE(same_weights(*first.model, *tiny_model(5)));
@@ -113,24 +83,6 @@ TEST_F(TrainerTest, TheSameSeedGivesTheSameBitsWhateverCameBeforeAndHoweverManyL
     EXPECT_TRUE(same_weights(*again.model, *first.model)) << workers << " workers";
   }
 }
-
-/// A data set of which some images cannot be decoded.
-class Damaged : public data::Dataset {
- public:
-  Damaged(std::shared_ptr<data::Dataset> whole, std::set<int64_t> bad)
-      : whole_(std::move(whole)), bad_(std::move(bad)) {}
-  int64_t size() const override { return whole_->size(); }
-  const data::Record& record(int64_t index) const override { return whole_->record(index); }
-  const std::vector<Category>& categories() const override { return whole_->categories(); }
-  at::Tensor image(int64_t index) const override {
-    if (bad_.contains(index)) throw DataError(std::to_string(index) + ".jpg: is damaged");
-    return whole_->image(index);
-  }
-
- private:
-  std::shared_ptr<data::Dataset> whole_;
-  std::set<int64_t> bad_;
-};
 
 TEST_F(TrainerTest, LeavesOutBadImagesOnRequest) {
   const auto trainer = [](const std::set<int64_t>& bad, data::Policy policy) {
@@ -288,11 +240,11 @@ TEST_F(TrainerTest, NothingMovesBeforeEnoughIsAccumulated) {
                   at::kCPU);
   std::vector<double> moved = {};
   auto before = copy_of(*model);
-  trainer.fit({.on_progress = {}, .on_checkpoint = [&](const Checkpoint&) {
-                 auto now = copy_of(*model);
-                 moved.push_back(distance(before, now));
-                 before = std::move(now);
-               }});
+  trainer.fit({.on_checkpoint = [&](const Checkpoint&) {
+    auto now = copy_of(*model);
+    moved.push_back(distance(before, now));
+    before = std::move(now);
+  }});
   EXPECT_THAT(moved, ElementsAre(0, Gt(0), Gt(0)));  // the last is a step of its own
 }
 
@@ -305,7 +257,7 @@ TEST_F(TrainerTest, TheAveragedWeightsAreKeptAndTheOthersLearnOn) {
   Trainer trainer(model, images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, {.workers = 0}, options,
                   at::kCPU);
   std::map<std::string, at::Tensor> averaged;
-  trainer.fit({.on_progress = {}, .on_checkpoint = [&](const Checkpoint&) { averaged = copy_of(*model); }});
+  trainer.fit({.on_checkpoint = [&](const Checkpoint&) { averaged = copy_of(*model); }});
   EXPECT_TRUE(same_weights(*model, *plain.model));
   const auto start = copy_of(*tiny_model(5)), end = copy_of(*model);
   EXPECT_GT(distance(averaged, end), 0);

@@ -51,6 +51,15 @@ class Config {
   std::shared_ptr<const Document> document_;
 };
 
+/// A leaf that two configs have otherwise.
+struct Difference {
+  std::string key;            ///< "train.lr"
+  std::string before, after;  ///< as JSON; empty where there is none
+};
+
+/// In the order of `before`, then what `after` has alone.
+std::vector<Difference> differences(const Config& before, const Config& after);
+
 /// Where a file named in a config lies: absolute paths as they are, relative ones under the folder that the
 /// environment variable RCNN_DATA names, `data` when it is unset.
 std::filesystem::path data_path(const std::filesystem::path& path);

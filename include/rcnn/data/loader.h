@@ -32,6 +32,9 @@ struct LoaderOptions {
   bool group_by_aspect = true;       ///< a batch holds upright images, taller than wide, or others
   Policy bad_images = Policy::stop;  ///< what cannot be decoded
   uint64_t seed = 0;
+  /// For training by several processes: this one gets every shards-th batch of the epoch, from its own on.
+  /// All get as many: what is left over is dropped.
+  int64_t shard = 0, shards = 1;
 };
 
 /// Decodes, transforms and batches samples ahead of the consumer, on threads of its own.
@@ -57,6 +60,9 @@ class Loader {
   /// with the file's name) is thrown here, at the batch it belongs to. Where bad images are skipped, a batch
   /// has fewer images for it, and one that has none left is passed over.
   bool next(Batch& batch);
+
+  /// How many of the epoch's batches next() came past: where start() would go on.
+  int64_t position() const;
 
   /// What was left out of the batches that next() came past, each image once, in their order.
   const std::vector<BadImage>& skipped() const;

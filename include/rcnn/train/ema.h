@@ -1,5 +1,7 @@
 #pragma once
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include <torch/nn/module.h>
@@ -24,7 +26,15 @@ class Ema {
   /// bit.
   void swap();
 
+  /// The averages under the names of what they average, and the number of updates as "updates", a scalar. The
+  /// tensors are its own, but the number.
+  std::map<std::string, at::Tensor> state() const;
+
+  /// Takes a copy of a state. Throws WeightsError, having changed nothing, for one of another module.
+  void restore(const std::map<std::string, at::Tensor>& state);
+
  private:
+  std::vector<std::string> names_;
   std::vector<at::Tensor> values_, averages_;
   double decay_;
   int64_t updates_ = 0;

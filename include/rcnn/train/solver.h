@@ -1,6 +1,8 @@
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <torch/nn/module.h>
@@ -47,13 +49,27 @@ class Solver {
 
   void zero_grad() { optimizer_->zero_grad(); }
 
+  /// The gradients that there are, in the order of the groups; the parameters' own tensors.
+  std::vector<at::Tensor> gradients() const;
+
   /// Clips the gradients, then takes a step; parameters without a gradient stay. Nothing is read back from
   /// the device.
   void step();
 
+  /// What the steps so far have left for the next: "<parameter>.momentum_buffer" of sgd;
+  /// "<parameter>.exp_avg",
+  /// ".exp_avg_sq" and ".step" of adamw. The solver's own tensors, but the steps' number.
+  std::map<std::string, at::Tensor> state() const;
+
+  /// Goes on as after the steps that left `state`, with copies of it. Throws WeightsError, having changed
+  /// nothing, for a name or a shape that does not fit.
+  void restore(const std::map<std::string, at::Tensor>& state);
+
   const torch::optim::Optimizer& optimizer() const { return *optimizer_; }
 
  private:
+  std::map<std::string, at::Tensor> parameters_;  // that learn, by name
+  bool adamw_;
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
   std::vector<double> lr_factors_;  // of each group
   double clip_norm_;

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,10 +10,14 @@
 #include <rcnn/config/node.h>
 #include <rcnn/data/loader.h>
 #include <rcnn/nn/detection_model.h>
+#include <rcnn/train/ema.h>
 #include <rcnn/train/schedule.h>
 #include <rcnn/train/solver.h>
+#include <rcnn/train/training_state.h>
 
 namespace rcnn::train {
+
+class Meter;
 
 /// A config's "train".
 struct TrainOptions {
@@ -61,11 +66,18 @@ struct Checkpoint {
   bool last = false;      ///< the run is over
 };
 
+/// Any of them may be empty.
 struct TrainHooks {
-  std::function<void(const Progress&)> on_progress;
+  std::function<void(const Progress&)> on_progress = {};
   /// Called in evaluation mode and, with TrainOptions::ema, with the averaged weights in the model; the
   /// trainer returns to training mode and the weights that learn afterwards.
-  std::function<void(const Checkpoint&)> on_checkpoint;
+  std::function<void(const Checkpoint&)> on_checkpoint = {};
+  /// Called before each step of the solver with the gradients it will take, which may be changed in place:
+  /// where several processes, each with its LoaderOptions::shard, take the mean of theirs.
+  std::function<void(const std::vector<at::Tensor>&)> on_gradients = {};
+  /// Called after each iteration, and after the hooks above, with the number of those done: true ends fit(),
+  /// which may be called again to go on.
+  std::function<bool(int64_t)> stop = {};
 };
 
 /// Trains a detector on the sum of its losses.
@@ -75,20 +87,34 @@ struct TrainHooks {
 /// run, where it averages over those that are left; it takes the rate of its last batch.
 ///
 /// Everything random is a function of (seed, epoch, sample) or of (seed, iteration), so a run on the CPU
-/// repeats bit for bit, whatever the number of loader threads.
+/// repeats bit for bit, whatever the number of loader threads, and goes on from a state() as if it had never
+/// stopped.
 class Trainer {
  public:
-  /// Of `loader`, batch_size and seed are those of `options`.
+  /// Of `loader`, batch_size and seed are those of `options`. Throws ConfigError when there is no batch.
   Trainer(std::shared_ptr<nn::DetectionModelImpl> model, std::shared_ptr<const data::Dataset> dataset,
           const data::TransformOptions& transform, const data::LoaderOptions& loader,
           const TrainOptions& options, const at::Device& device);
+  ~Trainer();
 
-  /// Runs to the end. Throws DataError for an image that cannot be read, unless the loader skips those, and
-  /// when none can be read; NonFiniteError when a loss is no longer finite, MemoryError when memory runs out.
+  /// Runs to the end, or until a hook says stop. Throws DataError for an image that cannot be read, unless
+  /// the loader skips those, and when none can be read; NonFiniteError when a loss is no longer finite,
+  /// MemoryError when memory runs out. On a GPU losses are looked at before reports and checkpoints only,
+  /// since looking waits for the device.
   void fit(const TrainHooks& hooks);
 
-  /// The images that fit() left out, each once.
+  int64_t iteration() const { return iteration_; }    ///< iterations done
+  int64_t iterations() const { return iterations_; }  ///< of the whole run
+
+  /// The images that were left out, each once.
   const std::vector<data::BadImage>& skipped() const { return skipped_; }
+
+  /// A copy, on the CPU, of where the training is. To be called between iterations: before or after fit(), or
+  /// in its on_checkpoint.
+  TrainingState state();
+
+  /// Goes on from `state`. Throws WeightsError when it does not fit; the training is then of no more use.
+  void restore(const TrainingState& state);
 
  private:
   /// A batch's place among those whose gradients make one step.
@@ -96,15 +122,26 @@ class Trainer {
     int64_t index, count;
     bool last() const { return index + 1 == count; }
   };
-  std::vector<nn::Loss> step(data::Batch& batch, Solver& solver, const Accumulation& accumulation);
+  Accumulation accumulation() const;
+  double step(data::Batch& batch, const TrainHooks& hooks);
+  void check_losses();
+  void report(double lr, const TrainHooks& hooks);
+  void check_in(const TrainHooks& hooks);
+  bool run_epoch(const TrainHooks& hooks);
+  void note_skipped();
 
   std::shared_ptr<nn::DetectionModelImpl> model_;
   std::shared_ptr<const data::Dataset> dataset_;
-  data::TransformOptions transform_;
-  data::LoaderOptions loader_;
   TrainOptions options_;
   at::Device device_;
+  data::Loader loader_;
+  Solver solver_;
+  std::optional<Ema> ema_;
+  std::unique_ptr<Meter> meter_;
+  int64_t iterations_, checkpoint_period_;
+  int64_t iteration_ = 0, epoch_ = 0, batch_ = 0;  // as in TrainingState
   std::vector<data::BadImage> skipped_;
+  bool averaged_ = false;  // the model holds the averaged weights
 };
 
 }  // namespace rcnn::train

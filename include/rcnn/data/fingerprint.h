@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <rcnn/data/dataset.h>
+
+namespace rcnn::data {
+
+/// A number for each record in its place: of its id, size, boxes, labels and ignore marks. Data sets with the
+/// same numbers train alike as far as their annotations go; where the files lie and their pixels are left
+/// out.
+std::vector<int64_t> fingerprint(const Dataset& dataset);
+
+}  // namespace rcnn::data

@@ -1,0 +1,94 @@
+#include "train/meter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <spdlog/fmt/fmt.h>
+#include <sys/resource.h>
+#include <torch/torch.h>
+
+namespace rcnn::train {
+namespace {
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<int64_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+int64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{1024} * usage.ru_maxrss;
+}
+
+}  // namespace
+
+void Meter::add_losses(int64_t iteration, double lr, std::vector<int64_t> indices,
+                       const std::vector<nn::Loss>& losses) {
+  std::vector<at::Tensor> values;
+  for (const auto& loss : losses) values.push_back(loss.value.detach());
+  if (names_.empty()) {
+    std::vector<at::Tensor> earlier;
+    for (const auto& loss : losses) {
+      names_.push_back(loss.name);
+      const auto found = restored_.find(loss.name);
+      if (found != restored_.end()) earlier.push_back(found->second.to(loss.value.device()));
+    }
+    restored_.clear();
+    if (!earlier.empty()) losses_ = at::stack(earlier, 1).unbind();
+  }
+  losses_.push_back(at::stack(values));
+  unchecked_.push_back({.number = iteration, .lr = lr, .indices = std::move(indices)});
+}
+
+void Meter::add_times(double iteration_seconds, double data_seconds) {
+  iteration_seconds_.push_back(iteration_seconds);
+  data_seconds_.push_back(data_seconds);
+}
+
+std::optional<Meter::NonFinite> Meter::first_non_finite() {
+  const auto unchecked = std::exchange(unchecked_, {});
+  if (unchecked.empty()) return std::nullopt;
+  const auto first = losses_.end() - std::ssize(unchecked);
+  const auto values = at::stack(at::TensorList(&*first, unchecked.size())).to(at::kCPU, at::kDouble);
+  for (size_t i = 0; i < unchecked.size(); ++i) {
+    const auto row = values[static_cast<int64_t>(i)];
+    if (std::isfinite(row.sum().item<double>())) continue;
+    std::string losses;
+    for (size_t k = 0; k < names_.size(); ++k) {
+      losses += fmt::format("{}{} {:g}", k == 0 ? "" : ", ", names_[k],
+                            row[static_cast<int64_t>(k)].item<double>());
+    }
+    return NonFinite{unchecked[i].number, unchecked[i].lr, unchecked[i].indices, losses};
+  }
+  return std::nullopt;
+}
+
+void Meter::report_to(Progress& progress) {
+  const auto means = at::stack(losses_).mean(0).to(at::kCPU, at::kDouble);
+  for (size_t i = 0; i < names_.size(); ++i) {
+    progress.losses.emplace_back(names_[i], means[static_cast<int64_t>(i)].item<double>());
+  }
+  progress.loss = means.sum().item<double>();
+  progress.iteration_seconds = median(iteration_seconds_);
+  progress.data_seconds = median(data_seconds_);
+  progress.memory_bytes = peak_resident_bytes();
+  *this = {};
+}
+
+nn::TensorMap Meter::losses() const {
+  if (losses_.empty()) return restored_;
+  const auto columns = at::stack(losses_, 1).cpu().unbind();
+  nn::TensorMap losses;
+  for (size_t i = 0; i < names_.size(); ++i) losses[names_[i]] = columns[i];
+  return losses;
+}
+
+void Meter::restore(const nn::TensorMap& losses) {
+  *this = {};
+  restored_ = losses;
+}
+
+}  // namespace rcnn::train

@@ -1,0 +1,62 @@
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <rcnn/data/fingerprint.h>
+
+namespace rcnn::data {
+namespace {
+
+class Records : public Dataset {
+ public:
+  explicit Records(std::vector<Record> records) : records_(std::move(records)) {}
+  int64_t size() const override { return std::ssize(records_); }
+  const Record& record(int64_t index) const override { return records_.at(static_cast<size_t>(index)); }
+  const std::vector<Category>& categories() const override { return categories_; }
+
+ private:
+  std::vector<Record> records_;
+  std::vector<Category> categories_;
+};
+
+Record record() {
+  return {.id = "first",
+          .image = "a.jpg",
+          .size = {48, 64},
+          .objects = {{.box = {1, 2, 3, 4}, .label = 1}, {.box = {5, 6, 7, 8}, .label = 2, .ignore = true}}};
+}
+
+TEST(Fingerprint, IsTheSameForTheSameRecordsWhereverTheyLie) {
+  auto moved = record();
+  moved.image = "elsewhere/b.jpg";
+  EXPECT_EQ(fingerprint(Records({record(), moved})), fingerprint(Records({record(), record()})));
+  EXPECT_TRUE(fingerprint(Records({})).empty());
+}
+
+TEST(Fingerprint, EveryChangeShows) {
+  std::set<int64_t> numbers{fingerprint(Records({record()})).front()};
+  const std::vector<std::function<void(Record&)>> changes{
+      [](Record& r) { r.id = "firsu"; },
+      [](Record& r) { r.id = ""; },
+      [](Record& r) {
+        r.size = {64, 48};
+      },
+      [](Record& r) { r.objects.pop_back(); },
+      [](Record& r) { r.objects.clear(); },
+      [](Record& r) { std::swap(r.objects[0], r.objects[1]); },
+      [](Record& r) { r.objects[0].box.x2 = 3.0000002f; },
+      [](Record& r) { r.objects[0].label = 2; },
+      [](Record& r) { r.objects[1].ignore = false; },
+  };
+  for (const auto& change : changes) {
+    auto changed = record();
+    change(changed);
+    EXPECT_TRUE(numbers.insert(fingerprint(Records({changed})).front()).second);
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::data
