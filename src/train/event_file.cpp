@@ -1,14 +1,17 @@
 #include <array>
 #include <bit>
 #include <chrono>
-#include <climits>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <rcnn/error.h>
 #include <rcnn/train/event_file.h>
+
+#include "train/host.h"
 
 namespace rcnn::train {
 namespace {
@@ -55,17 +58,14 @@ void append_bytes(std::string& message, int field, std::string_view bytes) {
   message += bytes;
 }
 
-/// The beginning of an Event: double wall_time = 1.
-std::string event_at(double wall_time) {
+/// The beginning of an Event: double wall_time = 1; int64 step = 2.
+std::string event_at(double wall_time, int64_t step) {
   std::string event;
   append_key(event, 1, Wire::fixed64);
   append_fixed(event, std::bit_cast<uint64_t>(wall_time));
+  append_key(event, 2, Wire::varint);
+  append_varint(event, static_cast<uint64_t>(step));
   return event;
-}
-
-std::string host() {
-  char name[HOST_NAME_MAX + 1] = {};
-  return gethostname(name, HOST_NAME_MAX) == 0 ? name : "localhost";
 }
 
 }  // namespace
@@ -73,9 +73,13 @@ std::string host() {
 EventFile::EventFile(const std::filesystem::path& folder) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now).count();
-  path_ = folder / fmt::format("events.out.tfevents.{:010}.{}.{}", seconds, host(), getpid());
+  int count = 0;
+  std::error_code ignored;  // what cannot be looked at cannot be written either
+  do {
+    path_ = folder / fmt::format("events.out.tfevents.{:010}.{}.{}.{}", seconds, host(), getpid(), count++);
+  } while (std::filesystem::exists(path_, ignored));
   stream_.open(path_, std::ios::binary);
-  auto event = event_at(static_cast<double>(seconds));
+  auto event = event_at(static_cast<double>(seconds), 0);
   append_bytes(event, 3, "brain.Event:2");  // file_version
   write_record(event);
 }
@@ -89,10 +93,17 @@ void EventFile::add_scalars(int64_t step, double wall_time, std::span<const Scal
     append_fixed(value, std::bit_cast<uint32_t>(number));
     append_bytes(summary, 1, value);
   }
-  auto event = event_at(wall_time);
-  append_key(event, 2, Wire::varint);
-  append_varint(event, static_cast<uint64_t>(step));
+  auto event = event_at(wall_time, step);
   append_bytes(event, 5, summary);
+  write_record(event);
+}
+
+void EventFile::restart_at(int64_t step, double wall_time) {
+  std::string session_log;
+  append_key(session_log, 1, Wire::varint);
+  append_varint(session_log, 1);  // status: START
+  auto event = event_at(wall_time, step);
+  append_bytes(event, 7, session_log);
   write_record(event);
 }
 

@@ -1,5 +1,8 @@
+#include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <functional>
+#include <limits>
 #include <system_error>
 
 #include <nlohmann/json.hpp>
@@ -7,28 +10,63 @@
 
 #include <rcnn/io/atomic_file.h>
 #include <rcnn/io/new_folder.h>
+#include <rcnn/log.h>
 #include <rcnn/train/run_folder.h>
 
 namespace rcnn::train {
 namespace {
 
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kState = "state-";
+constexpr const char* kExtension = ".safetensors";
+constexpr const char* kScores = "scores";
+constexpr double kNoNumber = std::numeric_limits<double>::quiet_NaN();  // null in JSON
+
 double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+bool is_entry(const Json& line) {
+  return line.is_object() && line.contains("epoch") && line["epoch"].is_number_integer() &&
+         line.contains("iteration") && line["iteration"].is_number_integer() &&
+         (!line.contains(kScores) || line[kScores].is_object());
+}
+
 }  // namespace
 
-RunFolder RunFolder::create(const std::filesystem::path& path) {
+RunFolder RunFolder::create(const fs::path& path) {
+  if (is_one(path)) {
+    throw ConfigError(
+        fmt::format("--output {}: holds a run already: go on with it by --resume, or name a new folder", path.string()));
+  }
   io::make_new_folder(path);
   return RunFolder(path);
 }
 
+RunFolder RunFolder::reopen(const fs::path& path) {
+  if (!is_one(path)) throw ConfigError(fmt::format("{}: holds no run to go on with", path.string()));
+  RunFolder folder(path);
+  io::remove_temporaries(path);
+  return folder;
+}
+
+bool RunFolder::is_one(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path / RunLock::kFile, error);
+}
+
+fs::path RunFolder::state(int64_t iteration) const {
+  return path_ / fmt::format("{}{:08}{}", kState, iteration, kExtension);
+}
+
 void RunFolder::write_config(const config::Config& config) const {
-  io::write_atomically(path_ / "config.json", config.dump() + "\n");
+  io::write_atomically(this->config(), config.dump() + "\n");
 }
 
 void RunFolder::append(const Progress& progress) {
-  nlohmann::ordered_json line = {{"lr", progress.lr}, {"loss", progress.loss}};
+  Json line = {{"lr", progress.lr}, {"loss", progress.loss}};
   for (const auto& [name, value] : progress.losses) line[name] = value;
   line["time"] = progress.iteration_seconds;
   line["data_time"] = progress.data_seconds;
@@ -37,24 +75,82 @@ void RunFolder::append(const Progress& progress) {
   for (const auto& [name, value] : line.items()) scalars.push_back({"train/" + name, value.get<float>()});
   events_.add_scalars(progress.iteration, now(), scalars);
 
-  nlohmann::ordered_json place = {{"epoch", progress.epoch}, {"iteration", progress.iteration}};
+  Json place = {{"epoch", progress.epoch}, {"iteration", progress.iteration}};
   place.update(line);
   append_line(place.dump());
 }
 
-void RunFolder::append_score(int64_t epoch, int64_t iteration, double mean_average_precision) {
-  const Scalar scalar{"eval/mAP", static_cast<float>(mean_average_precision)};
-  events_.add_scalars(iteration, now(), {&scalar, 1});
-  append_line(
-      nlohmann::ordered_json({{"epoch", epoch}, {"iteration", iteration}, {"mAP", mean_average_precision}})
-          .dump());
+void RunFolder::append(const ScoredIteration& scored) {
+  Json numbers = Json::object();
+  std::vector<Scalar> scalars;
+  for (const auto& [name, number] : scored.scores) {
+    numbers[name] = number;
+    scalars.push_back({"eval/" + name, static_cast<float>(number)});
+  }
+  events_.add_scalars(scored.iteration, now(), scalars);
+  append_line(Json({{"epoch", scored.epoch}, {"iteration", scored.iteration}, {kScores, numbers}}).dump());
+}
+
+std::vector<ScoredIteration> RunFolder::rewind(int64_t iteration) {
+  events_.restart_at(iteration + 1, now());
+  std::vector<ScoredIteration> scored;
+  std::string kept;
+  std::ifstream lines(metrics());
+  bool all = true;
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const bool whole = !lines.eof() && is_entry(json);
+    if (!whole || json.at("iteration").get<int64_t>() > iteration) {
+      all = false;
+      continue;
+    }
+    kept += line + '\n';
+    if (!json.contains(kScores)) continue;
+    auto& entry = scored.emplace_back();
+    entry.epoch = json.at("epoch").get<int64_t>();
+    entry.iteration = json.at("iteration").get<int64_t>();
+    for (const auto& [name, number] : json.at(kScores).items()) {
+      entry.scores.emplace_back(name, number.is_number() ? number.get<double>() : kNoNumber);
+    }
+  }
+  if (!all) io::write_atomically(metrics(), kept);
+  return scored;
+}
+
+/// The newest first.
+std::vector<fs::path> RunFolder::states() const {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(path_)) {
+    const auto name = entry.path().filename().string();
+    if (name.starts_with(kState) && name.ends_with(kExtension)) files.push_back(entry.path());
+  }
+  // By length first: beyond eight digits the names no longer sort.
+  std::ranges::sort(files, std::greater<>(), [](const fs::path& file) {
+    return std::pair(file.native().size(), file.native());
+  });
+  return files;
+}
+
+std::optional<RunFolder::Found> RunFolder::newest_state() const {
+  for (const auto& file : states()) {
+    try {
+      return Found{file, load_state(file)};
+    } catch (const WeightsError& error) {
+      log::warn(fmt::format("{}; passed over", error.what()));
+    }
+  }
+  return std::nullopt;
+}
+
+void RunFolder::remove_old_states(int64_t keep) const {
+  const auto files = states();
+  for (size_t i = static_cast<size_t>(keep); i < files.size(); ++i) fs::remove(files[i]);
 }
 
 void RunFolder::append_line(const std::string& line) const {
-  const auto file = path_ / "metrics.jsonl";
-  std::ofstream stream(file, std::ios::app);
+  std::ofstream stream(metrics(), std::ios::app);
   stream << line << std::endl;
-  if (!stream) throw DataError(fmt::format("{}: cannot be written; is the disk full?", file.string()));
+  if (!stream) throw DataError(fmt::format("{}: cannot be written; is the disk full?", metrics().string()));
 }
 
 }  // namespace rcnn::train

@@ -51,15 +51,6 @@ data::LoaderOptions with(data::LoaderOptions loader, const TrainOptions& options
   return loader;
 }
 
-nn::TensorMap copies(const nn::TensorMap& tensors) {
-  nn::TensorMap copies;
-  for (const auto& [name, tensor] : tensors) {
-    copies[name] =
-        tensor.detach().to(tensor.options().device(at::kCPU), /*non_blocking=*/false, /*copy=*/true);
-  }
-  return copies;
-}
-
 }  // namespace
 
 TrainOptions TrainOptions::from(const config::Node& node) {
@@ -77,6 +68,7 @@ TrainOptions TrainOptions::from(const config::Node& node) {
   node.read("seed", seed, {.min = 0});
   node.read("log_period", options.log_period, {.min = 1});
   node.read("checkpoint_period", options.checkpoint_period, {.min = 0});
+  node.read("keep_checkpoints", options.keep_checkpoints, {.min = 1});
   node.finish();
   options.seed = static_cast<uint64_t>(seed);
   return options;
@@ -167,6 +159,10 @@ void Trainer::report(double lr, const TrainHooks& hooks) {
   if (hooks.on_progress) hooks.on_progress(progress);
 }
 
+bool Trainer::at_checkpoint() const {
+  return iteration_ > 0 && (iteration_ == iterations_ || iteration_ % checkpoint_period_ == 0);
+}
+
 void Trainer::check_in(const TrainHooks& hooks) {
   const auto exchange = [this] {
     if (ema_) {
@@ -194,12 +190,10 @@ bool Trainer::run_epoch(const TrainHooks& hooks) {
     meter_->add_times(seconds_since(start), data_seconds);
     ++done;
 
-    const bool last = iteration_ == iterations_;
-    const bool report_due = last || iteration_ % options_.log_period == 0;
-    const bool checkpoint_due = last || iteration_ % checkpoint_period_ == 0;
-    if (report_due || checkpoint_due) check_losses();
+    const bool report_due = iteration_ == iterations_ || iteration_ % options_.log_period == 0;
+    if (report_due || at_checkpoint()) check_losses();
     if (report_due) report(lr, hooks);
-    if (checkpoint_due && hooks.on_checkpoint) check_in(hooks);
+    if (at_checkpoint() && hooks.on_checkpoint) check_in(hooks);
     if (hooks.stop && hooks.stop(iteration_)) return false;
   }
   if (whole && done == 0) {
@@ -237,6 +231,7 @@ TrainingState Trainer::state() {
                       .ema = {},
                       .gradients = {},
                       .losses = copies(meter_->losses()),
+                      .data = {},
                       .skipped = skipped_};
   if (averaged_) ema_->swap();
   state.model = copies(nn::state_of(*model_));
@@ -254,7 +249,8 @@ TrainingState Trainer::state() {
 void Trainer::restore(const TrainingState& state) {
   nn::load_state(*model_, state.model, "the state of the training");
   solver_.restore(state.solver);
-  if (ema_) ema_->restore(state.ema);
+  if (ema_ && state.ema.empty()) ema_.emplace(*model_, options_.ema);
+  if (ema_ && !state.ema.empty()) ema_->restore(state.ema);
   solver_.zero_grad();
   for (const auto& item : model_->named_parameters()) {
     const auto found = state.gradients.find(item.key());
@@ -264,7 +260,7 @@ void Trainer::restore(const TrainingState& state) {
   meter_->restore(state.losses);
   iteration_ = state.iteration;
   epoch_ = state.epoch;
-  batch_ = state.batch;
+  batch_ = std::min(state.batch, loader_.batches_per_epoch());
   skipped_ = state.skipped;
 }
 

@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 constexpr std::pair<const char*, nn::TensorMap TrainingState::*> kParts[] = {
     {"model.", &TrainingState::model},   {"solver.", &TrainingState::solver},
     {"ema.", &TrainingState::ema},       {"gradients.", &TrainingState::gradients},
-    {"losses.", &TrainingState::losses},
+    {"losses.", &TrainingState::losses},       {"data.", &TrainingState::data},
 };
 
 constexpr std::pair<const char*, int64_t TrainingState::*> kNumbers[] = {
@@ -61,6 +61,15 @@ std::string take(std::map<std::string, std::string>& metadata, const char* key, 
 }
 
 }  // namespace
+
+nn::TensorMap copies(const nn::TensorMap& tensors) {
+  nn::TensorMap copies;
+  for (const auto& [name, tensor] : tensors) {
+    copies[name] =
+        tensor.detach().to(tensor.options().device(at::kCPU), /*non_blocking=*/false, /*copy=*/true);
+  }
+  return copies;
+}
 
 void save_state(const std::filesystem::path& file, const TrainingState& state,
                 std::map<std::string, std::string> metadata) {

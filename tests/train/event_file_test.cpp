@@ -27,7 +27,7 @@ std::string bytes_of(const std::string& hex) {
 }
 
 /// Bytes of the first record, the file's version.
-constexpr size_t kVersionRecord = 12 + (9 + 2 + 13) + 4;
+constexpr size_t kVersionRecord = 12 + (9 + 2 + 2 + 13) + 4;
 
 TEST(EventFile, IsNamedAsTensorBoardLooksForIt) {
   const TempFolder temp;
@@ -68,6 +68,24 @@ TEST(EventFile, TensorBoardReadsIt) {
   EXPECT_EQ(losses[0], nlohmann::json::parse("[1700000000.5, 0, 0.75]"));
   EXPECT_EQ(losses[1][1], int64_t{1} << 40);
   EXPECT_EQ(losses[1][2].get<float>(), 1e-30f);
+}
+
+TEST(EventFile, TensorBoardDropsWhatARestartedRunDoesAnew) {
+  const TempFolder temp;
+  {
+    EventFile file(temp.path());
+    for (int64_t step = 1; step <= 4; ++step) {
+      file.add_scalars(step, 1700000000.0, std::vector<Scalar>{{"train/loss", 0.5f}});
+    }
+  }
+  EventFile file(temp.path());
+  file.restart_at(3, 1700000002.0);
+  file.add_scalars(3, 1700000002.0, std::vector<Scalar>{{"train/loss", 0.25f}});
+  const auto read = run_program(RCNN_ORACLE_PYTHON, {RCNN_ORACLE "/read_events.py", temp.path()});
+  if (read.exit_code == 77) GTEST_SKIP() << RCNN_ORACLE_PYTHON " has no tensorboard package";
+  ASSERT_EQ(read.exit_code, 0) << read.err;
+  EXPECT_EQ(nlohmann::json::parse(read.out).at("train/loss"),
+            nlohmann::json::parse("[[1700000000.0, 1, 0.5], [1700000000.0, 2, 0.5], [1700000002.0, 3, 0.25]]"));
 }
 
 TEST(EventFile, SaysSoWhenItCannotBeWritten) {

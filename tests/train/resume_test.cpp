@@ -48,6 +48,7 @@ void expect_same(const TrainingState& a, const TrainingState& b) {
   expect_same(a.ema, b.ema, "ema");
   expect_same(a.gradients, b.gradients, "gradients");
   expect_same(a.losses, b.losses, "losses");
+  expect_same(a.data, b.data, "data");
 }
 
 class Resume : public FewScenes {
@@ -176,6 +177,7 @@ TrainingState small_state() {
           .ema = {{"a.weight", at::rand({2, 3})}},
           .gradients = {{"a.weight", at::rand({2, 3})}},
           .losses = {{"loss_classifier", at::rand({4})}},
+          .data = {{"fingerprint", at::arange(3)}},
           .skipped = {{7, "7.jpg: is \xff damaged"}}};
 }
 

@@ -32,9 +32,10 @@ struct TrainOptions {
   uint64_t seed = 0;
   int64_t log_period = 20;        ///< iterations between progress reports
   int64_t checkpoint_period = 0;  ///< iterations between calls of on_checkpoint; 0: at the end of every epoch
+  int64_t keep_checkpoints = 2;   ///< states of the run that stay in its folder
 
-  /// Keys: epochs, iterations, batch_size, accumulate, base_batch, ema, seed, log_period, checkpoint_period
-  /// and those of ScheduleOptions and SolverOptions. Throws ConfigError.
+  /// Keys: epochs, iterations, batch_size, accumulate, base_batch, ema, seed, log_period, checkpoint_period,
+  /// keep_checkpoints and those of ScheduleOptions and SolverOptions. Throws ConfigError.
   static TrainOptions from(const config::Node& node);
 
   /// What a step of the solver sees.
@@ -106,6 +107,10 @@ class Trainer {
   int64_t iteration() const { return iteration_; }    ///< iterations done
   int64_t iterations() const { return iterations_; }  ///< of the whole run
 
+  /// Whether a checkpoint comes after the last iteration done, and makes it, as fit() does.
+  bool at_checkpoint() const;
+  void check_in(const TrainHooks& hooks);
+
   /// The images that were left out, each once.
   const std::vector<data::BadImage>& skipped() const { return skipped_; }
 
@@ -126,7 +131,6 @@ class Trainer {
   double step(data::Batch& batch, const TrainHooks& hooks);
   void check_losses();
   void report(double lr, const TrainHooks& hooks);
-  void check_in(const TrainHooks& hooks);
   bool run_epoch(const TrainHooks& hooks);
   void note_skipped();
 

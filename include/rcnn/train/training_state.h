@@ -24,8 +24,12 @@ struct TrainingState {
   /// By parameter, where the state lies between two steps of the solver: what is accumulated for the next.
   nn::TensorMap gradients;
   nn::TensorMap losses;                 ///< by name, float32 [iterations since the last report]
+  nn::TensorMap data;                   ///< what tells the data set from others; for who saves the state
   std::vector<data::BadImage> skipped;  ///< see Trainer::skipped
 };
+
+/// Copies on the CPU, under the same names.
+nn::TensorMap copies(const nn::TensorMap& tensors);
 
 /// Writes a safetensors file: all tensors, and the numbers among `metadata`. Throws DataError when the disk
 /// refuses, NonFiniteError, having written nothing, when a weight is not finite: a training cannot go on from

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+
+#include <rcnn/config/config.h>
+#include <rcnn/data/options.h>
+#include <rcnn/nn/model_file.h>
+#include <rcnn/train/trainer.h>
+
+namespace rcnn::train {
+
+/// What a config describes, ready to be trained.
+struct Training {
+  data::DataOptions data;
+  TrainOptions options;
+  std::shared_ptr<data::Dataset> dataset;  ///< its training part
+  nn::DescribedModel described;            ///< the model with fresh weights, a function of the seed
+  at::Device device;
+
+  /// Reads "data", "train" and "model", opens the data and builds the model. "eval" is left to others. Throws
+  /// ConfigError and DataError.
+  static Training from(const config::Config& config, const at::Device& device);
+
+  /// Loads the weights that the config starts from, if it names any, and logs what fits. Throws WeightsError.
+  void load_initial_weights();
+
+  /// To be called when the model has the weights to start from.
+  std::unique_ptr<Trainer> make_trainer() const;
+};
+
+}  // namespace rcnn::train

@@ -1,0 +1,45 @@
+#include <string>
+
+#include <spdlog/fmt/fmt.h>
+#include <torch/torch.h>
+
+#include <rcnn/log.h>
+#include <rcnn/nn/weight_names.h>
+#include <rcnn/train/training.h>
+
+namespace rcnn::train {
+
+Training Training::from(const config::Config& config, const at::Device& device) {
+  const auto root = config.root();
+  auto data = data::DataOptions::from(root.child("data"));
+  auto options = TrainOptions::from(root.child("train"));
+  const auto model_node = root.child("model");
+  root.has("eval");
+  root.finish();
+  auto dataset = data::open(data, data.train);
+  torch::manual_seed(options.seed);
+  auto model = nn::make_detection_model(model_node, static_cast<int64_t>(dataset->categories().size()));
+  nn::DescribedModel described{std::move(model), dataset->categories(), config};
+  return {std::move(data), std::move(options), std::move(dataset), std::move(described), device};
+}
+
+void Training::load_initial_weights() {
+  const auto node = described.config.root().child("model");
+  std::string name;
+  node.read("weights", name);
+  if (name.empty()) return;
+  const auto file = config::data_path(name);
+  const auto weights = nn::read_weights(file, nn::WeightNamesOptions::from(node));
+  auto report = nn::load_initial(*described.model, weights.tensors, file.string());
+  report.unused.insert(report.unused.end(), weights.left_out.begin(), weights.left_out.end());
+  log::info(fmt::format("initial weights {}: {} tensors; start fresh: {}; unused: {}", file.string(),
+                        report.loaded.size(), report.fresh.empty() ? "none" : nn::summarize(report.fresh),
+                        report.unused.empty() ? "none" : nn::summarize(report.unused)));
+}
+
+std::unique_ptr<Trainer> Training::make_trainer() const {
+  return std::make_unique<Trainer>(described.model, dataset, data.train_transform(), data.train_loader(), options,
+                                   device);
+}
+
+}  // namespace rcnn::train
