@@ -32,7 +32,7 @@ void begin_array(pickle::Writer& pickle, const at::Tensor& tensor) {
 
 void write_detectron2(const std::filesystem::path& file, const std::map<std::string, at::Tensor>& tensors) {
   check_writable(file, tensors, numpy_of_type);
-  AtomicWriter writer(file);
+  AtomicWriter writer(file, total_bytes(tensors));
   // Protocol 4 is the first that can hold bytes of any length as they are: protocol 2 has them as text.
   pickle::Writer pickle(4);
   pickle.op('}').op('(').text("model").op('}').op('(');

@@ -17,6 +17,7 @@
 #include "io/raw_tensor.h"
 #include "io/refusal.h"
 #include "io/utf8.h"
+#include "io/write_safetensors.h"
 #include "io/written_tensor.h"
 #include "strict_json.h"
 
@@ -203,6 +204,10 @@ SafeTensors read_safetensors(const std::filesystem::path& file) {
 }
 
 void write_safetensors(const std::filesystem::path& file, const SafeTensors& content) {
+  write_safetensors(file, content, FileSystem::real());
+}
+
+void write_safetensors(const std::filesystem::path& file, const SafeTensors& content, FileSystem& files) {
   const auto refuse = [&](const std::string& why) {
     throw WeightsError(fmt::format("{}: cannot be written: {}", file.string(), why));
   };
@@ -238,13 +243,13 @@ void write_safetensors(const std::filesystem::path& file, const SafeTensors& con
   }
   text.resize((text.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
 
-  AtomicWriter writer(file);
+  const uint64_t header_size = text.size();
+  AtomicWriter writer(file, sizeof header_size + header_size + position, files);
   Checksum checksum;
   const auto write = [&](std::string_view bytes) {
     writer.write(bytes);
     checksum.add(bytes);
   };
-  const uint64_t header_size = text.size();
   write({reinterpret_cast<const char*>(&header_size), sizeof header_size});
   write(text);
   for (const auto& tensor : tensors) {

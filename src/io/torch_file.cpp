@@ -40,7 +40,7 @@ std::string write_pickle(const std::map<std::string, at::Tensor>& tensors) {
 
 void write_torch(const std::filesystem::path& file, const std::map<std::string, at::Tensor>& tensors) {
   check_writable(file, tensors, storage_of_type);
-  AtomicWriter writer(file);
+  AtomicWriter writer(file, total_bytes(tensors));
   ZipWriter zip(writer);
   zip.add("archive/data.pkl", write_pickle(tensors));
   zip.add("archive/byteorder", "little");

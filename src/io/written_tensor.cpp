@@ -21,4 +21,10 @@ void check_writable(const std::filesystem::path& file, const std::map<std::strin
   }
 }
 
+uint64_t total_bytes(const std::map<std::string, at::Tensor>& tensors) {
+  uint64_t bytes = 0;
+  for (const auto& [name, tensor] : tensors) bytes += tensor.nbytes();
+  return bytes;
+}
+
 }  // namespace rcnn::io

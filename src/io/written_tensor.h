@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -14,6 +15,9 @@ namespace rcnn::io {
 /// `name_of` (a function of element_types.h) knows no name.
 void check_writable(const std::filesystem::path& file, const std::map<std::string, at::Tensor>& tensors,
                     std::optional<std::string_view> (*name_of)(at::ScalarType));
+
+/// The bytes of all values: what a file of them takes at least.
+uint64_t total_bytes(const std::map<std::string, at::Tensor>& tensors);
 
 /// A tensor's values where they can be written from: contiguous, on the CPU.
 class WrittenTensor {

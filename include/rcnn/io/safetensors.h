@@ -36,8 +36,8 @@ SafeTensors read_safetensors(const std::filesystem::path& file);
 /// name: XXH3 of the file, these digits taken as '0'. Other programs read the file as ever; one that changes
 /// it and keeps the metadata has to drop the entry.
 ///
-/// Throws DataError when the disk refuses, WeightsError for a dtype that the format has no name for and for a
-/// name or metadata that are not UTF-8.
+/// Throws DataError when the disk refuses or has no room for it, WeightsError for a dtype that the format has
+/// no name for and for a name or metadata that are not UTF-8.
 void write_safetensors(const std::filesystem::path& file, const SafeTensors& content);
 
 }  // namespace rcnn::io
