@@ -43,7 +43,8 @@ std::vector<std::string> changes(const RunFolder::Found& found, const Training& 
   const auto before = config::Config::parse(stored("config"), found.file.string());
   for (const auto& [key, was, is] : config::differences(before, training.described.config)) {
     if (key == "data.workers") continue;  // any number gives the same batches
-    changes.push_back(fmt::format("{} was {}, is {}", key, was.empty() ? "absent" : was, is.empty() ? "absent" : is));
+    changes.push_back(
+        fmt::format("{} was {}, is {}", key, was.empty() ? "absent" : was, is.empty() ? "absent" : is));
   }
   if (stored("categories") != nn::description_of(training.described).at("categories")) {
     changes.push_back("the classes are others, or in another order");
@@ -68,10 +69,12 @@ void refuse_changes(const RunFolder::Found& found, const Training& training, Run
   auto changed = changes(found, training);
   if (changed.empty()) return;
   const auto what = some_of(std::move(changed), "; ");
-  if (resume == Run::Resume::anyway) return log::warn(fmt::format("goes on although something has changed: {}", what));
-  throw ConfigError(fmt::format("{}: not what the run was started with: {}; change it back, or go on all the same by "
-                                "--resume-anyway",
-                                found.file.parent_path().string(), what));
+  if (resume == Run::Resume::anyway)
+    return log::warn(fmt::format("goes on although something has changed: {}", what));
+  throw ConfigError(
+      fmt::format("{}: not what the run was started with: {}; change it back, or go on all the same by "
+                  "--resume-anyway",
+                  found.file.parent_path().string(), what));
 }
 
 }  // namespace
@@ -85,6 +88,18 @@ ScoringOptions ScoringOptions::from(const config::Node& eval) {
   return options;
 }
 
+double ScoringOptions::deciding(const Scores& scores) const {
+  const auto found =
+      best.empty() ? scores.begin() : std::ranges::find(scores, best, &Scores::value_type::first);
+  if (found == scores.end()) {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : scores) names.push_back(name);
+    throw ConfigError(
+        fmt::format("eval.best: the scores have no {}; they have {}", best, some_of(names, ", ")));
+  }
+  return std::isnan(found->second) ? -std::numeric_limits<double>::infinity() : found->second;
+}
+
 Run::Run(Training training, RunFolder folder, const ScoringOptions& scoring, Resume resume)
     : training_(std::move(training)), folder_(std::move(folder)), scoring_(scoring) {
   const auto found = resume == Resume::no ? std::nullopt : folder_.newest_state();
@@ -96,7 +111,8 @@ Run::Run(Training training, RunFolder folder, const ScoringOptions& scoring, Res
   trainer_ = training_.make_trainer();
   if (found) {
     trainer_->restore(found->saved.state);
-    log::info(fmt::format("goes on after iteration {}, from {}", trainer_->iteration(), found->file.string()));
+    log::info(
+        fmt::format("goes on after iteration {}, from {}", trainer_->iteration(), found->file.string()));
   }
   if (resume != Resume::no) scored_ = folder_.rewind(trainer_->iteration());
   folder_.write_config(training_.described.config);
@@ -105,18 +121,9 @@ Run::Run(Training training, RunFolder folder, const ScoringOptions& scoring, Res
 Run::~Run() = default;
 
 const ScoredIteration* Run::best() const {
-  const auto best = std::ranges::max_element(scored_, {}, [this](const auto& entry) { return deciding(entry.scores); });
+  const auto best = std::ranges::max_element(
+      scored_, {}, [this](const auto& entry) { return scoring_.deciding(entry.scores); });
   return best == scored_.end() ? nullptr : &*best;
-}
-
-double Run::deciding(const Scores& scores) const {
-  const auto found = scoring_.best.empty() ? scores.begin() : std::ranges::find(scores, scoring_.best, &Scores::value_type::first);
-  if (found == scores.end()) {
-    std::vector<std::string> names;
-    for (const auto& [name, value] : scores) names.push_back(name);
-    throw ConfigError(fmt::format("eval.best: the scores have no {}; they have {}", scoring_.best, some_of(names, ", ")));
-  }
-  return std::isnan(found->second) ? -std::numeric_limits<double>::infinity() : found->second;
 }
 
 bool Run::is_due(const Checkpoint& checkpoint) const {
@@ -148,7 +155,8 @@ void Run::save(bool with_weights) {
   const auto description = nn::description_of(training_.described);
   if (with_weights) {
     const auto tensors = state.ema.empty() ? state.model : copies(nn::state_of(*training_.described.model));
-    weights_ = std::make_shared<io::SafeTensors>(io::SafeTensors{.tensors = tensors, .metadata = description});
+    weights_ =
+        std::make_shared<io::SafeTensors>(io::SafeTensors{.tensors = tensors, .metadata = description});
   }
   write([this, with_weights, description, state = std::move(state), weights = weights_] {
     save_state(folder_.state(state.iteration), state, description);
@@ -162,9 +170,10 @@ void Run::check_in(const Checkpoint& checkpoint, const RunHooks& hooks) {
   if (!hooks.evaluate || !is_due(checkpoint)) return;
   auto scores = hooks.evaluate(training_.described);
   if (!scores) return;
-  const bool better = !best() || deciding(*scores) > deciding(best()->scores);
+  const bool better = !best() || scoring_.deciding(*scores) > scoring_.deciding(best()->scores);
   if (better) write([this, weights = weights_] { io::write_safetensors(folder_.best_weights(), *weights); });
-  scored_.push_back({.epoch = checkpoint.epoch, .iteration = checkpoint.iteration, .scores = std::move(*scores)});
+  scored_.push_back(
+      {.epoch = checkpoint.epoch, .iteration = checkpoint.iteration, .scores = std::move(*scores)});
   folder_.append(scored_.back());
   if (hooks.on_scores) hooks.on_scores(scored_.back());
 }
@@ -190,9 +199,11 @@ Run::Outcome Run::fit(const RunHooks& hooks) {
     // The run may have been stopped between a state and its scores.
     if (trainer_->at_checkpoint()) trainer_->check_in(train_hooks);
     if (!is_exhausted() && !interrupted()) trainer_->fit(train_hooks);
-    const bool scored = !hooks.evaluate || (!scored_.empty() && scored_.back().iteration == trainer_->iteration());
-    const bool finished = trainer_->iteration() == trainer_->iterations() && scored;
-    if (!finished && !is_exhausted() && saved_iteration_ != trainer_->iteration()) save(/*with_weights=*/false);
+    const bool scored =
+        !hooks.evaluate || (!scored_.empty() && scored_.back().iteration == trainer_->iteration());
+    const bool finished = trainer_->iteration() >= trainer_->iterations() && scored;
+    if (!finished && !is_exhausted() && saved_iteration_ != trainer_->iteration())
+      save(/*with_weights=*/false);
     wait_for_writer();
     if (finished) return Outcome::finished;
     return is_exhausted() ? Outcome::no_longer_better : Outcome::interrupted;

@@ -38,8 +38,8 @@ bool is_entry(const Json& line) {
 
 RunFolder RunFolder::create(const fs::path& path) {
   if (is_one(path)) {
-    throw ConfigError(
-        fmt::format("--output {}: holds a run already: go on with it by --resume, or name a new folder", path.string()));
+    throw ConfigError(fmt::format(
+        "--output {}: holds a run already: go on with it by --resume, or name a new folder", path.string()));
   }
   io::make_new_folder(path);
   return RunFolder(path);
@@ -85,7 +85,7 @@ void RunFolder::append(const ScoredIteration& scored) {
   std::vector<Scalar> scalars;
   for (const auto& [name, number] : scored.scores) {
     numbers[name] = number;
-    scalars.push_back({"eval/" + name, static_cast<float>(number)});
+    if (name.find('.') == std::string::npos) scalars.push_back({"eval/" + name, static_cast<float>(number)});
   }
   events_.add_scalars(scored.iteration, now(), scalars);
   append_line(Json({{"epoch", scored.epoch}, {"iteration", scored.iteration}, {kScores, numbers}}).dump());
@@ -125,9 +125,8 @@ std::vector<fs::path> RunFolder::states() const {
     if (name.starts_with(kState) && name.ends_with(kExtension)) files.push_back(entry.path());
   }
   // By length first: beyond eight digits the names no longer sort.
-  std::ranges::sort(files, std::greater<>(), [](const fs::path& file) {
-    return std::pair(file.native().size(), file.native());
-  });
+  std::ranges::sort(files, std::greater<>(),
+                    [](const fs::path& file) { return std::pair(file.native().size(), file.native()); });
   return files;
 }
 

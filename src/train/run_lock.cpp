@@ -38,7 +38,8 @@ RunLock::RunLock(const std::filesystem::path& folder) {
   const auto file = folder / kFile;
   descriptor_ = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   const auto fail = [&] {
-    throw DataError(fmt::format("{}: cannot be locked: {}", file.string(), std::generic_category().message(errno)));
+    throw DataError(
+        fmt::format("{}: cannot be locked: {}", file.string(), std::generic_category().message(errno)));
   };
   if (descriptor_ < 0) fail();
   const bool locked = flock(descriptor_, LOCK_EX | LOCK_NB) == 0;
@@ -47,17 +48,20 @@ RunLock::RunLock(const std::filesystem::path& folder) {
   const std::string owner = content_of(descriptor_);
   if (!locked && (!unknown || may_live(owner))) {
     close(descriptor_);
-    throw ConfigError(fmt::format("{}: another process writes there ({}): wait for it, stop it, or name another folder{}",
-                                  folder.string(), owner.empty() ? "unnamed" : owner,
-                                  unknown ? fmt::format("; if it is gone, remove {}", file.string()) : ""));
+    throw ConfigError(
+        fmt::format("{}: another process writes there ({}): wait for it, stop it, or name another folder{}",
+                    folder.string(), owner.empty() ? "unnamed" : owner,
+                    unknown ? fmt::format("; if it is gone, remove {}", file.string()) : ""));
   }
   const std::string own = fmt::format("{} {}", host(), getpid());
-  if (ftruncate(descriptor_, 0) != 0 || pwrite(descriptor_, own.data(), own.size(), 0) != std::ssize(own)) fail();
+  if (ftruncate(descriptor_, 0) != 0 || pwrite(descriptor_, own.data(), own.size(), 0) != std::ssize(own))
+    fail();
 }
 
 RunLock::~RunLock() {
   if (descriptor_ < 0) return;
-  // An empty file says that nobody was killed here. Removing it could take the lock of one who comes just now.
+  // An empty file says that nobody was killed here. Removing it could take the lock of one who comes just
+  // now.
   [[maybe_unused]] const int failure = ftruncate(descriptor_, 0);
   close(descriptor_);
 }

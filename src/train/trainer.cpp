@@ -160,7 +160,7 @@ void Trainer::report(double lr, const TrainHooks& hooks) {
 }
 
 bool Trainer::at_checkpoint() const {
-  return iteration_ > 0 && (iteration_ == iterations_ || iteration_ % checkpoint_period_ == 0);
+  return iteration_ > 0 && (iteration_ >= iterations_ || iteration_ % checkpoint_period_ == 0);
 }
 
 void Trainer::check_in(const TrainHooks& hooks) {
@@ -172,7 +172,7 @@ void Trainer::check_in(const TrainHooks& hooks) {
   };
   model_->eval();
   exchange();
-  hooks.on_checkpoint({.epoch = epoch_ + 1, .iteration = iteration_, .last = iteration_ == iterations_});
+  hooks.on_checkpoint({.epoch = epoch_ + 1, .iteration = iteration_, .last = iteration_ >= iterations_});
   exchange();
   model_->train();
 }

@@ -38,8 +38,8 @@ void Training::load_initial_weights() {
 }
 
 std::unique_ptr<Trainer> Training::make_trainer() const {
-  return std::make_unique<Trainer>(described.model, dataset, data.train_transform(), data.train_loader(), options,
-                                   device);
+  return std::make_unique<Trainer>(described.model, dataset, data.train_transform(), data.train_loader(),
+                                   options, device);
 }
 
 }  // namespace rcnn::train

@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 constexpr std::pair<const char*, nn::TensorMap TrainingState::*> kParts[] = {
     {"model.", &TrainingState::model},   {"solver.", &TrainingState::solver},
     {"ema.", &TrainingState::ema},       {"gradients.", &TrainingState::gradients},
-    {"losses.", &TrainingState::losses},       {"data.", &TrainingState::data},
+    {"losses.", &TrainingState::losses}, {"data.", &TrainingState::data},
 };
 
 constexpr std::pair<const char*, int64_t TrainingState::*> kNumbers[] = {

@@ -84,8 +84,9 @@ TEST(EventFile, TensorBoardDropsWhatARestartedRunDoesAnew) {
   const auto read = run_program(RCNN_ORACLE_PYTHON, {RCNN_ORACLE "/read_events.py", temp.path()});
   if (read.exit_code == 77) GTEST_SKIP() << RCNN_ORACLE_PYTHON " has no tensorboard package";
   ASSERT_EQ(read.exit_code, 0) << read.err;
-  EXPECT_EQ(nlohmann::json::parse(read.out).at("train/loss"),
-            nlohmann::json::parse("[[1700000000.0, 1, 0.5], [1700000000.0, 2, 0.5], [1700000002.0, 3, 0.25]]"));
+  EXPECT_EQ(
+      nlohmann::json::parse(read.out).at("train/loss"),
+      nlohmann::json::parse("[[1700000000.0, 1, 0.5], [1700000000.0, 2, 0.5], [1700000002.0, 3, 0.25]]"));
 }
 
 TEST(EventFile, SaysSoWhenItCannotBeWritten) {

@@ -1,10 +1,13 @@
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <torch/torch.h>
+#include <unistd.h>
 
 #include <rcnn/config/config.h>
 #include <rcnn/train/run_folder.h>
@@ -75,7 +78,7 @@ TEST(RunFolder, MetricsAreALineEachWithItsKeys) {
   progress.data_seconds = 0.125;
   progress.memory_bytes = int64_t{5} << 32;
   folder.append(progress);
-  folder.append_score(2, 30, 0.625);
+  folder.append(ScoredIteration{2, 30, {{"mAP", 0.625}, {"per_class.cat", NAN}}});
   progress.iteration = 31;
   folder.append(progress);
 
@@ -85,7 +88,8 @@ TEST(RunFolder, MetricsAreALineEachWithItsKeys) {
                                              "loss_box_reg", "time", "data_time", "memory"));
   EXPECT_EQ(lines[0], Json::parse(R"({"epoch": 2, "iteration": 30, "lr": 0.01, "loss": 0.75,
       "loss_classifier": 0.5, "loss_box_reg": 0.25, "time": 1.5, "data_time": 0.125, "memory": 21474836480})"));
-  EXPECT_EQ(lines[1], Json::parse(R"({"epoch": 2, "iteration": 30, "mAP": 0.625})"));
+  EXPECT_EQ(lines[1],
+            Json::parse(R"({"epoch": 2, "iteration": 30, "scores": {"mAP": 0.625, "per_class.cat": null}})"));
   EXPECT_EQ(lines[2].at("iteration"), 31);
 }
 
@@ -95,7 +99,7 @@ TEST(RunFolder, MetricsAreThereForTensorBoardToo) {
   Progress progress;
   progress.losses = {{"loss_box_reg", 0.25}};
   folder.append(progress);
-  folder.append_score(2, 30, 0.625);
+  folder.append(ScoredIteration{2, 30, {{"mAP", 0.625}, {"per_class.cat", NAN}}});
   const auto entry = std::find_if(fs::directory_iterator(temp.path()), {}, [](const auto& file) {
     return file.path().filename().string().starts_with("events.out.tfevents.");
   });
@@ -105,14 +109,112 @@ TEST(RunFolder, MetricsAreThereForTensorBoardToo) {
                           "train/memory", "eval/mAP"}) {
     EXPECT_THAT(bytes, HasSubstr(std::string(1, static_cast<char>(std::string(tag).size())) + tag));
   }
-  EXPECT_THAT(bytes, testing::Not(HasSubstr("epoch")));
+  EXPECT_THAT(bytes, testing::Not(testing::AnyOf(HasSubstr("epoch"), HasSubstr("per_class"))));
 }
 
 TEST(RunFolder, SaysSoWhenMetricsCannotBeWritten) {
   const TempFolder temp;
   auto folder = RunFolder::create(temp.path() / "run");
   fs::remove_all(temp.path() / "run");
-  EXPECT_THAT(message_of<DataError>([&] { folder.append_score(1, 1, 0); }), HasSubstr("metrics.jsonl"));
+  EXPECT_THAT(message_of<DataError>([&] {
+                folder.append(ScoredIteration{1, 1, {{"mAP", 0}}});
+              }),
+              HasSubstr("metrics.jsonl"));
+}
+
+Progress at(int64_t iteration) {
+  Progress progress;
+  progress.iteration = iteration;
+  progress.losses = {{"loss_box_reg", 0.25}};
+  return progress;
+}
+
+TEST(RunFolder, BelongsToOneProcessAtATime) {
+  const TempFolder temp;
+  const auto path = temp.path() / "run";
+  {
+    const auto folder = RunFolder::create(path);
+    EXPECT_THAT(file_bytes(path / "run.lock"), HasSubstr(" " + std::to_string(getpid())));
+    EXPECT_THAT(message_of<ConfigError>([&] { RunFolder::reopen(path); }),
+                AllOf(HasSubstr(path.string()), HasSubstr(std::to_string(getpid()))));
+  }
+  EXPECT_EQ(file_bytes(path / "run.lock"), "");
+  EXPECT_NO_THROW(RunFolder::reopen(path));
+  temp.write("run/run.lock", "elsewhere 1");  // killed
+  EXPECT_NO_THROW(RunFolder::reopen(path));
+}
+
+TEST(RunFolder, IsReopenedOnlyWhereARunWasAndMadeOnlyWhereNoneWas) {
+  const TempFolder temp;
+  EXPECT_FALSE(RunFolder::is_one(temp.path()));
+  EXPECT_THAT(message_of<ConfigError>([&] { RunFolder::reopen(temp.path()); }), HasSubstr("no run"));
+  EXPECT_THAT(message_of<ConfigError>([&] { RunFolder::reopen(temp.path() / "nothing"); }),
+              HasSubstr("no run"));
+  RunFolder::create(temp.path() / "run");
+  EXPECT_TRUE(RunFolder::is_one(temp.path() / "run"));
+  EXPECT_THAT(message_of<ConfigError>([&] { RunFolder::create(temp.path() / "run"); }),
+              HasSubstr("--resume"));
+}
+
+TEST(RunFolder, RewindingLeavesWhatWasUntilThen) {
+  const TempFolder temp;
+  auto folder = RunFolder::create(temp.path() / "run");
+  EXPECT_TRUE(folder.rewind(0).empty()) << "of a run that has written nothing";
+  folder.append(at(10));
+  folder.append(ScoredIteration{1, 10, {{"mAP", 0.5}, {"per_class.cat", NAN}}});
+  const auto kept = file_bytes(folder.metrics());
+  folder.append(at(20));
+  folder.append(ScoredIteration{2, 20, {{"mAP", 0.75}}});
+  const auto all = file_bytes(folder.metrics());
+
+  auto scored = folder.rewind(20);
+  EXPECT_EQ(file_bytes(folder.metrics()), all);
+  ASSERT_EQ(scored.size(), 2u);
+  EXPECT_EQ(scored[1].epoch, 2);
+  EXPECT_EQ(scored[1].iteration, 20);
+  EXPECT_EQ(scored[1].scores, (Scores{{"mAP", 0.75}}));
+  EXPECT_TRUE(std::isnan(scored[0].scores[1].second));
+
+  temp.write("run/metrics.jsonl", all + R"({"epoch": 2, "iter)");  // killed while writing
+  EXPECT_EQ(folder.rewind(20).size(), 2u);
+  EXPECT_EQ(file_bytes(folder.metrics()), all);
+  EXPECT_EQ(folder.rewind(19).size(), 1u);
+  EXPECT_EQ(file_bytes(folder.metrics()), kept);
+}
+
+TEST(RunFolder, DamagedStatesArePassedOverAndOldOnesRemoved) {
+  const TempFolder temp;
+  const auto folder = RunFolder::create(temp.path() / "run");
+  EXPECT_FALSE(folder.newest_state());
+  for (const int64_t iteration : {5, 10, 99999999, 100000000}) {
+    save_state(folder.state(iteration), {.iteration = iteration, .model = {{"a", at::rand({100})}}}, {});
+  }
+  EXPECT_EQ(folder.newest_state()->saved.state.iteration, 100000000);
+  auto bytes = file_bytes(folder.state(100000000));
+  bytes[bytes.size() - 7] ^= 1;
+  temp.write("run/state-100000000.safetensors", bytes);
+  temp.write("run/state-99999999.safetensors", "cut");
+  testing::internal::CaptureStderr();
+  const auto found = folder.newest_state();
+  const auto warnings = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(warnings, AllOf(HasSubstr("state-100000000.safetensors: its checksum"),
+                              HasSubstr("passed over"), HasSubstr("state-99999999.safetensors")));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->file, folder.state(10));
+  EXPECT_EQ(found->saved.state.iteration, 10);
+  folder.remove_old_states(3);
+  EXPECT_FALSE(fs::exists(folder.state(5)));
+  EXPECT_TRUE(fs::exists(folder.state(10)));
+}
+
+TEST(RunFolder, RemovesWhatAKilledProcessLeftHalfWritten) {
+  const TempFolder temp;
+  RunFolder::create(temp.path());
+  const auto half = temp.write("state-00000010.safetensors.tmp.123.4", "half");
+  const auto other = temp.write("notes.tmp", "mine");
+  RunFolder::reopen(temp.path());
+  EXPECT_FALSE(fs::exists(half));
+  EXPECT_TRUE(fs::exists(other));
 }
 
 }  // namespace

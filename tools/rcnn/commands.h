@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include <rcnn/config/config.h>
+#include <rcnn/train/run.h>
 
 /// The program's commands: each adds itself to the command line and runs when chosen.
 namespace rcnn::tools {
@@ -21,9 +22,18 @@ void add_eval(CLI::App& app);
 void add_train(CLI::App& app);
 void add_weights(CLI::App& app);
 
-/// What `rcnn train` does with a config at hand; shared with the demo. Returns the weight file.
-std::filesystem::path train(const config::Config& config, const std::filesystem::path& output,
-                            const std::string& device);
+/// What `rcnn train` does with a config at hand; shared with the demo. Returns the weight file. An
+/// interrupted run ends in CLI::RuntimeError with the signal's exit code, its state saved.
+struct TrainArguments {
+  config::Config config;
+  std::filesystem::path output;
+  std::string device = "auto";
+  train::Run::Resume resume = train::Run::Resume::no;
+};
+std::filesystem::path train(const TrainArguments& arguments);
+
+/// `rcnn train --dry-run`.
+void dry_run(const config::Config& config, const std::string& device);
 
 /// What `rcnn detect` does; shared with the demo. Returns the number of images that could not be read.
 struct DetectArguments {

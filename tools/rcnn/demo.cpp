@@ -22,7 +22,9 @@ void run(const std::filesystem::path& output, const std::vector<std::string>& ov
   auto changes = overrides;
   changes.push_back(fmt::format("data.root={}", scenes.string()));
   const auto weights =
-      train(config::Config::parse(kDemoConfig, "configs/quick/demo.json", changes), folder / "run", "cpu");
+      train({.config = config::Config::parse(kDemoConfig, "configs/quick/demo.json", changes),
+             .output = folder / "run",
+             .device = "cpu"});
   detect({.weights = weights, .inputs = {unseen / "JPEGImages"}, .output = pictures});
   log::info(fmt::format("look at the pictures in {}", pictures.string()));
 }

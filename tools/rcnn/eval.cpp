@@ -39,8 +39,9 @@ void run(const Arguments& arguments) {
   const auto dataset = data::open(data, data.test);
   const Detector detector(model, parse_device(arguments.device));
   const bool proposals = arguments.files.proposals;
-  const auto [score, images] = proposals ? evaluate_proposals(detector, data, *dataset)
-                                         : evaluate(detector, data, *dataset, options, arguments.files.score);
+  const auto [score, images] =
+      proposals ? evaluate_proposals(detector, data, *dataset)
+                : *evaluate(detector, data, *dataset, options, arguments.files.score, kNeverStop);
   if (!arguments.results.empty()) {
     auto categories = dataset->categories();
     if (proposals) categories.front().name = "object";  // any id of the data set's will do

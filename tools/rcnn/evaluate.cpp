@@ -1,6 +1,7 @@
 #include "evaluate.h"
 
 #include <chrono>
+#include <limits>
 #include <unordered_set>
 
 #include <spdlog/fmt/fmt.h>
@@ -8,26 +9,40 @@
 #include <rcnn/data/coco_file.h>
 #include <rcnn/log.h>
 
+#include "progress.h"
+
 namespace rcnn::tools {
 namespace {
 
 using Type = data::DataOptions::Type;
 
-/// What `find` finds on every image; nothing on one that cannot be decoded, if the policy bears that. COCO's
-/// images have ids of their own; others are counted.
-template <class Find>
-std::vector<ImageDetections> find_all(const data::Dataset& dataset, const data::DataOptions& options,
-                                      Find find) {
-  const auto start = std::chrono::steady_clock::now();
+/// Every image, with nothing found on it yet. COCO's images have ids of their own; others are counted.
+std::vector<ImageDetections> all_images(const data::Dataset& dataset, const data::DataOptions& options) {
   std::vector<ImageDetections> images;
-  data::Problems problems;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const auto& record = dataset.record(i);
     images.push_back({.image_id = options.type == Type::coco ? std::stoll(record.id) : i + 1,
                       .file_name = record.image.filename().string(),
                       .detections = {}});
+  }
+  return images;
+}
+
+/// What `find` finds on every image; nothing on one that cannot be decoded, if the policy bears that. None at
+/// all when `stop` says so.
+template <class Find>
+std::optional<std::vector<ImageDetections>> find_all(const data::Dataset& dataset,
+                                                     const data::DataOptions& options, Find find,
+                                                     const std::function<bool()>& stop) {
+  const auto start = std::chrono::steady_clock::now();
+  auto images = all_images(dataset, options);
+  data::Problems problems;
+  const ProgressLine line("scoring");
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    if (stop()) return std::nullopt;
+    line.show(i, dataset.size());
     try {
-      images.back().detections = find(dataset.image(i));
+      images[static_cast<size_t>(i)].detections = find(dataset.image(i));
     } catch (const DataError& error) {
       if (options.bad_images == data::Policy::stop) throw;
       problems.warn("an image that cannot be decoded, scored as if nothing was found on it", error.what());
@@ -115,38 +130,63 @@ CocoInput coco_input(const data::DataOptions& data, const data::Dataset& dataset
 }  // namespace
 
 EvalOptions EvalOptions::from(const config::Node& node, Type type) {
-  EvalOptions options{.metric = type == Type::coco ? Metric::coco : Metric::voc, .voc = {}};
+  EvalOptions options{.metric = type == Type::coco ? Metric::coco : Metric::voc, .voc = {}, .scoring = {}};
   node.read("metric", options.metric, {{"voc", Metric::voc}, {"coco", Metric::coco}});
   node.read("rule", options.voc.rule, {{"area", eval::VocRule::area}, {"points11", eval::VocRule::points11}});
   node.read("iou_threshold", options.voc.iou_threshold, {.min = 0, .max = 1});
-  node.read("period", options.period, {.min = 0});
+  options.scoring = train::ScoringOptions::from(node);
   node.finish();
   return options;
 }
 
-Evaluation evaluate(const Detector& detector, const data::DataOptions& data, const data::Dataset& test_set,
-                    const EvalOptions& options, const ScoreOptions& score_options) {
-  Evaluation evaluation;
-  evaluation.images =
-      find_all(test_set, data, [&](const at::Tensor& image) { return detector.detect(image); });
-  if (options.metric == EvalOptions::Metric::coco) {
-    evaluation.score = coco_score(coco_input(data, test_set, evaluation.images), score_options);
-  } else {
-    evaluation.score = voc_score(test_set, evaluation.images, options.voc);
-    if (score_options.errors) {
-      add_errors(coco_input(data, test_set, evaluation.images), evaluation.score);
+train::Scores numbers_of(const Score& score) {
+  train::Scores numbers;
+  const auto add = [&](const auto& self, const std::string& prefix,
+                       const nlohmann::ordered_json& object) -> void {
+    for (const auto& [name, value] : object.items()) {
+      if (value.is_object()) self(self, fmt::format("{}{}.", prefix, name), value);
+      if (value.is_number()) numbers.emplace_back(prefix + name, value.template get<double>());
+      if (value.is_null()) numbers.emplace_back(prefix + name, std::numeric_limits<double>::quiet_NaN());
     }
+  };
+  add(add, "", score.json);
+  return numbers;
+}
+
+namespace {
+
+Score score_of(const std::vector<ImageDetections>& images, const data::DataOptions& data,
+               const data::Dataset& test_set, const EvalOptions& options, const ScoreOptions& score_options) {
+  if (options.metric == EvalOptions::Metric::coco) {
+    return coco_score(coco_input(data, test_set, images), score_options);
   }
-  return evaluation;
+  auto score = voc_score(test_set, images, options.voc);
+  if (score_options.errors) add_errors(coco_input(data, test_set, images), score);
+  return score;
+}
+
+}  // namespace
+
+Score empty_score(const data::DataOptions& data, const data::Dataset& test_set, const EvalOptions& options) {
+  return score_of(all_images(test_set, data), data, test_set, options, {});
+}
+
+std::optional<Evaluation> evaluate(const Detector& detector, const data::DataOptions& data,
+                                   const data::Dataset& test_set, const EvalOptions& options,
+                                   const ScoreOptions& score_options, const std::function<bool()>& stop) {
+  auto images = find_all(
+      test_set, data, [&](const at::Tensor& image) { return detector.detect(image); }, stop);
+  if (!images) return std::nullopt;
+  auto score = score_of(*images, data, test_set, options, score_options);
+  return Evaluation{.score = std::move(score), .images = std::move(*images)};
 }
 
 Evaluation evaluate_proposals(const Detector& detector, const data::DataOptions& data,
                               const data::Dataset& test_set) {
-  Evaluation evaluation;
-  evaluation.images =
-      find_all(test_set, data, [&](const at::Tensor& image) { return detector.proposals(image); });
-  evaluation.score = proposal_score(coco_input(data, test_set, evaluation.images));
-  return evaluation;
+  auto images = find_all(
+      test_set, data, [&](const at::Tensor& image) { return detector.proposals(image); }, kNeverStop);
+  auto score = proposal_score(coco_input(data, test_set, *images));
+  return {.score = std::move(score), .images = std::move(*images)};
 }
 
 }  // namespace rcnn::tools

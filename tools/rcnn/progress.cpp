@@ -1,5 +1,6 @@
 #include "progress.h"
 
+#include <cstdlib>
 #include <iostream>
 #include <utility>
 
@@ -11,21 +12,32 @@ namespace {
 
 constexpr const char* kClearLine = "\r\x1b[K";
 
+/// A terminal that cannot go back on its line.
+bool is_dumb() {
+  const char* terminal = std::getenv("TERM");
+  return terminal && std::string_view(terminal) == "dumb";
+}
+
 }  // namespace
 
 ProgressLine::ProgressLine(std::string what)
-    : what_(std::move(what)), on_terminal_(isatty(STDERR_FILENO) == 1) {}
+    : what_(std::move(what)), on_terminal_(isatty(STDERR_FILENO) == 1 && !is_dumb()) {}
 
 ProgressLine::~ProgressLine() {
+  clear();
+}
+
+void ProgressLine::clear() const {
   if (on_terminal_) std::cerr << kClearLine << std::flush;
 }
 
-void ProgressLine::show(int64_t done, int64_t total) const {
+void ProgressLine::show(int64_t done, int64_t total, std::string_view note) const {
   if (!on_terminal_) return;
   constexpr int64_t kWidth = 30;
   const auto filled = total > 0 ? done * kWidth / total : kWidth;
   std::cerr << kClearLine
-            << fmt::format("{} [{:#>{}}{:.>{}}] {}/{}", what_, "", filled, "", kWidth - filled, done, total)
+            << fmt::format("{} [{:#>{}}{:.>{}}] {}/{}{}", what_, "", filled, "", kWidth - filled, done, total,
+                           note)
             << std::flush;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace rcnn::tools {
 
@@ -13,7 +14,11 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
-  void show(int64_t done, int64_t total) const;
+  /// `note` comes after the numbers.
+  void show(int64_t done, int64_t total, std::string_view note = {}) const;
+
+  /// Makes room for another line; the next show() brings it back.
+  void clear() const;
 
  private:
   std::string what_;

@@ -1,18 +1,18 @@
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <memory>
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
-#include <torch/torch.h>
 
-#include <rcnn/data/options.h>
 #include <rcnn/log.h>
-#include <rcnn/nn/weight_names.h>
-#include <rcnn/train/run_folder.h>
-#include <rcnn/train/trainer.h>
+#include <rcnn/train/run.h>
 
 #include "commands.h"
 #include "evaluate.h"
+#include "progress.h"
+#include "stop_signals.h"
 
 namespace rcnn::tools {
 namespace {
@@ -40,91 +40,161 @@ std::string skipped_line(const std::vector<data::BadImage>& skipped) {
                      skipped.size() > kNamed ? fmt::format("; and {} more", skipped.size() - kNamed) : "");
 }
 
-void load_initial_weights(torch::nn::Module& model, const config::Node& config,
-                          const std::filesystem::path& file) {
-  const auto weights = nn::read_weights(file, nn::WeightNamesOptions::from(config));
-  auto report = nn::load_initial(model, weights.tensors, file.string());
-  report.unused.insert(report.unused.end(), weights.left_out.begin(), weights.left_out.end());
-  log::info(fmt::format("initial weights {}: {} tensors; start fresh: {}; unused: {}", file.string(),
-                        report.loaded.size(), report.fresh.empty() ? "none" : nn::summarize(report.fresh),
-                        report.unused.empty() ? "none" : nn::summarize(report.unused)));
+/// The test part, with the classes of the training part.
+struct TestSet {
+  data::DataOptions options;
+  std::shared_ptr<const data::Dataset> dataset;
+};
+
+TestSet open_test_set(const train::Training& training) {
+  auto options = training.data;
+  options.classes.clear();
+  for (const auto& category : training.dataset->categories()) options.classes.push_back(category.name);
+  auto dataset = data::open(options, options.test);
+  return {std::move(options), std::move(dataset)};
+}
+
+void say_what_is_trained(const train::Training& training) {
+  log::info(fmt::format("training data, {} images:\n{}", training.dataset->size(),
+                        data::to_table(data::class_counts(*training.dataset))));
+  const auto& options = training.options;
+  if (options.base_batch > 0) {
+    log::info(fmt::format("lr {:g}: {:g} for {} images a step, of which there are {} here",
+                          options.effective_lr(), options.schedule.lr, options.base_batch,
+                          options.images_per_step()));
+  }
+}
+
+/// That there is the number that decides: said before the run, not after its first epoch.
+void check_best(const EvalOptions& options, const TestSet& test) {
+  const auto& name = options.scoring.best;
+  if (name.empty()) return;
+  const auto numbers = numbers_of(empty_score(test.options, *test.dataset, options));
+  if (!std::isfinite(options.scoring.deciding(numbers))) {
+    throw ConfigError(fmt::format("eval.best: {} has no value: the test data have nothing of it", name));
+  }
+}
+
+/// What is left to say when training is over.
+void summarize(const train::Run& run, const train::ScoringOptions& scoring, train::Run::Outcome outcome,
+               int64_t iterations, double seconds) {
+  const auto& folder = run.folder();
+  if (!run.trainer().skipped().empty()) log::warn(skipped_line(run.trainer().skipped()));
+  if (iterations > 0) {
+    const auto images = static_cast<double>(iterations * run.training().options.batch_size);
+    log::info(fmt::format("{} iterations in {}, {:.2f} images a second, scoring included", iterations,
+                          duration(seconds), images / seconds));
+  }
+  if (outcome == train::Run::Outcome::no_longer_better) {
+    log::info(fmt::format("ended after iteration {} of {}: the last {} scores were no better (eval.patience)",
+                          run.trainer().iteration(), run.trainer().iterations(), scoring.patience));
+  }
+  if (const auto* best = run.best()) {
+    const auto name = scoring.best.empty() ? best->scores.front().first : scoring.best;
+    log::info(fmt::format("best {} {:.4f} after epoch {}, iteration {}: {}", name,
+                          scoring.deciding(best->scores), best->epoch, best->iteration,
+                          folder.best_weights().string()));
+  }
+  log::info(fmt::format("metrics: {}\nlog: {}\nweights: {}", folder.metrics().string(), folder.log().string(),
+                        folder.weights().string()));
 }
 
 }  // namespace
 
-std::filesystem::path train(const config::Config& config, const std::filesystem::path& output,
-                            const std::string& device_name) {
-  const auto root = config.root();
-  const auto data_options = data::DataOptions::from(root.child("data"));
-  const auto train_options = train::TrainOptions::from(root.child("train"));
-  const auto eval_options = EvalOptions::from(root.child("eval"), data_options.type);
-  const auto model_node = root.child("model");
-  root.finish();
-  const auto device = parse_device(device_name);
+std::filesystem::path train(const TrainArguments& arguments) {
+  const StopSignals signals;
+  auto training = train::Training::from(arguments.config, parse_device(arguments.device));
+  const auto eval_options = EvalOptions::from(arguments.config.root().child("eval"), training.data.type);
+  const auto test = open_test_set(training);
 
-  const auto dataset = data::open(data_options, data_options.train);
-  auto test_options = data_options;
-  test_options.classes.clear();
-  for (const auto& category : dataset->categories()) test_options.classes.push_back(category.name);
-  const auto test_set = data::open(test_options, data_options.test);
+  check_best(eval_options, test);
 
-  torch::manual_seed(train_options.seed);
-  const auto model = nn::make_detection_model(model_node, static_cast<int64_t>(dataset->categories().size()));
-  std::string weights;
-  model_node.read("weights", weights);
-  if (!weights.empty()) load_initial_weights(*model, model_node, config::data_path(weights));
+  using Resume = train::Run::Resume;
+  const bool reopen = arguments.resume != Resume::no && train::RunFolder::is_one(arguments.output);
+  auto opened =
+      reopen ? train::RunFolder::reopen(arguments.output) : train::RunFolder::create(arguments.output);
+  log::also_to(opened.log());
+  say_what_is_trained(training);
+  train::Run run(std::move(training), std::move(opened), eval_options.scoring, arguments.resume);
 
-  auto folder = train::RunFolder::create(output);
-  log::also_to(folder.log());
-  folder.write_config(config);
-  log::info(fmt::format("training data, {} images:\n{}", dataset->size(),
-                        data::to_table(data::class_counts(*dataset))));
-
-  if (train_options.base_batch > 0) {
-    log::info(fmt::format("lr {:g}: {:g} for {} images a step, of which there are {} here",
-                          train_options.effective_lr(), train_options.schedule.lr, train_options.base_batch,
-                          train_options.images_per_step()));
+  const auto start = std::chrono::steady_clock::now();
+  const int64_t before = run.trainer().iteration();
+  const ProgressLine line("training");
+  std::string eta;
+  signals.defer();
+  const auto outcome = run.fit(
+      {.on_progress =
+           [&](const train::Progress& progress) {
+             line.clear();
+             log::info(progress_line(progress));
+             eta = fmt::format("  eta {}  loss {:.4f}", duration(progress.eta_seconds), progress.loss);
+           },
+       .on_iteration = [&](int64_t iteration) { line.show(iteration, run.trainer().iterations(), eta); },
+       .evaluate = [&](const nn::DescribedModel& model) -> std::optional<train::Scores> {
+         line.clear();
+         const auto result = evaluate(Detector(model, run.training().device), test.options, *test.dataset,
+                                      eval_options, {.per_class = true}, [&] { return signals.requested(); });
+         if (!result) return std::nullopt;
+         log::info(result->score.table);
+         return numbers_of(result->score);
+       },
+       .interrupted = [&] { return signals.requested(); }});
+  line.clear();
+  if (outcome == train::Run::Outcome::interrupted) {
+    log::info(fmt::format(
+        "interrupted: the state after iteration {} is in {}; go on by: rcnn train --output {} --resume",
+        run.trainer().iteration(), run.folder().state(run.trainer().iteration()).string(),
+        run.folder().path().string()));
+    throw CLI::RuntimeError(signals.exit_code());
   }
-
-  const nn::DescribedModel described{model, dataset->categories(), config};
-  train::Trainer trainer(model, dataset, data_options.train_transform(), data_options.train_loader(),
-                         train_options, device);
-  int64_t scored_epoch = 0;
-  const auto on_progress = [&](const train::Progress& progress) {
-    log::info(progress_line(progress));
-    folder.append(progress);
-  };
-  const auto on_checkpoint = [&](const train::Checkpoint& checkpoint) {
-    nn::save_model(folder.weights(), described);
-    const bool due = eval_options.period > 0 && checkpoint.epoch - scored_epoch >= eval_options.period;
-    if (!due && !checkpoint.last) return;
-    scored_epoch = checkpoint.epoch;
-    const auto result =
-        evaluate(Detector(described, device), test_options, *test_set, eval_options, {.per_class = true});
-    folder.append_score(checkpoint.epoch, checkpoint.iteration, result.score.value);
-    log::info(result.score.table);
-  };
-  trainer.fit({.on_progress = on_progress, .on_checkpoint = on_checkpoint});
-  if (!trainer.skipped().empty()) log::warn(skipped_line(trainer.skipped()));
-  log::info(fmt::format("weights: {}", folder.weights().string()));
-  return folder.weights();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  summarize(run, eval_options.scoring, outcome, run.trainer().iteration() - before, seconds.count());
+  return run.folder().weights();
 }
 
 void add_train(CLI::App& app) {
   auto* command = app.add_subcommand("train", "train a detector as a config says");
   struct Arguments {
-    std::string config, output, device = "auto";
-    std::vector<std::string> overrides;
+    std::vector<std::string> words;  // a config file, key=value ...
+    std::filesystem::path output;
+    std::string device = "auto";
+    bool resume = false, resume_anyway = false, dry_run = false;
   };
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("config", arguments->config, "config file")->required();
-  command->add_option("overrides", arguments->overrides, "key=value ..., instead of what the config says");
-  command->add_option("--output", arguments->output, "folder for weights, metrics and log; new or empty")
-      ->required();
+  command->add_option(
+      "config", arguments->words,
+      "config file (default with --resume: the run's own), key=value ... instead of what it says");
+  command->add_option("--output", arguments->output,
+                      "folder for weights, states, metrics and log; new or empty");
+  command->add_flag("--resume", arguments->resume,
+                    "go on with the run in --output from its newest whole state; start where there is none");
+  command->add_flag("--resume-anyway", arguments->resume_anyway,
+                    "go on even though the config or the data have changed since");
+  command->add_flag(
+      "--dry-run", arguments->dry_run,
+      "only try it: read config, data and weights, train a few iterations, say what the run would take");
   command->add_option("--device", arguments->device, "auto, cpu or cuda")->capture_default_str();
   command->callback([arguments] {
-    train(config::Config::load(arguments->config, arguments->overrides), arguments->output,
-          arguments->device);
+    const bool resume = arguments->resume || arguments->resume_anyway;
+    if (arguments->output.empty() && !arguments->dry_run) throw ConfigError("train: --output is required");
+    auto overrides = arguments->words;
+    std::filesystem::path file;
+    if (!overrides.empty() && overrides.front().find('=') == std::string::npos) {
+      file = overrides.front();
+      overrides.erase(overrides.begin());
+    } else if (resume && train::RunFolder::is_one(arguments->output)) {
+      file = arguments->output / "config.json";
+    } else {
+      throw ConfigError("train: name a config file");
+    }
+    const auto config = config::Config::load(file, overrides);
+    if (arguments->dry_run) return dry_run(config, arguments->device);
+    train({.config = config,
+           .output = arguments->output,
+           .device = arguments->device,
+           .resume = arguments->resume_anyway ? train::Run::Resume::anyway
+                     : resume                 ? train::Run::Resume::yes
+                                              : train::Run::Resume::no});
   });
 }
 

@@ -16,7 +16,8 @@ struct Scalar {
 /// Scalars for TensorBoard: TFRecords of its Event messages, in a file of TensorBoard's naming.
 class EventFile {
  public:
-  /// Makes `folder`/events.out.tfevents.<time>.<host>.<process>.<count>, a new file. Throws DataError when it cannot be written.
+  /// Makes `folder`/events.out.tfevents.<time>.<host>.<process>.<count>, a new file. Throws DataError when it
+  /// cannot be written.
   explicit EventFile(const std::filesystem::path& folder);
 
   const std::filesystem::path& path() const { return path_; }
@@ -25,7 +26,8 @@ class EventFile {
   /// when it cannot be written.
   void add_scalars(int64_t step, double wall_time, std::span<const Scalar> scalars);
 
-  /// Says that a run goes on at `step`: TensorBoard drops what earlier files of the folder have from there on.
+  /// Says that a run goes on at `step`: TensorBoard drops what earlier files of the folder have from there
+  /// on.
   void restart_at(int64_t step, double wall_time);
 
  private:

@@ -22,14 +22,18 @@ struct ScoringOptions {
 
   /// Reads period, best and patience. Throws ConfigError.
   static ScoringOptions from(const config::Node& eval);
+
+  /// The number of `scores` that counts; what is no number is below all. Throws ConfigError when there is
+  /// none of the name.
+  double deciding(const Scores& scores) const;
 };
 
 struct RunHooks {
   std::function<void(const Progress&)> on_progress = {};
   /// Called after each iteration.
   std::function<void(int64_t)> on_iteration = {};
-  /// Scores the model, which is in evaluation mode; nothing when it was interrupted. At least one number, always under
-  /// the same names. Without this hook nothing is scored.
+  /// Scores the model, which is in evaluation mode; nothing when it was interrupted. At least one number,
+  /// always under the same names. Without this hook nothing is scored.
   std::function<std::optional<Scores>(const nn::DescribedModel&)> evaluate = {};
   std::function<void(const ScoredIteration&)> on_scores = {};
   /// Asked after each iteration: true saves the state and ends fit().
@@ -39,36 +43,35 @@ struct RunHooks {
 /// A training in its folder, that may be stopped, or killed, and resumed.
 ///
 /// At checkpoints the state is copied and, while the training goes on, written by a thread of its own: first
-/// state-<iteration>.safetensors, then last.safetensors (with the averaged weights, if there are any); the newest
-/// `train.keep_checkpoints` states are kept. A failure to write ends the run at the next iteration.
+/// state-<iteration>.safetensors, then last.safetensors (with the averaged weights, if there are any); the
+/// newest `train.keep_checkpoints` states are kept. A failure to write ends the run at the next iteration.
 class Run {
  public:
-  /// What --resume allows: go on with what is in the folder, if there is something; also where the config or the data
-  /// have changed since.
+  /// What --resume allows: go on with what is in the folder, if there is something; also where the config or
+  /// the data have changed since.
   enum class Resume { no, yes, anyway };
 
-  /// Starts in a new folder, or goes on from the newest whole state in an old one. Throws ConfigError with the
-  /// differences when the config or the data changed, but for data.workers, on which nothing depends; WeightsError for
-  /// initial weights or a state that do not fit.
+  /// Starts in a new folder, or goes on from the newest whole state in an old one. Throws ConfigError with
+  /// the differences when the config or the data changed, but for data.workers, on which nothing depends;
+  /// WeightsError for initial weights or a state that do not fit.
   Run(Training training, RunFolder folder, const ScoringOptions& scoring, Resume resume);
   ~Run();
 
   enum class Outcome { finished, no_longer_better, interrupted };
 
-  /// Trains until one of these. Throws as Trainer::fit does, and DataError when a file cannot be written; the newest
-  /// state stays, and NonFiniteError names it.
+  /// Trains until one of these. Throws as Trainer::fit does, and DataError when a file cannot be written; the
+  /// newest state stays, and NonFiniteError names it.
   Outcome fit(const RunHooks& hooks);
 
   const Training& training() const { return training_; }
   const Trainer& trainer() const { return *trainer_; }
   const RunFolder& folder() const { return folder_; }
+
+  /// All scores of the run, those before it was resumed included.
   const std::vector<ScoredIteration>& scored() const { return scored_; }
 
-  /// Of scored(); null when there is none.
+  /// The first of the best; null when there are none.
   const ScoredIteration* best() const;
-
-  /// The number of `scores` that counts.
-  double deciding(const Scores& scores) const;
 
  private:
   bool is_due(const Checkpoint& checkpoint) const;
@@ -84,8 +87,8 @@ class Run {
   ScoringOptions scoring_;
   std::unique_ptr<Trainer> trainer_;
   std::vector<ScoredIteration> scored_;
-  int64_t saved_iteration_ = -1;                        // of the newest state
-  std::shared_ptr<const io::SafeTensors> weights_;      // of the newest checkpoint
+  int64_t saved_iteration_ = -1;                    // of the newest state
+  std::shared_ptr<const io::SafeTensors> weights_;  // of the newest checkpoint
   std::future<void> writer_;
 };
 

@@ -24,15 +24,16 @@ struct ScoredIteration {
 };
 
 /// Where a run leaves what it makes: config.json, log.txt, metrics.jsonl, last.safetensors, best.safetensors,
-/// state-<iteration>.safetensors, and the numbers of metrics.jsonl once more for TensorBoard, see EventFile. It belongs
-/// to one process, see RunLock.
+/// state-<iteration>.safetensors, and the numbers of metrics.jsonl once more for TensorBoard, see EventFile.
+/// It belongs to one process, see RunLock.
 class RunFolder {
  public:
-  /// Makes the folder and its parents. Throws ConfigError when it exists and is not empty: two runs never mix.
+  /// Makes the folder and its parents. Throws ConfigError when it exists and is not empty: two runs never
+  /// mix.
   static RunFolder create(const std::filesystem::path& path);
 
-  /// Opens the folder of an earlier run, and removes what a killed one left half written. Throws ConfigError when it
-  /// is none.
+  /// Opens the folder of an earlier run, and removes what a killed one left half written. Throws ConfigError
+  /// when it is none.
   static RunFolder reopen(const std::filesystem::path& path);
 
   /// Whether there is a run's folder.
@@ -52,11 +53,12 @@ class RunFolder {
   /// "memory"}; for TensorBoard all but the first two are train/lr and so on.
   void append(const Progress& progress);
 
-  /// Appends {"epoch", "iteration", "scores": {name: number}}; for TensorBoard eval/<name>.
+  /// Appends {"epoch", "iteration", "scores": {name: number or null}}; for TensorBoard
+  /// eval/<name>, but for names with a dot, those of classes.
   void append(const ScoredIteration& scored);
 
-  /// Takes away the lines of metrics.jsonl that lie after `iteration`, and those that were cut off; returns the scores
-  /// that stay.
+  /// Takes away the lines of metrics.jsonl that lie after `iteration`, and those that were cut off; returns
+  /// the scores that stay.
   std::vector<ScoredIteration> rewind(int64_t iteration);
 
   struct Found {

@@ -5,13 +5,15 @@
 
 namespace rcnn::train {
 
-/// Keeps a run folder for one process: a lock on the file run.lock in it, which names the host and the process. The
-/// system lifts the lock when the process ends, in whatever way; the name that a killed one leaves does no harm.
+/// Keeps a run folder for one process: a lock on the file run.lock in it, which names the host and the
+/// process. The system lifts the lock when the process ends, in whatever way; the name that a killed one
+/// leaves does no harm.
 class RunLock {
  public:
   static constexpr const char* kFile = "run.lock";
 
-  /// Throws ConfigError with the host and the process that has the folder, DataError when the file cannot be made.
+  /// Throws ConfigError with the host and the process that has the folder, DataError when the file cannot be
+  /// made.
   explicit RunLock(const std::filesystem::path& folder);
   ~RunLock();
   RunLock(RunLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}

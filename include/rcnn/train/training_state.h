@@ -15,17 +15,17 @@ namespace rcnn::train {
 /// goes on bit for bit as if it had never stopped. Random choices are functions of (seed, epoch, sample) and
 /// (seed, iteration), so no generator has a state.
 struct TrainingState {
-  int64_t iteration = 0;  ///< iterations done
-  int64_t epoch = 0;      ///< epochs done
-  int64_t batch = 0;      ///< batches of the next epoch that are behind, those without a good image too
-  nn::TensorMap model;    ///< parameters and buffers, not averaged
-  nn::TensorMap solver;   ///< see Solver::state
-  nn::TensorMap ema;      ///< see Ema::state; empty without
+  int64_t iteration = 0;      ///< iterations done
+  int64_t epoch = 0;          ///< epochs done
+  int64_t batch = 0;          ///< batches of the next epoch that are behind, those without a good image too
+  nn::TensorMap model = {};   ///< parameters and buffers, not averaged
+  nn::TensorMap solver = {};  ///< see Solver::state
+  nn::TensorMap ema = {};     ///< see Ema::state; empty without
   /// By parameter, where the state lies between two steps of the solver: what is accumulated for the next.
-  nn::TensorMap gradients;
-  nn::TensorMap losses;                 ///< by name, float32 [iterations since the last report]
-  nn::TensorMap data;                   ///< what tells the data set from others; for who saves the state
-  std::vector<data::BadImage> skipped;  ///< see Trainer::skipped
+  nn::TensorMap gradients = {};
+  nn::TensorMap losses = {};                 ///< by name, float32 [iterations since the last report]
+  nn::TensorMap data = {};                   ///< what tells the data set from others; for who saves the state
+  std::vector<data::BadImage> skipped = {};  ///< see Trainer::skipped
 };
 
 /// Copies on the CPU, under the same names.

@@ -1,0 +1,213 @@
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <rcnn/data/scenes.h>
+
+#include "stop_signals.h"
+#include "tests/support/json_lines.h"
+#include "tests/support/temp_folder.h"
+#include "tests/tools/rcnn.h"
+
+namespace rcnn::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+class TrainCommand : public testing::Test {
+ protected:
+  TrainCommand() {
+    data::draw_scenes(temp_.path() / "scenes", {.train = 6, .test = 3, .size = {64, 96}, .seed = 3});
+    config_ = temp_.write("config.json", tiny_config());
+  }
+
+  std::vector<std::string> words(const std::string& output, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words{
+        "train", config_.string(), "--output", (temp_.path() / output).string(), "--device", "cpu"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  Finished train(const std::string& output, const std::vector<std::string>& more = {}) const {
+    return run_rcnn(words(output, more), temp_.path());
+  }
+
+  RunningProgram start(const std::string& output, const std::vector<std::string>& more = {}) const {
+    return RunningProgram(RCNN_PROGRAM, words(output, more), {"RCNN_DATA=" + temp_.path().string()});
+  }
+
+  /// Waits until the program has said so.
+  static void wait_for(const RunningProgram& program, const std::string& text) {
+    for (int i = 0; i < 6000 && file_bytes(program.err()).find(text) == std::string::npos; ++i) {
+      std::this_thread::sleep_for(10ms);
+    }
+    EXPECT_THAT(file_bytes(program.err()), HasSubstr(text));
+  }
+
+  std::string bytes(const std::string& name) const { return file_bytes(temp_.path() / name); }
+
+  const TempFolder temp_;
+  fs::path config_;
+};
+
+std::vector<nlohmann::ordered_json> without_times(const fs::path& metrics) {
+  auto lines = json_lines(metrics);
+  for (auto& line : lines) {
+    for (const char* key : {"time", "data_time", "memory"}) line.erase(key);
+  }
+  return lines;
+}
+
+TEST_F(TrainCommand, StoppedAndKilledAtAnyTimeItEndsAsIfItHadNeverBeen) {
+  const std::vector<std::string> options{"train.iterations=120", "train.checkpoint_period=7",
+                                         "train.log_period=5",   "eval.period=1",
+                                         "train.ema=0.9",        "train.accumulate=2"};
+  auto resumed = options;
+  resumed.push_back("--resume");
+  const auto whole = train("whole", options);
+  ASSERT_EQ(whole.exit_code, 0) << whole.err;
+
+  const auto seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  constexpr int kSignals[] = {SIGKILL, SIGTERM, SIGINT, SIGUSR1};
+  int stopped = 0;
+  for (int i = 0; i < 40; ++i) {
+    auto program = start("stopped", resumed);
+    std::this_thread::sleep_for(std::chrono::milliseconds(std::uniform_int_distribution(100, 2500)(random)));
+    const int signal = kSignals[i % 4];
+    program.send(signal);
+    const auto finished = program.finish();
+    if (finished.exit_code == 0) break;  // it was over before
+    ++stopped;
+    const int expected = signal == SIGKILL ? 137 : signal == SIGINT ? 130 : 143;
+    ASSERT_EQ(finished.exit_code, expected) << finished.err;
+  }
+  EXPECT_GT(stopped, 0);
+  const auto finished = train("stopped", resumed);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  for (const char* name : {"last.safetensors", "best.safetensors", "state-00000120.safetensors"}) {
+    EXPECT_TRUE(bytes("stopped/" + std::string(name)) == bytes("whole/" + std::string(name)))
+        << name << " is another";
+  }
+  EXPECT_EQ(without_times(temp_.path() / "stopped/metrics.jsonl"),
+            without_times(temp_.path() / "whole/metrics.jsonl"));
+}
+
+TEST_F(TrainCommand, ASignalStopsWithinAnIterationAndSaysHowToGoOn) {
+  for (const auto& [signal, code] : {std::pair(SIGINT, 130), {SIGTERM, 143}, {SIGUSR1, 143}}) {
+    const auto output = "run" + std::to_string(signal);
+    auto program = start(output, {"train.iterations=100000"});
+    wait_for(program, "iter 2/");
+    program.send(signal);
+    const auto finished = program.finish();
+    EXPECT_EQ(finished.exit_code, code);
+    EXPECT_EQ(finished.out, "");
+    EXPECT_THAT(finished.err,
+                AllOf(HasSubstr("interrupted: the state after iteration "), HasSubstr("--resume")));
+    EXPECT_THAT(bytes(output + "/log.txt"), HasSubstr("interrupted: the state after iteration "));
+    EXPECT_EQ(bytes(output + "/run.lock"), "");
+  }
+}
+
+TEST_F(TrainCommand, AFolderBelongsToOneRun) {
+  auto program = start("run", {"train.iterations=100000"});
+  wait_for(program, "iter 1/");
+  EXPECT_THAT(error_of(train("run", {"train.iterations=100000", "--resume"}), 2),
+              AllOf(HasSubstr("another process writes there"), HasSubstr(std::to_string(program.id()))));
+  program.send(SIGKILL);
+  program.finish();
+  EXPECT_THAT(bytes("run/run.lock"), HasSubstr(std::to_string(program.id())))
+      << "a killed one leaves its name";
+  EXPECT_EQ(train("run", {"--resume-anyway"}).exit_code, 0);
+}
+
+TEST_F(TrainCommand, ResumingTakesTheConfigOfTheRun) {
+  ASSERT_EQ(train("run", {"train.checkpoint_period=2"}).exit_code, 0);
+  const auto run = (temp_.path() / "run").string();
+  fs::remove(temp_.path() / "run/state-00000003.safetensors");
+  const auto finished = run_rcnn({"train", "--output", run, "--resume"}, temp_.path());
+  EXPECT_EQ(finished.exit_code, 0);
+  EXPECT_THAT(finished.err, HasSubstr("goes on after iteration 2, from " + run));
+  EXPECT_THAT(finished.err, HasSubstr("best mAP"));
+  EXPECT_THAT(error_of(run_rcnn({"train", "--output", run}, temp_.path()), 2),
+              HasSubstr("name a config file"));
+  EXPECT_THAT(error_of(train("run"), 2), HasSubstr("holds a run already"));
+}
+
+TEST_F(TrainCommand, TheNumberThatDecidesMustBeThere) {
+  EXPECT_THAT(error_of(train("run", {"eval.best=AP50"}), 2), AllOf(HasSubstr("eval.best"), HasSubstr("mAP")));
+  EXPECT_FALSE(fs::exists(temp_.path() / "run"));
+  EXPECT_EQ(train("run", {"eval.best=AP50", "eval.metric=coco"}).exit_code, 0);
+}
+
+TEST_F(TrainCommand, ADryRunWritesNothing) {
+  const auto finished =
+      run_rcnn({"train", config_.string(), "--dry-run", "train.iterations=1000"}, temp_.path());
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  for (const char* text :
+       {"6 images, 5 classes", "3 images", "parameters", "1000 iterations, 334 epochs", "MB"}) {
+    EXPECT_THAT(finished.out, HasSubstr(text));
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(temp_.path()), {}), 2) << "scenes and config.json";
+  EXPECT_THAT(
+      error_of(run_rcnn({"train", config_.string(), "--dry-run", "data.test.split=nothing"}, temp_.path()),
+               3),
+      HasSubstr("nothing"));
+  EXPECT_THAT(error_of(run_rcnn({"train", config_.string()}, temp_.path()), 2), HasSubstr("--output"));
+}
+
+TEST_F(TrainCommand, AFullDiskEndsItWithTheStatesThatAreThere) {
+  ASSERT_EQ(train("run").exit_code, 0);
+  const auto before = bytes("run/state-00000003.safetensors");
+  const auto finished = run_program(
+      "/bin/sh", {"-c", "trap '' XFSZ; ulimit -f 20; RCNN_DATA=" + temp_.path().string() +
+                            " exec " RCNN_PROGRAM " train --output " + (temp_.path() / "run").string() +
+                            " --resume-anyway train.iterations=9 --device cpu"});
+  EXPECT_EQ(finished.exit_code, 3) << finished.err;
+  EXPECT_THAT(finished.err, AllOf(HasSubstr("error: cannot write "), HasSubstr("File too large")));
+  EXPECT_EQ(bytes("run/state-00000003.safetensors"), before);
+}
+
+TEST(StopSignals, WithNothingToSaveTheFirstEndsTheProgram) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto raised = [](int signal) {
+    const StopSignals signals;
+    std::raise(signal);
+  };
+  EXPECT_EXIT(raised(SIGINT), testing::ExitedWithCode(130), "before the first iteration");
+  EXPECT_EXIT(raised(SIGTERM), testing::ExitedWithCode(143), "before the first iteration");
+  EXPECT_EXIT(raised(SIGUSR1), testing::ExitedWithCode(143), "before the first iteration");
+}
+
+TEST(StopSignals, DeferredTheyAreRequestsAndASecondInterruptIsNot) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto code_after = [](std::vector<int> raised) {
+    const StopSignals signals;
+    signals.defer();
+    if (signals.requested()) std::exit(1);
+    for (const int signal : raised) std::raise(signal);
+    std::exit(signals.requested() ? 10 + signals.exit_code() : 2);
+  };
+  EXPECT_EXIT(code_after({SIGINT}), testing::ExitedWithCode(140), "stops after this iteration");
+  EXPECT_EXIT(code_after({SIGTERM, SIGTERM}), testing::ExitedWithCode(153), "");
+  EXPECT_EXIT(code_after({SIGUSR1}), testing::ExitedWithCode(153), "");
+  EXPECT_EXIT(code_after({SIGINT, SIGINT}), testing::ExitedWithCode(130), "");
+  EXPECT_EXIT(code_after({SIGTERM, SIGINT}), testing::ExitedWithCode(130), "");
+}
+
+}  // namespace
+}  // namespace rcnn::tools

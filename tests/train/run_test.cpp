@@ -1,0 +1,307 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <spdlog/fmt/fmt.h>
+#include <torch/torch.h>
+
+#include <rcnn/data/scenes.h>
+#include <rcnn/train/run.h>
+
+#include "tests/support/json_lines.h"
+#include "tests/support/message_of.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/tiny_model.h"
+
+namespace rcnn::train {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using Resume = Run::Resume;
+
+/// Runs of the tiny model on six drawn images: three iterations an epoch.
+class RunTest : public testing::Test {
+ protected:
+  using Run = train::Run;  // which testing::Test has, too
+
+  RunTest() {
+    data::draw_scenes(temp_.path() / "scenes", {.train = 6, .test = 1, .size = {64, 96}, .seed = 3});
+  }
+
+  config::Config config(const std::vector<std::string>& overrides = {}) const {
+    const auto text = fmt::format(
+        R"({{"model": {}, "data": {{"root": "{}", "classes": ["circle", "cross", "square", "star", "triangle"],
+             "min_size": 64, "max_size": 96, "workers": 0}},
+             "train": {{"epochs": 4, "batch_size": 2, "lr": 0.01, "log_period": 2, "ema": 0.9}}}})",
+        kTinyModel, (temp_.path() / "scenes").string());
+    return config::Config::parse(text, "here", overrides);
+  }
+
+  std::unique_ptr<Run> open(const config::Config& config, const ScoringOptions& scoring = {},
+                            Resume resume = Resume::no) const {
+    const auto path = temp_.path() / "run";
+    return std::make_unique<Run>(
+        Training::from(config, at::kCPU),
+        RunFolder::is_one(path) && resume != Resume::no ? RunFolder::reopen(path) : RunFolder::create(path),
+        scoring, resume);
+  }
+
+  /// Gives out these scores, one after the other.
+  static std::function<std::optional<Scores>(const nn::DescribedModel&)> scoring(std::vector<double> values) {
+    return [values, next = size_t{0}](const nn::DescribedModel& model) mutable -> std::optional<Scores> {
+      EXPECT_FALSE(model.model->is_training());
+      return Scores{{"AP", 0.25}, {"mAP", values.at(next++)}};
+    };
+  }
+
+  std::vector<std::string> files(const std::string& prefix) const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(temp_.path() / "run")) {
+      const auto name = entry.path().filename().string();
+      if (name.starts_with(prefix)) names.push_back(name);
+    }
+    std::ranges::sort(names);
+    return names;
+  }
+
+  const TempFolder temp_;
+};
+
+TEST_F(RunTest, LeavesTheLastStatesTheWeightsAndTheBest) {
+  const auto run = open(config(), {.period = 1, .best = "mAP"});
+  std::vector<int64_t> scored, iterations;
+  const auto outcome =
+      run->fit({.on_iteration = [&](int64_t iteration) { iterations.push_back(iteration); },
+                .evaluate = scoring({0.1, 0.4, 0.3, 0.4}),
+                .on_scores = [&](const ScoredIteration& s) { scored.push_back(s.iteration); }});
+  EXPECT_EQ(outcome, Run::Outcome::finished);
+  EXPECT_EQ(iterations.size(), 12u);
+  EXPECT_THAT(scored, ElementsAre(3, 6, 9, 12));
+  EXPECT_THAT(files("state-"), ElementsAre("state-00000009.safetensors", "state-00000012.safetensors"));
+  ASSERT_TRUE(run->best());
+  EXPECT_EQ(run->best()->iteration, 6) << "the first of equals";
+  const auto last = nn::load_model(run->folder().weights()),
+             best = nn::load_model(run->folder().best_weights());
+  EXPECT_EQ(last.categories.size(), 5u);
+  const auto state = load_state(run->folder().state(12)).state;
+  for (const auto& [name, tensor] : state.ema) {
+    if (name == "updates") continue;
+    EXPECT_TRUE(at::equal(tensor, nn::state_of(*last.model).at(name))) << name;
+  }
+  EXPECT_FALSE(
+      at::equal(nn::state_of(*best.model).begin()->second, nn::state_of(*last.model).begin()->second));
+}
+
+TEST_F(RunTest, GoesOnFromWhereItWasInterruptedAsIfItHadNeverBeen) {
+  const auto path = temp_.path() / "run";
+  const auto hooks = [](std::vector<double> scores) {
+    return RunHooks{.evaluate = scoring(std::move(scores))};
+  };
+  open(config(), {.period = 1, .best = "mAP"})->fit(hooks({0.1, 0.4, 0.3, 0.2}));
+  const auto names =
+      std::vector<std::string>{"last.safetensors", "best.safetensors", "state-00000012.safetensors"};
+  std::vector<std::string> whole;
+  for (const auto& name : names) whole.push_back(file_bytes(path / name));
+  const auto without_times = [&] {
+    auto lines = json_lines(path / "metrics.jsonl");
+    for (auto& line : lines) {
+      for (const char* key : {"time", "data_time", "memory"}) line.erase(key);
+    }
+    return lines;
+  };
+  const auto metrics = without_times();
+
+  const std::vector<double> scores = {0.1, 0.4, 0.3, 0.2};
+  for (int64_t stop = 1; stop < 12; ++stop) {
+    SCOPED_TRACE("interrupted after iteration " + std::to_string(stop));
+    fs::remove_all(path);
+    {
+      const auto run = open(config(), {.period = 1, .best = "mAP"}, Resume::yes);
+      int64_t done = 0;
+      auto interrupted = hooks(scores);
+      interrupted.on_iteration = [&](int64_t iteration) { done = iteration; };
+      interrupted.interrupted = [&] { return done == stop; };
+      EXPECT_EQ(run->fit(interrupted), Run::Outcome::interrupted);
+      EXPECT_EQ(files("state-").back(), run->folder().state(stop).filename());
+    }
+    const auto run = open(config(), {.period = 1, .best = "mAP"}, Resume::yes);
+    EXPECT_EQ(run->trainer().iteration(), stop);
+    EXPECT_EQ(run->fit(hooks({scores.begin() + stop / 3, scores.end()})), Run::Outcome::finished);
+    EXPECT_EQ(without_times(), metrics);
+    for (size_t i = 0; i < names.size(); ++i) {
+      EXPECT_TRUE(file_bytes(path / names[i]) == whole[i]) << names[i] << " is another";
+    }
+  }
+}
+
+TEST_F(RunTest, AnotherNumberOfLoaderThreadsIsTheSameRun) {
+  open(config({"data.workers=0"}))->fit({});
+  EXPECT_EQ(open(config({"data.workers=3"}), {}, Resume::yes)->trainer().iteration(), 12);
+}
+
+TEST_F(RunTest, AnEvaluationThatWasInterruptedIsMadeAnew) {
+  {
+    const auto run = open(config(), {.period = 1});
+    bool stop = false;
+    EXPECT_EQ(run->fit({.evaluate =
+                            [&](const nn::DescribedModel&) {
+                              stop = true;
+                              return std::optional<Scores>();
+                            },
+                        .interrupted = [&] { return stop; }}),
+              Run::Outcome::interrupted);
+    EXPECT_EQ(run->trainer().iteration(), 3);
+    EXPECT_TRUE(run->scored().empty());
+  }
+  const auto run = open(config(), {.period = 1}, Resume::yes);
+  run->fit({.evaluate = scoring({0.1, 0.4, 0.3, 0.2})});
+  ASSERT_EQ(run->scored().size(), 4u);
+  EXPECT_EQ(run->scored()[0].iteration, 3);
+}
+
+TEST_F(RunTest, ARunThatIsOverStaysOver) {
+  open(config(), {.period = 2})->fit({.evaluate = scoring({0.1, 0.4})});
+  const auto metrics = file_bytes(temp_.path() / "run" / "metrics.jsonl");
+  const auto run = open(config(), {.period = 2}, Resume::yes);
+  EXPECT_EQ(run->fit({.on_iteration = [](int64_t) { FAIL(); }, .evaluate = scoring({})}),
+            Run::Outcome::finished);
+  EXPECT_EQ(file_bytes(temp_.path() / "run" / "metrics.jsonl"), metrics);
+  EXPECT_EQ(run->scored().size(), 2u);
+}
+
+TEST_F(RunTest, EndsWhenItIsNoLongerBetter) {
+  {
+    const auto run = open(config(), {.period = 1, .best = "mAP", .patience = 2});
+    EXPECT_EQ(run->fit({.evaluate = scoring({0.4, 0.3, NAN, 0.5})}), Run::Outcome::no_longer_better);
+    EXPECT_EQ(run->trainer().iteration(), 9);
+    EXPECT_EQ(run->best()->iteration, 3);
+  }
+  const auto run = open(config(), {.period = 1, .best = "mAP", .patience = 2}, Resume::yes);
+  EXPECT_EQ(run->fit({.on_iteration = [](int64_t) { FAIL(); }, .evaluate = scoring({})}),
+            Run::Outcome::no_longer_better);
+}
+
+TEST_F(RunTest, AShortenedRunIsOver) {
+  open(config())->fit({});
+  const auto run = open(config({"train.epochs=2"}), {}, Resume::anyway);
+  EXPECT_EQ(run->trainer().iteration(), 12);
+  EXPECT_EQ(run->fit({.evaluate = scoring({0.5})}), Run::Outcome::finished);
+  EXPECT_EQ(run->best()->iteration, 12);
+}
+
+TEST_F(RunTest, ALengthenedRunGoesOn) {
+  open(config())->fit({});
+  const auto run = open(config({"train.epochs=5"}), {}, Resume::anyway);
+  EXPECT_EQ(run->fit({}), Run::Outcome::finished);
+  EXPECT_EQ(run->trainer().iteration(), 15);
+}
+
+TEST_F(RunTest, WithoutScoresThereIsNoBest) {
+  const auto run = open(config());
+  EXPECT_EQ(run->fit({}), Run::Outcome::finished);
+  EXPECT_EQ(run->best(), nullptr);
+  EXPECT_FALSE(fs::exists(run->folder().best_weights()));
+}
+
+TEST_F(RunTest, ADamagedStateIsPassedOver) {
+  open(config())->fit({});
+  const auto last = temp_.path() / "run" / "last.safetensors";
+  const auto whole = file_bytes(last);
+  auto bytes = file_bytes(temp_.path() / "run" / "state-00000012.safetensors");
+  bytes[bytes.size() / 2] ^= 64;
+  temp_.write("run/state-00000012.safetensors", bytes);
+  const auto run = open(config(), {}, Resume::yes);
+  EXPECT_EQ(run->trainer().iteration(), 9);
+  run->fit({});
+  EXPECT_EQ(file_bytes(last), whole);
+}
+
+TEST_F(RunTest, ResumingWhereNothingIsBegins) {
+  const auto run = open(config(), {}, Resume::yes);
+  EXPECT_EQ(run->trainer().iteration(), 0);
+  EXPECT_EQ(run->fit({}), Run::Outcome::finished);
+}
+
+TEST_F(RunTest, AnotherConfigOrOtherDataAreRefusedWithTheDifference) {
+  open(config())->fit({});
+  EXPECT_THAT(message_of<ConfigError>([&] {
+                open(config({"train.lr=0.02", "train.seed=1"}), {}, Resume::yes);
+              }),
+              AllOf(HasSubstr("train.lr was 0.01, is 0.02"), HasSubstr("train.seed was absent, is 1"),
+                    HasSubstr("--resume-anyway")));
+  EXPECT_EQ(open(config({"train.lr=0.02"}), {}, Resume::anyway)->trainer().iteration(), 12);
+
+  const auto xml = temp_.path() / "scenes" / "Annotations" / "scene_00002.xml";
+  const auto before = file_bytes(xml);
+  std::ofstream(xml) << "<annotation></annotation>";
+  EXPECT_THAT(message_of<ConfigError>([&] { open(config({"train.lr=0.02"}), {}, Resume::yes); }),
+              HasSubstr("other training images or boxes: scene_00002"));
+  std::ofstream(xml) << before;
+  EXPECT_THAT(message_of<ConfigError>([&] {
+                open(config({"train.lr=0.02", "data.train.limit=5"}), {}, Resume::yes);
+              }),
+              HasSubstr("the training images were 6, are 5"));
+}
+
+TEST_F(RunTest, ALossThatIsNotFiniteNamesTheLastGoodState) {
+  const auto run = open(config({"train.schedule=polynomial", "train.final_lr=0", "train.lr=1e3",
+                                "train.checkpoint_period=1", "train.warmup_iterations=1000000"}));
+  // From iteration 4 on the weights are of no use.
+  const auto message = message_of<NonFiniteError>([&] {
+    run->fit({.on_iteration = [&](int64_t iteration) {
+      if (iteration != 3) return;
+      for (const auto& parameter : run->training().described.model->parameters())
+        parameter.data().fill_(1e30);
+    }});
+  });
+  EXPECT_THAT(message,
+              AllOf(HasSubstr("the loss of iteration 4"), HasSubstr("images scene_"), HasSubstr("lr "),
+                    HasSubstr("norm of the last gradients"), HasSubstr(run->folder().state(3).string())));
+}
+
+TEST_F(RunTest, AFileThatCannotBeWrittenEndsTheRun) {
+  const auto run = open(config({"train.checkpoint_period=1"}));
+  int64_t last = 0;
+  const auto message = message_of<DataError>([&] {
+    run->fit({.on_iteration = [&](int64_t iteration) {
+      last = iteration;
+      if (iteration == 2) fs::create_directory(run->folder().state(3));  // in the state's place
+      if (iteration > 2) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }});
+  });
+  EXPECT_THAT(message, HasSubstr("state-00000003.safetensors"));
+  EXPECT_LT(last, 12);
+}
+
+TEST(ScoringOptions, AreRead) {
+  const auto options = ScoringOptions::from(
+      config::Config::parse(R"({"period": 2, "best": "AP50", "patience": 3})", "here").root());
+  EXPECT_EQ(options.period, 2);
+  EXPECT_EQ(options.best, "AP50");
+  EXPECT_EQ(options.patience, 3);
+  EXPECT_EQ(options.deciding({{"AP", 0.5}, {"AP50", 0.75}}), 0.75);
+  EXPECT_EQ(options.deciding({{"AP50", NAN}}), -INFINITY);
+  EXPECT_EQ(ScoringOptions().deciding({{"AP", 0.5}, {"AP50", 0.75}}), 0.5);
+  EXPECT_THAT(message_of<ConfigError>([&] {
+                options.deciding({{"AP", 0.5}});
+              }),
+              AllOf(HasSubstr("no AP50"), HasSubstr("they have AP")));
+  EXPECT_THAT(message_of<ConfigError>(
+                  [] { ScoringOptions::from(config::Config::parse(R"({"patience": 1})", "here").root()); }),
+              HasSubstr("period"));
+}
+
+}  // namespace
+}  // namespace rcnn::train

@@ -1,0 +1,61 @@
+#include <iostream>
+
+#include <spdlog/fmt/fmt.h>
+
+#include <rcnn/infer/detector.h>
+
+#include "commands.h"
+#include "evaluate.h"
+
+namespace rcnn::tools {
+namespace {
+
+struct Parameters {
+  int64_t all = 0, learning = 0;
+};
+
+Parameters count(const torch::nn::Module& model) {
+  Parameters parameters;
+  for (const auto& parameter : model.parameters()) {
+    parameters.all += parameter.numel();
+    if (parameter.requires_grad()) parameters.learning += parameter.numel();
+  }
+  return parameters;
+}
+
+std::string hours(double seconds) {
+  return seconds < 3600 ? fmt::format("{:.0f} minutes", seconds / 60)
+                        : fmt::format("{:.1f} hours", seconds / 3600);
+}
+
+}  // namespace
+
+void dry_run(const config::Config& config, const std::string& device) {
+  constexpr int64_t kIterations = 3;  // the first makes what the others use again
+  auto training = train::Training::from(config, parse_device(device));
+  const auto eval_options = EvalOptions::from(config.root().child("eval"), training.data.type);
+  const auto test_set = data::open(training.data, training.data.test);
+  training.load_initial_weights();
+  training.options.log_period = 1;
+  const auto trainer = training.make_trainer();
+  train::Progress last;
+  trainer->fit({.on_progress = [&](const train::Progress& progress) { last = progress; },
+                .stop = [](int64_t iteration) { return iteration == kIterations; }});
+
+  const auto [all, learning] = count(*training.described.model);
+  const auto& options = training.options;
+  std::cout << fmt::format(
+      "training data  {} images, {} classes\n"
+      "test data      {} images\n"
+      "parameters     {}, of which {} learn\n"
+      "a batch        {} images, {} a step of the solver, lr {:g}\n"
+      "an iteration   {:.2f} s, of which {:.2f} s are waiting for images; loss {:.3f}\n"
+      "memory         {} MB at most so far\n"
+      "the whole run  {} iterations, {} epochs, about {} without scoring\n",
+      training.dataset->size(), training.dataset->categories().size(), test_set->size(), all, learning,
+      options.batch_size, options.images_per_step(), options.effective_lr(), last.iteration_seconds,
+      last.data_seconds, last.loss, last.memory_bytes >> 20, trainer->iterations(), last.epochs,
+      hours(last.iteration_seconds * static_cast<double>(trainer->iterations())));
+}
+
+}  // namespace rcnn::tools
