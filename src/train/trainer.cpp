@@ -103,6 +103,7 @@ TrainOptions TrainOptions::from(const config::Node& node) {
   node.read("epochs", options.epochs, {.min = 1});
   node.read("iterations", options.iterations, {.min = 0});
   node.read("batch_size", options.batch_size, {.min = 1});
+  node.read("precision", options.precision, {{"fp32", nn::Precision::fp32}, {"bf16", nn::Precision::bf16}});
   options.schedule.read(node);
   options.solver.read(node);
   node.read("accumulate", options.accumulate, {.min = 1});
@@ -139,7 +140,10 @@ Trainer::Trainer(std::shared_ptr<nn::DetectionModelImpl> model, std::shared_ptr<
 std::vector<nn::Loss> Trainer::step(data::Batch& batch, Solver& solver, const Accumulation& accumulation) {
   try {
     move_to(batch.targets, device_);
-    auto losses = model_->losses(batch.images, batch.targets);
+    auto losses = [&] {
+      const nn::Autocast autocast(device_.type(), options_.precision);
+      return model_->losses(batch.images, batch.targets);
+    }();
     at::Tensor sum = losses.front().value;
     for (size_t i = 1; i < losses.size(); ++i) sum = sum + losses[i].value;
     if (!std::isfinite(sum.item<double>())) throw non_finite(losses, batch, *dataset_);

@@ -9,6 +9,7 @@
 #include <rcnn/config/node.h>
 #include <rcnn/data/loader.h>
 #include <rcnn/nn/detection_model.h>
+#include <rcnn/nn/precision.h>
 #include <rcnn/train/schedule.h>
 #include <rcnn/train/solver.h>
 
@@ -19,6 +20,7 @@ struct TrainOptions {
   int64_t epochs = 12;
   int64_t iterations = 0;  ///< when above 0, the length of the run instead of `epochs`
   int64_t batch_size = 2;
+  nn::Precision precision = nn::Precision::fp32;
   ScheduleOptions schedule;
   SolverOptions solver;
   int64_t accumulate = 1;  ///< iterations whose gradients are averaged before each step of the solver
@@ -28,8 +30,8 @@ struct TrainOptions {
   int64_t log_period = 20;        ///< iterations between progress reports
   int64_t checkpoint_period = 0;  ///< iterations between calls of on_checkpoint; 0: at the end of every epoch
 
-  /// Keys: epochs, iterations, batch_size, accumulate, base_batch, ema, seed, log_period, checkpoint_period
-  /// and those of ScheduleOptions and SolverOptions. Throws ConfigError.
+  /// Keys: epochs, iterations, batch_size, precision, accumulate, base_batch, ema, seed, log_period,
+  /// checkpoint_period and those of ScheduleOptions and SolverOptions. Throws ConfigError.
   static TrainOptions from(const config::Node& node);
 
   /// What a step of the solver sees.
