@@ -13,12 +13,14 @@ Autocast::Autocast(c10::DeviceType device, Precision precision)
   old_type_ = autocast::get_autocast_dtype(device_);
   autocast::set_autocast_enabled(device_, true);
   autocast::set_autocast_dtype(device_, at::kBFloat16);
-  autocast::increment_nesting();
+  // A cast made without gradients, as for proposals, would be taken where the loss needs them.
+  had_cache_ = autocast::is_autocast_cache_enabled();
+  autocast::set_autocast_cache_enabled(false);
 }
 
 Autocast::~Autocast() {
   if (!switched_) return;
-  if (autocast::decrement_nesting() == 0) autocast::clear_cache();
+  autocast::set_autocast_cache_enabled(had_cache_);
   autocast::set_autocast_dtype(device_, old_type_);
   autocast::set_autocast_enabled(device_, was_enabled_);
 }

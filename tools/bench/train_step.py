@@ -7,7 +7,8 @@ Both have the same weights (drawn; the scale of activations is that of trained o
 the same number of anchors and RoIs sampled, images of exactly the size named, 8 objects each. A step is forward with
 losses, backward and SGD with momentum. torchvision runs as people have it: contiguous in fp32; with bf16, autocast
 and channels_last. The two take turns, each time in a process of its own; a figure is the median over the rounds of the
-medians over the steps, memory the largest: resident on a CPU, allocated on a GPU. Needs torchvision and safetensors.
+medians over the steps, memory the largest: resident on a CPU, allocated on a GPU; the seconds of all processors (CPU s)
+say more where others use the machine too. Needs torchvision and safetensors.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAME = "fasterrcnn_resnet50_fpn"
 CLASSES, BOXES, WARMUP = 90, 8, 2
-PARTS = ("forward", "backward", "optimizer", "total")
+PARTS = ("forward", "backward", "optimizer", "total", "processors")
 
 
 def model_of(size):
@@ -72,7 +73,7 @@ def torchvision_step(arguments, size, precision, weights):
 
     rows = []
     for step in range(WARMUP + arguments.steps):
-        times = [clock()]
+        processors, times = time.process_time(), [clock()]
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             loss = sum(model(images, targets).values())
         assert torch.isfinite(loss)
@@ -83,7 +84,7 @@ def torchvision_step(arguments, size, precision, weights):
         optimizer.step()
         times.append(clock())
         if step >= WARMUP:
-            rows.append([after - before for before, after in zip(times, times[1:])] + [times[-1] - times[0]])
+            rows.append([after - before for before, after in zip(times, times[1:])] + [times[-1] - times[0], time.process_time() - processors])
     figures = dict(zip(PARTS, (statistics.median(column) for column in zip(*rows))))
     peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else \
         1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -131,14 +132,15 @@ def main():
 
     print(f"{NAME}, {arguments.batch} x {arguments.size}, {arguments.device}, {arguments.threads} threads, "
           f"{arguments.rounds} rounds of {arguments.steps} steps, load average {os.getloadavg()[0]:.1f}\n")
-    print("| | forward s | backward s | optimiser s | step s | peak GB | step / torchvision |\n|---|---|---|---|---|---|---|")
+    print("| | forward s | backward s | optimiser s | step s | CPU s | peak GB | step / torchvision | CPU / torchvision |\n"
+          "|---|---|---|---|---|---|---|---|---|")
     for precision in arguments.precision:
         medians = {name: [statistics.median(row[part] for row in figures[precision, name]) for part in PARTS]
                    for name in ("rcnn", "torchvision")}
         for name, values in medians.items():
             peak = max(row["peak_bytes"] for row in figures[precision, name]) / 1e9
             print(f"| {name}, {precision} | " + " | ".join(f"{value:.3f}" for value in values) +
-                  f" | {peak:.2f} | {values[-1] / medians['torchvision'][-1]:.2f} |")
+                  f" | {peak:.2f} | " + " | ".join(f"{values[i] / medians['torchvision'][i]:.2f}" for i in (-2, -1)) + " |")
 
 
 if __name__ == "__main__":

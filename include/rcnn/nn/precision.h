@@ -16,8 +16,8 @@ enum class Precision {
 /// Makes networks compute in a precision from here to the end of the scope, on this thread. A backward pass
 /// follows what was recorded and belongs behind the scope.
 ///
-/// bf16 switches LibTorch's autocast on; fp32 leaves everything as it was. What autocast keeps (the casts of
-/// parameters) goes with the outermost scope, since an optimiser's step outdates it.
+/// bf16 switches LibTorch's autocast on, without its cache of parameters' casts; fp32 leaves everything as it
+/// was.
 class Autocast {
  public:
   Autocast(c10::DeviceType device, Precision precision);
@@ -27,7 +27,7 @@ class Autocast {
 
  private:
   c10::DeviceType device_;
-  bool switched_, was_enabled_ = false;
+  bool switched_, was_enabled_ = false, had_cache_ = false;
   c10::ScalarType old_type_ = c10::ScalarType::Float;
 };
 
