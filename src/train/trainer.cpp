@@ -59,6 +59,7 @@ TrainOptions TrainOptions::from(const config::Node& node) {
   node.read("epochs", options.epochs, {.min = 1});
   node.read("iterations", options.iterations, {.min = 0});
   node.read("batch_size", options.batch_size, {.min = 1});
+  node.read("precision", options.precision, {{"fp32", nn::Precision::fp32}, {"bf16", nn::Precision::bf16}});
   options.schedule.read(node);
   options.solver.read(node);
   node.read("accumulate", options.accumulate, {.min = 1});
@@ -124,7 +125,10 @@ double Trainer::step(data::Batch& batch, const TrainHooks& hooks) {
     torch::manual_seed(options_.seed * 0x9E3779B97F4A7C15u + static_cast<uint64_t>(iteration_));
     const double lr = learning_rate(options_.schedule, iteration_, iterations_);
     move_to(batch.targets, device_);
-    const auto losses = model_->losses(batch.images, batch.targets);
+    const auto losses = [&] {
+      const nn::Autocast autocast(device_.type(), options_.precision);
+      return model_->losses(batch.images, batch.targets);
+    }();
     meter_->add_losses(iteration_ + 1, lr, batch.indices, losses);
     if (device_.is_cpu()) check_losses();
     at::Tensor sum = losses.front().value;

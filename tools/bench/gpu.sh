@@ -5,6 +5,7 @@
 #                                                  nlohmann_json, spdlog, xxhash, libdeflate and GoogleTest; no OpenCV
 #   the network there against the one on the CPU   torchvision, and photographs in RCNN_DATA
 #   times, to build/gpu/bench_ops.json             Google Benchmark
+#   a training step of R50-FPN                     torchvision beside it where there is one
 #   both tests once more under compute-sanitizer   a machine that lets it at the device
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -36,6 +37,15 @@ if grep -q '^benchmark_DIR:.*-NOTFOUND$' build/gpu/CMakeCache.txt; then
 else
   cmake --build build/gpu --target bench_ops
   build/gpu/bin/bench_ops --device cuda --benchmark_out=build/gpu/bench_ops.json --benchmark_out_format=json
+fi
+
+cmake --build build/gpu --target bench_train
+if python3 -c 'import safetensors, torchvision'; then
+  python3 tools/bench/train_step.py --bench build/gpu/bin/bench_train --device cuda --batch 8 --steps 20
+else
+  for precision in fp32 bf16; do
+    build/gpu/bin/bench_train configs/torchvision/fasterrcnn_resnet50_fpn.json --device cuda --precision "$precision" --batch 8 --steps 20
+  done
 fi
 
 for tool in memcheck racecheck synccheck; do

@@ -11,6 +11,7 @@
 #include <rcnn/data/loader.h>
 #include <rcnn/nn/detection_model.h>
 #include <rcnn/train/ema.h>
+#include <rcnn/nn/precision.h>
 #include <rcnn/train/schedule.h>
 #include <rcnn/train/solver.h>
 #include <rcnn/train/training_state.h>
@@ -24,6 +25,7 @@ struct TrainOptions {
   int64_t epochs = 12;
   int64_t iterations = 0;  ///< when above 0, the length of the run instead of `epochs`
   int64_t batch_size = 2;
+  nn::Precision precision = nn::Precision::fp32;
   ScheduleOptions schedule;
   SolverOptions solver;
   int64_t accumulate = 1;  ///< iterations whose gradients are averaged before each step of the solver
@@ -34,8 +36,8 @@ struct TrainOptions {
   int64_t checkpoint_period = 0;  ///< iterations between calls of on_checkpoint; 0: at the end of every epoch
   int64_t keep_checkpoints = 2;   ///< states of the run that stay in its folder
 
-  /// Keys: epochs, iterations, batch_size, accumulate, base_batch, ema, seed, log_period, checkpoint_period,
-  /// keep_checkpoints and those of ScheduleOptions and SolverOptions. Throws ConfigError.
+  /// Keys: epochs, iterations, batch_size, precision, accumulate, base_batch, ema, seed, log_period,
+  /// checkpoint_period, keep_checkpoints and those of ScheduleOptions and SolverOptions. Throws ConfigError.
   static TrainOptions from(const config::Node& node);
 
   /// What a step of the solver sees.

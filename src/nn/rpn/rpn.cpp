@@ -66,12 +66,14 @@ RpnImpl::Output RpnImpl::forward(const std::vector<at::Tensor>& maps, const std:
   std::vector<ImageSize> map_sizes;
   for (const auto& map : maps) map_sizes.push_back({map.size(2), map.size(3)});
   const auto anchors = generator_->anchors(map_sizes, maps.front().device());
-  const auto prediction = head_->forward(maps);
 
   Output output;
-  output.proposals =
-      propose(prediction, anchors, sizes, coder_, is_training() ? options_.train : options_.test);
-  if (targets) output.loss = loss(prediction, at::cat(anchors), sizes, *targets);
+  {
+    const torch::NoGradGuard no_grad;  // proposals are constants, and the loss looks at few anchors
+    output.proposals =
+        propose(head_->forward(maps), anchors, sizes, coder_, is_training() ? options_.train : options_.test);
+  }
+  if (targets) output.loss = loss(maps, at::cat(anchors), sizes, *targets);
   return output;
 }
 
@@ -86,10 +88,10 @@ boxes::Assignment RpnImpl::assign(const at::Tensor& anchors, ImageSize size, con
           at::zeros({anchors.size(0)}, options).index_copy(0, inside, assignment.truth)};
 }
 
-losses::MultiTaskLoss RpnImpl::loss(const RpnPrediction& prediction, const at::Tensor& anchors,
-                                    const std::vector<ImageSize>& sizes,
-                                    const std::vector<Target>& targets) const {
+losses::MultiTaskLoss RpnImpl::loss(const std::vector<at::Tensor>& maps, const at::Tensor& anchors,
+                                    const std::vector<ImageSize>& sizes, const std::vector<Target>& targets) {
   std::vector<at::Tensor> sampled, labels, positive, regression_targets;
+  int64_t first = 0;
   for (size_t image = 0; image < targets.size(); ++image) {
     const auto& target = targets[image];
     const auto assignment = assign(anchors, sizes[image], target);
@@ -98,15 +100,15 @@ losses::MultiTaskLoss RpnImpl::loss(const RpnPrediction& prediction, const at::T
     const auto offset = static_cast<int64_t>(image) * anchors.size(0);
     labels.push_back(assignment.labels.index_select(0, chosen));
     sampled.push_back(chosen + offset);
-    positive.push_back(choice.positive + offset);
+    positive.push_back(at::arange(first, first + choice.positive.size(0), chosen.options()));
+    first += chosen.size(0);
     const auto truth = assignment.truth.index_select(0, choice.positive);
     regression_targets.push_back(
         coder_.encode(anchors.index_select(0, choice.positive), target.boxes.index_select(0, truth)));
   }
-  const auto objectness = at::cat(prediction.objectness, 1).flatten();
-  const auto deltas = at::cat(prediction.deltas, 1).view({-1, 4});
-  return losses::rpn_loss(objectness.index_select(0, at::cat(sampled)), at::cat(labels),
-                          deltas.index_select(0, at::cat(positive)), at::cat(regression_targets),
+  const auto prediction = head_->forward_at(maps, at::cat(sampled));
+  return losses::rpn_loss(prediction.objectness, at::cat(labels),
+                          prediction.deltas.index_select(0, at::cat(positive)), at::cat(regression_targets),
                           options_.beta);
 }
 

@@ -75,5 +75,55 @@ TEST(RpnHead, AnswersRunOverRowsColumnsAndAnchors) {
   }
 }
 
+/// Every anchor of two images of three levels, by forward_at and by forward, and both ways to a gradient.
+void expect_same_at_every_anchor(int64_t convs) {
+  torch::manual_seed(5);
+  constexpr int64_t kAnchors = 3;
+  RpnHead head(4, kAnchors, convs);
+  head->to(at::kDouble);
+  for (auto& parameter : head->parameters()) parameter.detach().normal_();
+  std::vector<at::Tensor> maps;
+  for (const int64_t side : {5, 3, 1}) {
+    maps.push_back(at::randn({2, 4, side, side + 1}, at::kDouble).set_requires_grad(true));
+  }
+  const auto prediction = head->forward(maps);
+  const auto objectness = at::cat(prediction.objectness, 1).flatten();
+  const auto deltas = at::cat(prediction.deltas, 1).view({-1, 4});
+  auto inputs = head->parameters();
+  inputs.insert(inputs.end(), maps.begin(), maps.end());
+  const auto gradients = [&](const AnchorPrediction& at) {
+    const auto weight = at::arange(1., 1. + static_cast<double>(at.objectness.size(0)), at::kDouble);
+    return torch::autograd::grad(
+        {(at.objectness * weight).sum() + (at.deltas.sin() * weight.view({-1, 1})).sum()}, inputs, {},
+        /*retain_graph=*/true);
+  };
+  const auto anchors = at::randperm(objectness.size(0), at::kLong);
+  const AnchorPrediction expected{objectness.index_select(0, anchors), deltas.index_select(0, anchors)};
+  const auto got = head->forward_at(maps, anchors);
+  EXPECT_TRUE(close(got.objectness, expected.objectness, 1e-12, 1e-12));  // float64, sums in another order
+  EXPECT_TRUE(close(got.deltas, expected.deltas, 1e-12, 1e-12));
+  const auto wanted = gradients(expected), had = gradients(got);
+  for (size_t i = 0; i < wanted.size(); ++i) EXPECT_TRUE(close(had[i], wanted[i], 1e-11, 1e-11)) << i;
+}
+
+TEST(RpnHead, SomeAnchorsHaveThePredictionsAndGradientsOfAll) {
+  expect_same_at_every_anchor(1);
+}
+
+TEST(RpnHead, SeveralConvolutionsArePaddedAlikeAtSomeAnchors) {
+  expect_same_at_every_anchor(3);
+}
+
+TEST(RpnHead, NoAnchorsHaveNoPredictionsAndGradientsOfZero) {
+  RpnHead head(4, 3);
+  const auto got = head->forward_at({at::randn({1, 4, 2, 2})}, at::empty({0}, at::kLong));
+  EXPECT_EQ(got.objectness.sizes(), (std::vector<int64_t>{0}));
+  EXPECT_EQ(got.deltas.sizes(), (std::vector<int64_t>{0, 4}));
+  (got.objectness.sum() + got.deltas.sum()).backward();
+  for (const auto& parameter : head->parameters()) {
+    EXPECT_TRUE(identical(parameter.grad(), at::zeros_like(parameter)));
+  }
+}
+
 }  // namespace
 }  // namespace rcnn::nn

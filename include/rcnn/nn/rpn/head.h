@@ -13,6 +13,12 @@ struct RpnPrediction {
   std::vector<at::Tensor> deltas;  ///< [N, A_level, 4]
 };
 
+/// The same of some anchors.
+struct AnchorPrediction {
+  at::Tensor objectness;  ///< [P]
+  at::Tensor deltas;      ///< [P, 4]
+};
+
 /// One or more 3x3 convolutions, each with its ReLU, and two sibling 1x1 convolutions, shared by all levels
 /// (Faster R-CNN, section 3.1). torchvision's names: conv.0.0, conv.1.0, ..., cls_logits, bbox_pred. Weights
 /// start as N(0, 0.01), biases as 0.
@@ -21,7 +27,14 @@ class RpnHeadImpl : public torch::nn::Module {
   RpnHeadImpl(int64_t channels, int64_t anchors_per_cell, int64_t convs = 1);
   RpnPrediction forward(const std::vector<at::Tensor>& maps);
 
+  /// What forward() says of `anchors`, int64 [P] counted through the images and, in each, through its levels;
+  /// up to rounding. Computed at their places alone: a loss on the few hundred anchors that are sampled then
+  /// needs no backward pass over the maps, most of which would have a gradient of 0.
+  AnchorPrediction forward_at(const std::vector<at::Tensor>& maps, const at::Tensor& anchors);
+
  private:
+  int64_t anchors_per_cell() const { return cls_logits_->options.out_channels(); }
+
   std::vector<torch::nn::Conv2d> convs_;
   torch::nn::Conv2d cls_logits_, bbox_pred_;
 };

@@ -48,8 +48,8 @@ class RpnImpl : public torch::nn::Module {
                  const std::vector<Target>* targets);
 
  private:
-  losses::MultiTaskLoss loss(const RpnPrediction& prediction, const at::Tensor& anchors,
-                             const std::vector<ImageSize>& sizes, const std::vector<Target>& targets) const;
+  losses::MultiTaskLoss loss(const std::vector<at::Tensor>& maps, const at::Tensor& anchors,
+                             const std::vector<ImageSize>& sizes, const std::vector<Target>& targets);
   boxes::Assignment assign(const at::Tensor& anchors, ImageSize size, const Target& target) const;
 
   RpnOptions options_;
