@@ -10,8 +10,8 @@
 #include <rcnn/config/node.h>
 #include <rcnn/data/loader.h>
 #include <rcnn/nn/detection_model.h>
-#include <rcnn/train/ema.h>
 #include <rcnn/nn/precision.h>
+#include <rcnn/train/ema.h>
 #include <rcnn/train/schedule.h>
 #include <rcnn/train/solver.h>
 #include <rcnn/train/training_state.h>
