@@ -100,8 +100,8 @@ std::vector<Loss> losses_of(DetectionModelImpl& model, const at::Device& device,
   for (const int64_t width : {96, 80}) {
     images.images.push_back(at::randint(0, 256, {64, width, 3}, at::kByte));
     images.sizes.push_back({.height = 64, .width = width});
-    targets.push_back({.boxes = at::tensor({{4.f, 6.f, 40.f, 44.f}, {30.f, 20.f, 70.f, 60.f}}).to(device),
-                       .labels = at::tensor({1, 2}, at::kLong).to(device),
+    targets.push_back({.boxes = torch::tensor({{4.f, 6.f, 40.f, 44.f}, {30.f, 20.f, 70.f, 60.f}}).to(device),
+                       .labels = torch::tensor({1, 2}, at::kLong).to(device),
                        .ignore = at::empty({0, 4}, device)});
   }
   const Autocast autocast(device.type(), precision);

@@ -43,7 +43,8 @@ class ManySizes : public data::Dataset {
     for (int64_t i = 0; i < 60; ++i) {
       const ImageSize size{.height = 32 + 32 * (i % 5), .width = 32 + 32 * (i % 6)};
       const auto right = static_cast<float>(size.width - 4), bottom = static_cast<float>(size.height - 4);
-      records_.push_back({.id = std::to_string(i), .size = size, .objects = {{{4, 4, right, bottom}, 1}}});
+      records_.push_back(
+          {.id = std::to_string(i), .image = {}, .size = size, .objects = {{{4, 4, right, bottom}, 1}}});
     }
   }
   int64_t size() const override { return std::ssize(records_); }

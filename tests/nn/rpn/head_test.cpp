@@ -103,7 +103,10 @@ void expect_same_at_every_anchor(int64_t convs) {
   EXPECT_TRUE(close(got.objectness, expected.objectness, 1e-12, 1e-12));  // float64, sums in another order
   EXPECT_TRUE(close(got.deltas, expected.deltas, 1e-12, 1e-12));
   const auto wanted = gradients(expected), had = gradients(got);
-  for (size_t i = 0; i < wanted.size(); ++i) EXPECT_TRUE(close(had[i], wanted[i], 1e-11, 1e-11)) << i;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const double largest = wanted[i].abs().max().item<double>();
+    EXPECT_TRUE(close(had[i], wanted[i], 1e-12 * largest, 0)) << i;  // terms cancel in small elements
+  }
 }
 
 TEST(RpnHead, SomeAnchorsHaveThePredictionsAndGradientsOfAll) {
