@@ -45,10 +45,27 @@ std::optional<std::string> damage(const Dataset& dataset, int64_t index) {
   }
 }
 
+/// Where the images of a part ought to be, canonical.
+std::vector<fs::path> image_folders(const DatasetPart& part) {
+  const bool coco = part.options.type == DataOptions::Type::coco;
+  if (part.split.sources.empty()) return {fs::weakly_canonical(coco ? part.split.images : part.options.root)};
+  std::vector<fs::path> folders;
+  for (const auto& source : part.split.sources) {
+    // An instances file lies in annotations/, the images in another folder beside that.
+    folders.push_back(fs::weakly_canonical(coco ? source.annotations.parent_path() / ".." : source.root));
+  }
+  return folders;
+}
+
+/// Both canonical.
+bool lies_in(const fs::path& file, const fs::path& folder) {
+  const auto inside = file.lexically_relative(folder);
+  return inside.empty() || *inside.begin() != "..";
+}
+
 void look_at_images(const Dataset& dataset, const DatasetPart& part, const CheckOptions& how,
                     DatasetCheck& check) {
-  const auto root = fs::weakly_canonical(part.options.type == DataOptions::Type::coco ? part.split.images
-                                                                                      : part.options.root);
+  const auto folders = image_folders(part);
   std::vector<std::optional<std::string>> damages(static_cast<size_t>(dataset.size()));
   if (how.decode) {
     for_all(
@@ -70,8 +87,7 @@ void look_at_images(const Dataset& dataset, const DatasetPart& part, const Check
           "an image more than ten times as long as wide",
           fmt::format("{} ({} x {})", record.image.string(), record.size.width, record.size.height));
     }
-    const auto inside = file.lexically_relative(root);
-    if (!inside.empty() && *inside.begin() == "..") {
+    if (std::none_of(folders.begin(), folders.end(), [&](const auto& root) { return lies_in(file, root); })) {
       check.problems.warn("an image outside of the data set's folder, behind a link", record.image.string());
     }
   }

@@ -178,6 +178,12 @@ std::vector<DatasetPart> all_parts(const fs::path& dataset, const fs::path& imag
 
 }  // namespace
 
+void DatasetPart::require_one_source() const {
+  if (split.sources.empty()) return;
+  throw ConfigError(fmt::format("{}: is joined from {} data sets; take them one by one, as folders or files",
+                                name, split.sources.size()));
+}
+
 std::vector<DatasetPart> locate(const fs::path& dataset, const LocateOptions& options) {
   auto parts = all_parts(dataset, options.images);
   if (options.splits.empty()) return parts;

@@ -1,5 +1,12 @@
+#include <algorithm>
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
+
 #include <rcnn/config/config.h>
 #include <rcnn/data/coco.h>
+#include <rcnn/data/joined.h>
+#include <rcnn/data/locate.h>
 #include <rcnn/data/options.h>
 #include <rcnn/data/voc.h>
 
@@ -18,7 +25,37 @@ void read_split(const config::Node& node, const DataOptions& options, SplitOptio
     split.annotations = options.root / node.require("annotations");
     split.images = options.root / node.require("images");
   }
-  node.read("limit", split.limit, {.min = 0});
+}
+
+SourceOptions voc_source(const config::Node& train, const std::filesystem::path& list) {
+  const auto folder = list.parent_path();
+  if (!folder.string().ends_with("ImageSets/Main") || list.extension() != ".txt") {
+    throw train.error("sources",
+                      fmt::format("must be lists ROOT/ImageSets/Main/NAME.txt, not {}", list.string()));
+  }
+  const auto root = folder.parent_path().parent_path();
+  return {.name = (root / list.stem()).string(), .root = config::data_path(root), .split = list.stem()};
+}
+
+/// What train's images come from, if they come from several data sets.
+void read_sources(const config::Node& train, DataOptions::Type type, std::vector<SourceOptions>& sources) {
+  if (!train.has("sources")) return;
+  for (const auto* key : {"split", "annotations", "images"}) {
+    if (train.has(key)) throw train.error(key, "contradicts sources; null takes an inherited one away");
+  }
+  std::vector<std::string> files;
+  train.read("sources", files);
+  if (files.empty()) throw train.error("sources", "names no data set");
+  for (const std::filesystem::path file : files) {
+    auto source = type == DataOptions::Type::voc
+                      ? voc_source(train, file)
+                      : SourceOptions{.name = file, .annotations = config::data_path(file)};
+    const auto same = [&](const SourceOptions& other) { return other.name == source.name; };
+    if (std::any_of(sources.begin(), sources.end(), same)) {
+      throw train.error("sources", fmt::format("names {} twice", file.string()));
+    }
+    sources.push_back(std::move(source));
+  }
 }
 
 ScaleJitterOptions read_scale_jitter(const config::Node& node) {
@@ -86,6 +123,37 @@ CocoOptions coco_options(const DataOptions& options, const SplitOptions& split) 
           .limit = split.limit};
 }
 
+std::shared_ptr<Dataset> open_joined(const DataOptions& options, const SplitOptions& split,
+                                     Problems& problems) {
+  std::vector<NamedDataset> parts;
+  for (const auto& source : split.sources) {
+    auto own = options;
+    own.root = source.root;
+    auto whole = split;
+    whole.sources.clear();
+    whole.split = source.split;
+    whole.annotations = source.annotations;
+    if (options.type == DataOptions::Type::coco) {
+      whole.images = locate(source.annotations).front().split.images;
+    }
+    Problems found;
+    parts.push_back({source.name, open(own, whole, found)});
+    problems.add(found, source.name);
+  }
+  return join(parts, problems);
+}
+
+/// What messages call it.
+std::string origin(const DataOptions& options, const SplitOptions& split) {
+  if (!split.sources.empty()) {
+    std::vector<std::string> names;
+    for (const auto& source : split.sources) names.push_back(source.name);
+    return fmt::format("{} together", fmt::join(names, ", "));
+  }
+  if (options.type == DataOptions::Type::coco) return split.annotations.string();
+  return fmt::format("{}, split {}", options.root.string(), split.split);
+}
+
 }  // namespace
 
 DataOptions DataOptions::from(const config::Node& node) {
@@ -96,13 +164,16 @@ DataOptions DataOptions::from(const config::Node& node) {
   options.root = config::data_path(root);
   node.read("classes", options.classes);
   const auto train = node.child("train");
-  read_split(train, options, options.train);
+  read_sources(train, options.type, options.train.sources);
+  if (options.train.sources.empty()) read_split(train, options, options.train);
+  train.read("limit", options.train.limit, {.min = 0});
   read_transform(train, options.train.transform);
   train.read("group_by_aspect", options.train.group_by_aspect);
   if (options.type == Type::coco) train.read("keep_empty", options.train.keep_empty);
   train.finish();
   const auto test = node.child("test");
   read_split(test, options, options.test);
+  test.read("limit", options.test.limit, {.min = 0});
   test.finish();
   node.read("min_size", options.min_size, {.min = 16});
   node.read("max_size", options.max_size, {.min = 16});
@@ -126,13 +197,16 @@ LoaderOptions DataOptions::train_loader() const {
 }
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split, Problems& problems) {
+  if (!split.sources.empty()) return open_joined(options, split, problems);
   if (options.type == DataOptions::Type::coco) return read_coco(coco_options(options, split), problems);
   return read_voc(voc_options(options, split), problems);
 }
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split) {
-  if (options.type == DataOptions::Type::coco) return read_coco(coco_options(options, split));
-  return read_voc(voc_options(options, split));
+  Problems problems;
+  auto dataset = open(options, split, problems);
+  problems.settle(origin(options, split));
+  return dataset;
 }
 
 }  // namespace rcnn::data

@@ -33,6 +33,12 @@ void Problems::bad(Policy policy, const std::string& what, std::string where) {
   }
 }
 
+void Problems::add(const Problems& problems, const std::string& part) {
+  for (const auto& [severity, what, where] : problems.kinds_) {
+    for (const auto& place : where) add(severity, what, fmt::format("{}: {}", part, place));
+  }
+}
+
 bool Problems::has(Severity severity) const {
   return std::any_of(kinds_.begin(), kinds_.end(),
                      [&](const Kind& kind) { return kind.severity == severity; });

@@ -1,8 +1,10 @@
-// Every config that is shipped can be used as it is.
+// Every config that is shipped can be used as it is, and every recipe has a quick form that trains.
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -10,10 +12,14 @@
 #include <gtest/gtest.h>
 
 #include <rcnn/config/config.h>
+#include <rcnn/data/convert.h>
+#include <rcnn/data/locate.h>
 #include <rcnn/data/options.h>
+#include <rcnn/data/scenes.h>
 #include <rcnn/nn/detection_model.h>
 #include <rcnn/train/trainer.h>
 
+#include "tests/support/json_lines.h"
 #include "tests/tools/rcnn.h"
 
 namespace rcnn::tools {
@@ -21,19 +27,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<fs::path> configs() {
+const fs::path kConfigs = RCNN_CONFIGS;
+
+/// Those of a folder, or of all but _base_, relative to kConfigs.
+std::vector<fs::path> configs(const fs::path& folder = "") {
   std::vector<fs::path> files;
-  for (const auto& entry : fs::recursive_directory_iterator(RCNN_CONFIGS)) {
-    const auto name = entry.path().lexically_relative(RCNN_CONFIGS);
+  for (const auto& entry : fs::recursive_directory_iterator(kConfigs / folder)) {
+    const auto name = entry.path().lexically_relative(kConfigs);
     if (entry.path().extension() == ".json" && *name.begin() != "_base_") files.push_back(name);
   }
   std::ranges::sort(files);
   return files;
 }
 
+std::string test_name(const testing::TestParamInfo<fs::path>& info) {
+  auto name = fs::path(info.param).replace_extension().string();
+  std::ranges::replace_if(
+      name, [](unsigned char c) { return !std::isalnum(c); }, '_');
+  return name;
+}
+
 class ShippedConfig : public testing::TestWithParam<fs::path> {
  protected:
-  const fs::path file_ = fs::path(RCNN_CONFIGS) / GetParam();
+  const fs::path file_ = kConfigs / GetParam();
 };
 
 TEST_P(ShippedConfig, DescribesAModelDataAndATraining) {
@@ -50,12 +66,73 @@ TEST_P(ShippedConfig, LacksNothingButTheData) {
               testing::HasSubstr(empty.path().string()));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ShippedConfig, testing::ValuesIn(configs()), [](const auto& info) {
-  auto name = info.param.stem().string();
-  std::ranges::replace_if(
-      name, [](unsigned char c) { return !std::isalnum(c); }, '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(All, ShippedConfig, testing::ValuesIn(configs()), test_name);
+
+class Recipe : public testing::TestWithParam<fs::path> {
+ protected:
+  /// The values of "model" but its initial weights and how many proposals there are.
+  static std::map<std::string, std::string> network_of(const fs::path& file) {
+    std::map<std::string, std::string> values;
+    for (const auto& [key, value, origin] : config::Config::load(kConfigs / file).entries()) {
+      if (key.starts_with("model.")) values[key] = value;
+    }
+    for (const auto* other : {"model.weights", "model.rpn.train.post_nms", "model.rpn.test.post_nms",
+                              "model.roi.batch_per_image"}) {
+      values.erase(other);
+    }
+    return values;
+  }
+};
+
+TEST_P(Recipe, HasAQuickFormOfTheSameNetwork) {
+  const auto quick = "quick" / GetParam().filename();
+  ASSERT_TRUE(fs::exists(kConfigs / quick)) << quick << " is missing";
+  EXPECT_EQ(network_of(quick), network_of(GetParam()));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Recipe, testing::ValuesIn(configs("faster_rcnn")), test_name);
+
+/// Drawn images in the places of those that the quick configs name.
+class QuickConfig : public testing::TestWithParam<fs::path> {
+ protected:
+  QuickConfig() {
+    const auto scenes = folder_.path() / "scenes", coco = folder_.path() / "tinycoco";
+    data::draw_scenes(scenes, {.train = 4, .test = 2, .size = {96, 128}});
+    fs::copy(scenes / "ImageSets/Main/test.txt", scenes / "ImageSets/Main/val.txt");
+    for (const auto* name : {"bccd", "voc2012_slice"})
+      fs::create_directory_symlink("scenes", folder_.path() / name);
+
+    data::Problems problems;
+    auto parts = data::read_parts(data::locate(scenes, {.splits = {"train", "val"}}), problems);
+    for (auto& part : parts) part.name += "2017";
+    data::write_coco(coco, parts, data::ImageFiles::link);
+    fs::create_directory_symlink(".", coco / "images");
+  }
+  const TempFolder folder_;
+};
+
+TEST_P(QuickConfig, Trains) {
+  const auto run = folder_.path() / "run";
+  const auto finished = run_rcnn({"train", kConfigs / GetParam(), "--output", run, "--device", "cpu",
+                                  "train.iterations=1", "train.log_period=1", "model.weights=null",
+                                  R"(data.classes=["circle", "cross", "square", "star", "triangle"])"},
+                                 folder_.path());
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  const auto lines = json_lines(run / "metrics.jsonl");
+  ASSERT_EQ(lines.size(), 2u) << "an iteration and its score";
+  EXPECT_EQ(lines[0]["iteration"], 1);
+  for (const auto* loss :
+       {"loss", "loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg"}) {
+    ASSERT_TRUE(lines[0][loss].is_number()) << loss << " is " << lines[0][loss];
+    EXPECT_TRUE(std::isfinite(lines[0][loss].get<double>())) << loss;
+    EXPECT_GE(lines[0][loss].get<double>(), 0) << loss;
+  }
+  EXPECT_GT(lines[0]["loss_objectness"].get<double>(), 0);
+  EXPECT_GE(lines[1]["mAP"].get<double>(), 0);
+  EXPECT_GT(fs::file_size(run / "last.safetensors"), 1000u);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, QuickConfig, testing::ValuesIn(configs("quick")), test_name);
 
 }  // namespace
 }  // namespace rcnn::tools

@@ -96,6 +96,25 @@ TEST_F(DataCheckCommand, AConfigIsCheckedAsATrainingWouldReadIt) {
                                   HasSubstr("was not asked for (asked for: dog)")));
 }
 
+TEST_F(DataCheckCommand, SourcesOfAConfigAreCheckedTogether) {
+  for (const char* folder : {"one", "two"}) {
+    const std::string root = std::string(folder) + "/";
+    folder_.write(root + "JPEGImages/a.jpg", file_bytes(folder_.path() / "a.jpg"));
+    folder_.write(root + "Annotations/a.xml",
+                  "<annotation><object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax>"
+                  "<ymax>99</ymax></bndbox></object></annotation>");
+    folder_.write(root + "ImageSets/Main/test.txt", "a\n");
+  }
+  const auto config = folder_.write("c.json", R"({"data": {"root": "one", "train": {
+      "sources": ["one/ImageSets/Main/test.txt", "two/ImageSets/Main/test.txt"]}}})");
+  const auto finished = check({config}, folder_.path());
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(
+      finished.out,
+      AllOf(HasSubstr("train: 2 images"), HasSubstr("two/test: Annotations/a.xml object 1 (1, 1, 9, 99)"),
+            HasSubstr("test: 1 images"), Not(HasSubstr("outside of the data set's folder"))));
+}
+
 TEST_F(DataCheckCommand, RealDataSetsAreUsable) {
   const char* data = std::getenv("RCNN_DATA");
   if (data == nullptr) GTEST_SKIP() << "RCNN_DATA names no folder with real data";

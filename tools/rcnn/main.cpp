@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
   rcnn::tools::add_data(app);
   rcnn::tools::add_weights(app);
   rcnn::tools::add_config(app);
+  rcnn::tools::add_info(app);
   try {
     app.parse(argc, argv);
     return 0;

@@ -13,6 +13,9 @@ struct DatasetPart {
   std::string name;  ///< what messages call it: "train", "train2017"
   DataOptions options;
   SplitOptions split;
+
+  /// Throws ConfigError when it comes from several data sets, for what works on the files of one.
+  void require_one_source() const;
 };
 
 struct LocateOptions {

@@ -13,15 +13,24 @@
 
 namespace rcnn::data {
 
+/// One of several data sets that are joined, see join().
+struct SourceOptions {
+  std::string name = {};                   ///< in messages, and in ids where they need it
+  std::filesystem::path root = {};         ///< VOC: the data set's folder
+  std::string split = {};                  ///< VOC: its name in the data set
+  std::filesystem::path annotations = {};  ///< COCO: the instances file; its images are where locate() looks
+};
+
 /// One part of a data set.
 struct SplitOptions {
-  std::string split = {};                  ///< VOC: its name in the data set
-  std::filesystem::path annotations = {};  ///< COCO: the instances file
-  std::filesystem::path images = {};       ///< COCO: the folder of the images
-  int64_t limit = 0;                       ///< only the first so many images; 0 for all
-  TransformOptions transform = {};         ///< training: all but min_size and max_size
-  bool group_by_aspect = true;             ///< training, see LoaderOptions
-  bool keep_empty = true;                  ///< COCO: images without an object to find, too
+  std::string split = {};                   ///< VOC: its name in the data set
+  std::filesystem::path annotations = {};   ///< COCO: the instances file
+  std::filesystem::path images = {};        ///< COCO: the folder of the images
+  std::vector<SourceOptions> sources = {};  ///< when there are some, the images of all instead of the above
+  int64_t limit = 0;                        ///< only the first so many images, of each source; 0 for all
+  TransformOptions transform = {};          ///< training: all but min_size and max_size
+  bool group_by_aspect = true;              ///< training, see LoaderOptions
+  bool keep_empty = true;                   ///< COCO: images without an object to find, too
 };
 
 /// A config's "data": where images and boxes are, and what happens to them on the way to the network.
@@ -40,7 +49,8 @@ struct DataOptions {
   /// color_jitter {brightness, contrast, saturation, hue}, group_by_aspect}, test {limit}, min_size,
   /// max_size, workers, bad_boxes (skip, stop), bad_images (skip, stop). For VOC train and test have `split`;
   /// for COCO they have `annotations` and `images`, both relative to `root`, and train has `keep_empty`.
-  /// Throws ConfigError.
+  /// Instead of these train may have `sources`, a list of files: for VOC ROOT/ImageSets/Main/SPLIT.txt, for
+  /// COCO instances files, relative to RCNN_DATA. Throws ConfigError.
   static DataOptions from(const config::Node& node);
 
   TransformOptions train_transform() const;
@@ -50,8 +60,8 @@ struct DataOptions {
   LoaderOptions train_loader() const;
 };
 
-/// Opens one part of the data set, see read_voc() and read_coco(): what is wrong is added to `problems`, and
-/// what cannot be used is left out.
+/// Opens one part of the data set, see read_voc() and read_coco(), and join() for several sources: what is
+/// wrong is added to `problems`, and what cannot be used is left out.
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split, Problems& problems);
 
 /// The same, but throws DataError with all errors, and logs the warnings.

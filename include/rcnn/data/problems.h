@@ -25,6 +25,9 @@ class Problems {
   /// Something that is left out under Policy::skip, a warning then, and an error under Policy::stop.
   void bad(Policy policy, const std::string& what, std::string where);
 
+  /// Takes in those of `part`, a data set that is part of a larger one: its places begin with "part: ".
+  void add(const Problems& problems, const std::string& part);
+
   const std::vector<Kind>& kinds() const { return kinds_; }
   bool has(Severity severity) const;
 

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <rcnn/data/dataset.h>
+#include <rcnn/data/problems.h>
+
+namespace rcnn::data {
+
+/// A data set that is part of a larger one.
+struct NamedDataset {
+  std::string name;
+  std::shared_ptr<const Dataset> dataset;
+};
+
+/// The images of several data sets, one after the other, such as VOC's trainval of 2007 and of 2012.
+///
+/// An id stays as it is unless an earlier image has it: then the part's name and a slash come before it. One
+/// file in two parts is a warning. Throws DataError where the categories of two parts are not the same, in
+/// the same order, and says how they can be made so.
+///
+/// parts     at least one
+std::shared_ptr<Dataset> join(const std::vector<NamedDataset>& parts, Problems& problems);
+
+}  // namespace rcnn::data
