@@ -70,7 +70,8 @@ TEST(Memory, StaysWhereItIsOverThousandsOfIterationsOfChangingSizes) {
                   {.max_size = 160, .flip = 0.5, .min_sizes = {32, 48, 64}}, {.workers = 1}, options,
                   at::kCPU);
   std::vector<double> resident;
-  trainer.fit({.on_progress = [&](const Progress&) { resident.push_back(resident_bytes()); }});
+  trainer.fit(
+      {.on_progress = [&](const Progress&) { resident.push_back(resident_bytes()); }, .on_checkpoint = {}});
   ASSERT_EQ(resident.size(), 200u);
   const std::vector<double> second_half(resident.begin() + 100, resident.end());
   // A page is 4096 bytes and an allocator settles slowly: 1000 iterations may move it by a megabyte. The
