@@ -209,6 +209,10 @@ void Trainer::fit(const TrainHooks& hooks) {
       const bool last = iteration == total;
       if (hooks.on_progress && (last || iteration % options_.log_period == 0)) report(epoch, rate);
       if (hooks.on_checkpoint && (last || iteration % checkpoint_period == 0)) checkpoint(epoch);
+      if (hooks.stop && hooks.stop(iteration)) {
+        skipped_ = loader.skipped();
+        return;
+      }
     }
     skipped_ = loader.skipped();
     if (iteration == before) {

@@ -61,11 +61,14 @@ struct Checkpoint {
   bool last = false;      ///< the run is over
 };
 
+/// Any of them may be empty.
 struct TrainHooks {
-  std::function<void(const Progress&)> on_progress;
+  std::function<void(const Progress&)> on_progress = {};
   /// Called in evaluation mode and, with TrainOptions::ema, with the averaged weights in the model; the
   /// trainer returns to training mode and the weights that learn afterwards.
-  std::function<void(const Checkpoint&)> on_checkpoint;
+  std::function<void(const Checkpoint&)> on_checkpoint = {};
+  /// Called after each iteration, and after the hooks above, with the number of those done: true ends fit().
+  std::function<bool(int64_t)> stop = {};
 };
 
 /// Trains a detector on the sum of its losses.
@@ -83,8 +86,9 @@ class Trainer {
           const data::TransformOptions& transform, const data::LoaderOptions& loader,
           const TrainOptions& options, const at::Device& device);
 
-  /// Runs to the end. Throws DataError for an image that cannot be read, unless the loader skips those, and
-  /// when none can be read; NonFiniteError when a loss is no longer finite, MemoryError when memory runs out.
+  /// Runs to the end, or until a hook says stop. Throws DataError for an image that cannot be read, unless
+  /// the loader skips those, and when none can be read; NonFiniteError when a loss is no longer finite,
+  /// MemoryError when memory runs out.
   void fit(const TrainHooks& hooks);
 
   /// The images that fit() left out, each once.
