@@ -3,16 +3,15 @@
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
-#include <torch/torch.h>
 
 #include <rcnn/data/options.h>
 #include <rcnn/log.h>
-#include <rcnn/nn/weight_names.h>
 #include <rcnn/train/run_folder.h>
 #include <rcnn/train/trainer.h>
 
 #include "commands.h"
 #include "evaluate.h"
+#include "initial_model.h"
 
 namespace rcnn::tools {
 namespace {
@@ -40,16 +39,6 @@ std::string skipped_line(const std::vector<data::BadImage>& skipped) {
                      skipped.size() > kNamed ? fmt::format("; and {} more", skipped.size() - kNamed) : "");
 }
 
-void load_initial_weights(torch::nn::Module& model, const config::Node& config,
-                          const std::filesystem::path& file) {
-  const auto weights = nn::read_weights(file, nn::WeightNamesOptions::from(config));
-  auto report = nn::load_initial(model, weights.tensors, file.string());
-  report.unused.insert(report.unused.end(), weights.left_out.begin(), weights.left_out.end());
-  log::info(fmt::format("initial weights {}: {} tensors; start fresh: {}; unused: {}", file.string(),
-                        report.loaded.size(), report.fresh.empty() ? "none" : nn::summarize(report.fresh),
-                        report.unused.empty() ? "none" : nn::summarize(report.unused)));
-}
-
 }  // namespace
 
 std::filesystem::path train(const config::Config& config, const std::filesystem::path& output,
@@ -68,11 +57,8 @@ std::filesystem::path train(const config::Config& config, const std::filesystem:
   for (const auto& category : dataset->categories()) test_options.classes.push_back(category.name);
   const auto test_set = data::open(test_options, data_options.test);
 
-  torch::manual_seed(train_options.seed);
-  const auto model = nn::make_detection_model(model_node, static_cast<int64_t>(dataset->categories().size()));
-  std::string weights;
-  model_node.read("weights", weights);
-  if (!weights.empty()) load_initial_weights(*model, model_node, config::data_path(weights));
+  const auto model =
+      initial_model(model_node, static_cast<int64_t>(dataset->categories().size()), train_options.seed);
 
   auto folder = train::RunFolder::create(output);
   log::also_to(folder.log());
