@@ -17,13 +17,19 @@ double after_steps(const ScheduleOptions& options, int64_t iteration, int64_t to
   return rate;
 }
 
-/// From 1 at the end of the warm-up to 0 at the end of the run.
-double height(const ScheduleOptions& options, int64_t iteration, int64_t total) {
-  if (iteration <= options.warmup_iterations) return 1;
-  const double done = static_cast<double>(iteration - options.warmup_iterations) /
-                      static_cast<double>(total - options.warmup_iterations);
-  if (options.type == Schedule::polynomial) return std::pow(1 - done, options.power);
-  return (1 + std::cos(std::numbers::pi * done)) / 2;
+/// From 0 at the end of the warm-up to 1 at the end of the run.
+double share_done(const ScheduleOptions& options, int64_t iteration, int64_t total) {
+  if (iteration <= options.warmup_iterations) return 0;
+  return static_cast<double>(iteration - options.warmup_iterations) /
+         static_cast<double>(total - options.warmup_iterations);
+}
+
+/// From 1 to final_lr.
+double fall(const ScheduleOptions& options, double done) {
+  if (options.type == Schedule::exponential) return std::pow(options.final_lr, done);
+  const double height = options.type == Schedule::polynomial ? std::pow(1 - done, options.power)
+                                                             : (1 + std::cos(std::numbers::pi * done)) / 2;
+  return options.final_lr + (1 - options.final_lr) * height;
 }
 
 }  // namespace
@@ -32,7 +38,10 @@ void ScheduleOptions::read(const config::Node& node) {
   node.read("lr", lr, {.min = 0});
   node.read("warmup_iterations", warmup_iterations, {.min = 0});
   node.read("schedule", type,
-            {{"steps", Schedule::steps}, {"cosine", Schedule::cosine}, {"polynomial", Schedule::polynomial}});
+            {{"steps", Schedule::steps},
+             {"cosine", Schedule::cosine},
+             {"polynomial", Schedule::polynomial},
+             {"exponential", Schedule::exponential}});
   node.read("steps", steps, {.min = 0});
   node.read("gamma", gamma, {.min = 0, .max = 1});
   node.read("final_lr", final_lr, {.min = 0, .max = 1});
@@ -40,9 +49,14 @@ void ScheduleOptions::read(const config::Node& node) {
   if (type == Schedule::steps) {
     refuse(node, {"final_lr", "power"}, "schedule steps");
   } else {
-    refuse(node, {"steps", "gamma"}, "schedule cosine or polynomial");
+    refuse(node, {"steps", "gamma"}, "schedule cosine, polynomial or exponential");
   }
-  if (type == Schedule::cosine) refuse(node, {"power"}, "schedule cosine");
+  if (type == Schedule::cosine || type == Schedule::exponential) {
+    refuse(node, {"power"}, "schedule cosine or exponential");
+  }
+  if (type == Schedule::exponential && final_lr == 0) {
+    throw node.error("final_lr", "must be above 0 with schedule exponential");
+  }
 }
 
 double learning_rate(const ScheduleOptions& options, int64_t iteration, int64_t total) {
@@ -51,7 +65,7 @@ double learning_rate(const ScheduleOptions& options, int64_t iteration, int64_t 
     rate *= static_cast<double>(iteration + 1) / static_cast<double>(options.warmup_iterations);
   }
   if (options.type == Schedule::steps) return after_steps(options, iteration, total, rate);
-  return rate * (options.final_lr + (1 - options.final_lr) * height(options, iteration, total));
+  return rate * fall(options, share_done(options, iteration, total));
 }
 
 }  // namespace rcnn::train

@@ -81,6 +81,22 @@ TEST(LearningRate, PolynomialIsAPowerOfWhatIsLeft) {
   EXPECT_DOUBLE_EQ(learning_rate(options, 3, 4), 2 * 0.0625);
 }
 
+TEST(LearningRate, ExponentialFallsByTheSameFactorInEveryIteration) {
+  const ScheduleOptions options{.lr = 2, .type = Schedule::exponential, .final_lr = 1.0 / 16};
+  EXPECT_EQ(learning_rate(options, 0, 4), 2);
+  EXPECT_DOUBLE_EQ(learning_rate(options, 1, 4), 1);
+  EXPECT_DOUBLE_EQ(learning_rate(options, 2, 4), 0.5);
+  EXPECT_DOUBLE_EQ(learning_rate(options, 3, 4), 0.25);
+  EXPECT_DOUBLE_EQ(learning_rate(options, 4, 4), 0.125);
+  const ScheduleOptions after{
+      .lr = 2, .warmup_iterations = 2, .type = Schedule::exponential, .final_lr = 1.0 / 16};
+  EXPECT_EQ(learning_rate(after, 0, 6), 1);
+  EXPECT_EQ(learning_rate(after, 2, 6), 2);
+  EXPECT_DOUBLE_EQ(learning_rate(after, 4, 6), 0.5);
+  const ScheduleOptions growing{.lr = 1e-4, .type = Schedule::exponential, .final_lr = 1e4};
+  EXPECT_DOUBLE_EQ(learning_rate(growing, 2, 4), 1e-2);
+}
+
 TEST(LearningRate, FinalLrIsWhereTheFallWouldEnd) {
   ScheduleOptions options{.lr = 2, .type = Schedule::cosine, .final_lr = 0.25, .power = 1};
   EXPECT_EQ(learning_rate(options, 0, 4), 2);
@@ -104,7 +120,7 @@ TEST(LearningRate, TheFallBeginsWhereTheWarmupEnds) {
 }
 
 TEST(LearningRate, AWarmupAsLongAsTheRunNeverFalls) {
-  for (const auto type : {Schedule::cosine, Schedule::polynomial}) {
+  for (const auto type : {Schedule::cosine, Schedule::polynomial, Schedule::exponential}) {
     for (const int64_t total : {2, 4}) {
       const ScheduleOptions options{.lr = 1, .warmup_iterations = 4, .type = type};
       EXPECT_EQ(learning_rate(options, total - 1, total), static_cast<double>(total) / 4);
@@ -129,13 +145,18 @@ TEST(ScheduleOptions, EveryScheduleHasItsKeys) {
   EXPECT_EQ(polynomial.type, Schedule::polynomial);
   EXPECT_EQ(polynomial.final_lr, 0.25);
   EXPECT_EQ(polynomial.power, 2);
+  const auto exponential = parse(R"({"schedule": "exponential", "final_lr": 0.125})");
+  EXPECT_EQ(exponential.type, Schedule::exponential);
+  EXPECT_EQ(exponential.final_lr, 0.125);
 }
 
 TEST(ScheduleOptions, AKeyOfAnotherScheduleIsRefused) {
   for (const char* text :
        {R"({"final_lr": 0.5})", R"({"power": 1})", R"({"schedule": "cosine", "power": 1})",
         R"({"schedule": "cosine", "steps": [3]})", R"({"schedule": "cosine", "gamma": 0.5})",
-        R"({"schedule": "polynomial", "steps": []})", R"({"schedule": "polynomial", "gamma": 0.5})"}) {
+        R"({"schedule": "polynomial", "steps": []})", R"({"schedule": "polynomial", "gamma": 0.5})",
+        R"({"schedule": "exponential", "final_lr": 0.5, "power": 1})",
+        R"({"schedule": "exponential", "final_lr": 0.5, "gamma": 0.5})"}) {
     EXPECT_THAT(message_of<ConfigError>([&] { parse(text); }), HasSubstr("has no meaning with schedule"))
         << text;
   }
@@ -146,6 +167,8 @@ TEST(ScheduleOptions, WrongValuesAreNamed) {
               AllOf(HasSubstr("schedule"), HasSubstr("did you mean cosine?")));
   EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"schedule": "cosine", "final_lr": 2})"); }),
               HasSubstr("final_lr"));
+  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"schedule": "exponential"})"); }),
+              HasSubstr("final_lr: must be above 0 with schedule exponential"));
   EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"schedule": "polynomial", "power": -1})"); }),
               HasSubstr("power"));
 }

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   rcnn::tools::add_train(app);
+  rcnn::tools::add_lr_find(app);
   rcnn::tools::add_eval(app);
   rcnn::tools::add_detect(app);
   rcnn::tools::add_demo(app);
