@@ -5,7 +5,6 @@
 #include <utility>
 
 #include <spdlog/fmt/fmt.h>
-#include <sys/resource.h>
 #include <torch/torch.h>
 
 namespace rcnn::train {
@@ -15,12 +14,6 @@ double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<int64_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
-}
-
-int64_t peak_resident_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return int64_t{1024} * usage.ru_maxrss;
 }
 
 }  // namespace
@@ -74,7 +67,6 @@ void Meter::report_to(Progress& progress) {
   progress.loss = means.sum().item<double>();
   progress.iteration_seconds = median(iteration_seconds_);
   progress.data_seconds = median(data_seconds_);
-  progress.memory_bytes = peak_resident_bytes();
   *this = {};
 }
 

@@ -30,7 +30,7 @@ class Meter {
   /// device.
   std::optional<NonFinite> first_non_finite();
 
-  /// Fills in losses, times and memory, and starts anew.
+  /// Fills in losses and times, and starts anew.
   void report_to(Progress& progress);
 
   /// Losses since the last report: by name, float32 [iterations], on the CPU.

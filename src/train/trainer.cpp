@@ -4,6 +4,7 @@
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
+#include <sys/resource.h>
 #include <torch/torch.h>
 
 #include <rcnn/train/trainer.h>
@@ -36,6 +37,17 @@ double norm_of(const std::vector<at::Tensor>& gradients) {
   double squares = 0;
   for (const auto& gradient : gradients) squares += gradient.square().sum(at::kDouble).item<double>();
   return std::sqrt(squares);
+}
+
+int64_t peak_memory(const at::Device& device) {
+  if (device.is_cuda()) {
+    constexpr size_t kAll = 0;  // of the allocator's kinds of memory
+    const auto index = device.has_index() ? device.index() : at::DeviceIndex{0};
+    return at::getDeviceAllocator(device.type())->getDeviceStats(index).allocated_bytes[kAll].peak;
+  }
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{1024} * usage.ru_maxrss;
 }
 
 MemoryError out_of_memory(const data::Batch& batch) {
@@ -109,12 +121,12 @@ Trainer::Accumulation Trainer::accumulation() const {
 void Trainer::check_losses() {
   const auto found = meter_->first_non_finite();
   if (!found) return;
-  throw NonFiniteError(fmt::format(
-      "the loss of iteration {} is no longer finite: {}; images {}; lr {:g}, norm of the last gradients "
-      "{:g}; lower "
-      "train.lr, lengthen train.warmup_iterations or set train.clip_norm, and look at these images",
-      found->iteration, found->losses, image_ids(found->indices, *dataset_), found->lr,
-      norm_of(solver_.gradients())));
+  throw NonFiniteError(
+      fmt::format("the loss of iteration {} is no longer finite: {}; images {}; lr {:g}, norm of the last "
+                  "gradients {:g}; lower train.lr, lengthen train.warmup_iterations or set train.clip_norm, "
+                  "and look at these images",
+                  found->iteration, found->losses, image_ids(found->indices, *dataset_), found->lr,
+                  norm_of(solver_.gradients())));
 }
 
 /// One iteration; returns its learning rate.
@@ -133,10 +145,10 @@ double Trainer::step(data::Batch& batch, const TrainHooks& hooks) {
     if (device_.is_cpu()) check_losses();
     at::Tensor sum = losses.front().value;
     for (size_t i = 1; i < losses.size(); ++i) sum = sum + losses[i].value;
-    const auto [index, count] = accumulation();
-    if (index == 0) solver_.zero_grad();
-    (count > 1 ? sum / count : sum).backward();
-    if (index + 1 == count) {
+    const auto place = accumulation();
+    if (place.index == 0) solver_.zero_grad();
+    (place.count > 1 ? sum / place.count : sum).backward();
+    if (place.last()) {
       if (hooks.on_gradients) hooks.on_gradients(solver_.gradients());
       solver_.set_learning_rate(lr);
       solver_.step();
@@ -159,6 +171,7 @@ void Trainer::report(double lr, const TrainHooks& hooks) {
   progress.iterations = iterations_;
   progress.lr = lr;
   meter_->report_to(progress);
+  progress.memory_bytes = peak_memory(device_);
   progress.eta_seconds = progress.iteration_seconds * static_cast<double>(iterations_ - iteration_);
   if (hooks.on_progress) hooks.on_progress(progress);
 }

@@ -67,7 +67,8 @@ TEST(SuggestLr, AnExplosionAtTheEndChangesNothing) {
   points.push_back({1.15, 1e9});
   const auto found = suggest_lr(points), without = suggest_lr(points_of(typical));
   EXPECT_THAT(found.steepest, Optional(AllOf(Ge(8e-4), Le(1.3e-3))));
-  EXPECT_THAT(found.lowest, Optional(testing::DoubleNear(without.lowest.value(), 0.5 * without.lowest.value())));
+  EXPECT_THAT(found.lowest,
+              Optional(testing::DoubleNear(without.lowest.value(), 0.5 * without.lowest.value())));
   EXPECT_LT(found.ceiling, 10);
 }
 
