@@ -17,10 +17,6 @@ namespace {
 
 constexpr const char* kFingerprint = "fingerprint";
 
-at::Tensor fingerprint_of(const data::Dataset& dataset) {
-  return at::tensor(data::fingerprint(dataset), at::kLong);
-}
-
 /// The first few, and how many more there are.
 std::string some_of(std::vector<std::string> texts, std::string_view separator) {
   constexpr size_t kShown = 8;
@@ -33,7 +29,8 @@ std::string some_of(std::vector<std::string> texts, std::string_view separator) 
 }
 
 /// What the run was started with and has no longer.
-std::vector<std::string> changes(const RunFolder::Found& found, const Training& training) {
+std::vector<std::string> changes(const RunFolder::Found& found, const Training& training,
+                                 const at::Tensor& now) {
   const auto& [file, saved] = found;
   const auto stored = [&, &saved = saved](const char* key) {
     const auto entry = saved.metadata.find(key);
@@ -50,7 +47,6 @@ std::vector<std::string> changes(const RunFolder::Found& found, const Training& 
     changes.push_back("the classes are others, or in another order");
   }
   const auto images = saved.state.data.find(kFingerprint);
-  const auto now = fingerprint_of(*training.dataset);
   if (images == saved.state.data.end() || images->second.sizes() != now.sizes()) {
     const int64_t was = images == saved.state.data.end() ? 0 : images->second.numel();
     changes.push_back(fmt::format("the training images were {}, are {}", was, now.numel()));
@@ -65,8 +61,9 @@ std::vector<std::string> changes(const RunFolder::Found& found, const Training& 
   return changes;
 }
 
-void refuse_changes(const RunFolder::Found& found, const Training& training, Run::Resume resume) {
-  auto changed = changes(found, training);
+void refuse_changes(const RunFolder::Found& found, const Training& training, const at::Tensor& fingerprint,
+                    Run::Resume resume) {
+  auto changed = changes(found, training, fingerprint);
   if (changed.empty()) return;
   const auto what = some_of(std::move(changed), "; ");
   if (resume == Run::Resume::anyway)
@@ -101,10 +98,13 @@ double ScoringOptions::deciding(const Scores& scores) const {
 }
 
 Run::Run(Training training, RunFolder folder, const ScoringOptions& scoring, Resume resume)
-    : training_(std::move(training)), folder_(std::move(folder)), scoring_(scoring) {
+    : training_(std::move(training)),
+      folder_(std::move(folder)),
+      scoring_(scoring),
+      fingerprint_(at::tensor(data::fingerprint(*training_.dataset), at::kLong)) {
   const auto found = resume == Resume::no ? std::nullopt : folder_.newest_state();
   if (found) {
-    refuse_changes(*found, training_, resume);
+    refuse_changes(*found, training_, fingerprint_, resume);
   } else {
     training_.load_initial_weights();
   }
@@ -150,7 +150,7 @@ void Run::write(std::function<void()> task) {
 
 void Run::save(bool with_weights) {
   auto state = trainer_->state();
-  state.data[kFingerprint] = fingerprint_of(*training_.dataset);
+  state.data[kFingerprint] = fingerprint_;
   saved_iteration_ = state.iteration;
   const auto description = nn::description_of(training_.described);
   if (with_weights) {

@@ -52,9 +52,11 @@ int64_t peak_memory(const at::Device& device) {
 
 MemoryError out_of_memory(const data::Batch& batch) {
   const auto largest = batch.images.largest_size();
-  return MemoryError(fmt::format(
-      "memory ran out on a batch of {} images of {} x {}: lower train.batch_size or data.max_size",
-      batch.images.sizes.size(), largest.width, largest.height));
+  return MemoryError(
+      fmt::format("memory ran out on a batch of {} images of {} x {}: lower train.batch_size "
+                  "(train.accumulate makes up for it) "
+                  "or data.max_size, or set train.precision=bf16",
+                  batch.images.sizes.size(), largest.width, largest.height));
 }
 
 data::LoaderOptions with(data::LoaderOptions loader, const TrainOptions& options) {

@@ -1,4 +1,5 @@
 #include <string>
+#include <utility>
 
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
@@ -24,6 +25,7 @@ Training Training::from(const config::Config& config, const at::Device& device) 
 }
 
 void Training::load_initial_weights() {
+  if (std::exchange(has_initial_weights, true)) return;
   const auto node = described.config.root().child("model");
   std::string name;
   node.read("weights", name);

@@ -144,7 +144,7 @@ TEST_F(TrainCommand, ResumingTakesTheConfigOfTheRun) {
   EXPECT_THAT(finished.err, HasSubstr("goes on after iteration 2, from " + run));
   EXPECT_THAT(finished.err, HasSubstr("best mAP"));
   EXPECT_THAT(error_of(run_rcnn({"train", "--output", run}, temp_.path()), 2),
-              HasSubstr("name a config file"));
+              HasSubstr("config is required"));
   EXPECT_THAT(error_of(train("run"), 2), HasSubstr("holds a run already"));
 }
 

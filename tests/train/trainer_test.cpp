@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <new>
 #include <numeric>
 #include <set>
 #include <string>
@@ -276,6 +277,28 @@ TEST_F(TrainerTest, StopsAtALossThatIsNotFiniteAndNamesTheImages) {
   EXPECT_THAT(message_of<NonFiniteError>([&] { train(options, images(2)); }),
               AllOf(HasSubstr("scene_00001"), HasSubstr("scene_00002"), HasSubstr("loss_objectness"),
                     HasSubstr("loss_box_reg"), HasSubstr("lower train.lr")));
+}
+
+/// A model for which there is never enough memory.
+class Greedy : public nn::DetectionModelImpl {
+ public:
+  std::vector<nn::Loss> losses(const ImageBatch&, const std::vector<Target>&) override {
+    throw std::bad_alloc();
+  }
+  std::vector<Detections> detect(const ImageBatch&) override { return {}; }
+  const nn::PixelOptions& pixels() const override { return pixels_; }
+
+ private:
+  const nn::PixelOptions pixels_;
+  const at::Tensor weight_ = register_parameter("weight", at::zeros({1}));
+};
+
+TEST_F(TrainerTest, SaysWhatToLowerWhenMemoryRunsOut) {
+  Trainer trainer(std::make_shared<Greedy>(), images(), {.min_size = 64, .max_size = 96}, {.workers = 0},
+                  few_iterations(1), at::kCPU);
+  EXPECT_THAT(message_of<MemoryError>([&] { trainer.fit({}); }),
+              AllOf(HasSubstr("a batch of 2 images of 64 x 96"), HasSubstr("train.batch_size"),
+                    HasSubstr("data.max_size"), HasSubstr("train.precision=bf16")));
 }
 
 TEST_F(TrainerTest, AnImageWithoutObjectsIsTrainedOn) {

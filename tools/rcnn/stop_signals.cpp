@@ -32,7 +32,7 @@ void handle(int signal) {
   if (received && signal == SIGINT) _exit(code_of(signal));
   if (!received) {
     received = signal;
-    say("stops after this iteration and saves its state; once more: at once\n");
+    say("stops after this iteration and saves its state; Ctrl-C once more leaves at once\n");
   }
 }
 

@@ -111,6 +111,7 @@ std::filesystem::path train(const TrainArguments& arguments) {
 
   using Resume = train::Run::Resume;
   const bool reopen = arguments.resume != Resume::no && train::RunFolder::is_one(arguments.output);
+  if (!reopen) training.load_initial_weights();  // nothing is made when they do not fit
   auto opened =
       reopen ? train::RunFolder::reopen(arguments.output) : train::RunFolder::create(arguments.output);
   log::also_to(opened.log());
@@ -176,7 +177,6 @@ void add_train(CLI::App& app) {
   command->add_option("--device", arguments->device, "auto, cpu or cuda")->capture_default_str();
   command->callback([arguments] {
     const bool resume = arguments->resume || arguments->resume_anyway;
-    if (arguments->output.empty() && !arguments->dry_run) throw ConfigError("train: --output is required");
     auto overrides = arguments->words;
     std::filesystem::path file;
     if (!overrides.empty() && overrides.front().find('=') == std::string::npos) {
@@ -185,8 +185,9 @@ void add_train(CLI::App& app) {
     } else if (resume && train::RunFolder::is_one(arguments->output)) {
       file = arguments->output / "config.json";
     } else {
-      throw ConfigError("train: name a config file");
+      throw CLI::RequiredError("config");
     }
+    if (arguments->output.empty() && !arguments->dry_run) throw CLI::RequiredError("--output");
     const auto config = config::Config::load(file, overrides);
     if (arguments->dry_run) return dry_run(config, arguments->device);
     train({.config = config,

@@ -85,6 +85,7 @@ class Run {
   Training training_;
   RunFolder folder_;
   ScoringOptions scoring_;
+  at::Tensor fingerprint_;  // of the data set
   std::unique_ptr<Trainer> trainer_;
   std::vector<ScoredIteration> scored_;
   int64_t saved_iteration_ = -1;                    // of the newest state

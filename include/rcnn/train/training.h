@@ -16,12 +16,14 @@ struct Training {
   std::shared_ptr<data::Dataset> dataset;  ///< its training part
   nn::DescribedModel described;            ///< the model with fresh weights, a function of the seed
   at::Device device;
+  bool has_initial_weights = false;
 
   /// Reads "data", "train" and "model", opens the data and builds the model. "eval" is left to others. Throws
   /// ConfigError and DataError.
   static Training from(const config::Config& config, const at::Device& device);
 
-  /// Loads the weights that the config starts from, if it names any, and logs what fits. Throws WeightsError.
+  /// Loads the weights that the config starts from, if it names any, and logs what fits; once, whoever asks
+  /// again. Throws WeightsError.
   void load_initial_weights();
 
   /// To be called when the model has the weights to start from.
