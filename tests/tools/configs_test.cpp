@@ -136,8 +136,8 @@ TEST_P(QuickConfig, Trains) {
     EXPECT_TRUE(std::isfinite(lines[0][loss].get<double>())) << loss;
     EXPECT_GE(lines[0][loss].get<double>(), 0) << loss;
   }
-  EXPECT_GT(lines[0]["loss_objectness"].get<double>(), 0);
-  EXPECT_GE(lines[1]["mAP"].get<double>(), 0);
+  EXPECT_GT(lines[0]["loss"].get<double>(), 0);
+  EXPECT_FALSE(lines[1].at("scores").empty());
   EXPECT_GT(fs::file_size(run / "last.safetensors"), 1000u);
 }
 

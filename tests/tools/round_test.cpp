@@ -75,8 +75,10 @@ Finished RoundTest::trained_;
 
 TEST_F(RoundTest, TrainFillsItsRunFolder) {
   EXPECT_EQ(trained_.out, "");
-  EXPECT_THAT(names_in(run()), ElementsAre("config.json", testing::StartsWith("events.out.tfevents."),
-                                           "last.safetensors", "log.txt", "metrics.jsonl"));
+  EXPECT_THAT(
+      names_in(run()),
+      ElementsAre("best.safetensors", "config.json", testing::StartsWith("events.out.tfevents."),
+                  "last.safetensors", "log.txt", "metrics.jsonl", "run.lock", "state-00000003.safetensors"));
   EXPECT_THAT(file_bytes(run() / "log.txt"),
               AllOf(HasSubstr("training data, 8 images"), HasSubstr("iter 3/3"), HasSubstr("mean")));
   EXPECT_THAT(trained_.err, HasSubstr("iter 3/3"));
@@ -88,7 +90,7 @@ TEST_F(RoundTest, TrainFillsItsRunFolder) {
   const auto lines = json_lines(run() / "metrics.jsonl");
   ASSERT_EQ(lines.size(), 4u);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(lines[i].at("iteration"), i + 1);
-  EXPECT_THAT(keys_of(lines[3]), ElementsAre("epoch", "iteration", "mAP"));
+  EXPECT_THAT(keys_of(lines[3]), ElementsAre("epoch", "iteration", "scores"));
 }
 
 TEST_F(RoundTest, TheResolvedConfigOfARunTrainsTheSameAgain) {
@@ -121,7 +123,7 @@ TEST_F(RoundTest, EvalPrintsOneJsonObjectAndNothingElse) {
   EXPECT_THAT(keys_of(json), ElementsAre("metric", "mAP", "per_class"));
   EXPECT_EQ(json.at("metric"), "voc");
   EXPECT_THAT(keys_of(json.at("per_class")), ElementsAre("circle", "cross", "square", "star", "triangle"));
-  EXPECT_EQ(json.at("mAP"), json_lines(run() / "metrics.jsonl").back().at("mAP"));
+  EXPECT_EQ(json.at("mAP"), json_lines(run() / "metrics.jsonl").back().at("scores").at("mAP"));
   EXPECT_EQ(std::ranges::count(scored.out, '\n'), 1);
 }
 

@@ -94,7 +94,9 @@ TEST_F(TrainCommand, StoppedAndKilledAtAnyTimeItEndsAsIfItHadNeverBeen) {
     if (finished.exit_code == 0) break;  // it was over before
     ++stopped;
     const int expected = signal == SIGKILL ? 137 : signal == SIGINT ? 130 : 143;
-    ASSERT_EQ(finished.exit_code, expected) << finished.err;
+    // 138 is SIGUSR1 while the system still loads the program's libraries.
+    const int early = signal == SIGUSR1 ? 138 : expected;
+    ASSERT_THAT(finished.exit_code, testing::AnyOf(expected, early)) << finished.err;
   }
   EXPECT_GT(stopped, 0);
   const auto finished = train("stopped", resumed);
