@@ -297,7 +297,7 @@ TEST_F(TrainerTest, SaysWhatToLowerWhenMemoryRunsOut) {
   Trainer trainer(std::make_shared<Greedy>(), images(), {.min_size = 64, .max_size = 96}, {.workers = 0},
                   few_iterations(1), at::kCPU);
   EXPECT_THAT(message_of<MemoryError>([&] { trainer.fit({}); }),
-              AllOf(HasSubstr("a batch of 2 images of 64 x 96"), HasSubstr("train.batch_size"),
+              AllOf(HasSubstr("a batch of 2 images of 96 x 64"), HasSubstr("train.batch_size"),
                     HasSubstr("data.max_size"), HasSubstr("train.precision=bf16")));
 }
 
