@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+
+#include <rcnn/detection.h>
 
 /// Conventions that every room keeps.
 ///
@@ -16,33 +17,6 @@
 ///          (results, files) a class is its name and the data set's own category id.
 /// Images   uint8 [H, W, 3] RGB until they reach the device; resizing, normalising and padding happen there.
 namespace rcnn {
-
-struct ImageSize {
-  int64_t height = 0;
-  int64_t width = 0;
-  bool operator==(const ImageSize&) const = default;
-};
-
-struct Box {
-  float x1 = 0, y1 = 0, x2 = 0, y2 = 0;
-  float width() const { return x2 - x1; }
-  float height() const { return y2 - y1; }
-  bool operator==(const Box&) const = default;
-};
-
-/// One class of a data set: its own id (COCO's are not contiguous) and its name.
-struct Category {
-  int64_t id = 0;
-  std::string name;
-  bool operator==(const Category&) const = default;
-};
-
-/// One detected object, in the pixels of the image as it was given.
-struct Detection {
-  Box box;
-  float score = 0;
-  int64_t label = 0;  ///< 1..C
-};
 
 /// Images for the network, which resizes, normalises and pads them itself, on its device.
 struct ImageBatch {

@@ -28,22 +28,19 @@ void run(const Arguments& arguments) {
   auto model = nn::load_model(arguments.weights, model_overrides);
   if (!config_file.empty()) model.config = config::Config::load(config_file, overrides);
   const auto root = model.config.root();
-  auto data = data::DataOptions::from(root.child("data"));
+  const auto data = data::DataOptions::from(root.child("data"));
   const auto options = EvalOptions::from(root.child("eval"), data.type);
   root.has("model");
   root.has("train");
   root.finish();
-  data.classes.clear();
-  for (const auto& category : model.categories) data.classes.push_back(category.name);
-
-  const auto dataset = data::open(data, data.test);
+  const auto test = open_test_set(data, model.categories);
   const Detector detector(model, parse_device(arguments.device));
   const bool proposals = arguments.files.proposals;
-  const auto [score, images] =
-      proposals ? evaluate_proposals(detector, data, *dataset)
-                : *evaluate(detector, data, *dataset, options, arguments.files.score, kNeverStop);
+  const auto [score, images] = proposals
+                                   ? evaluate_proposals(detector, test)
+                                   : *evaluate(detector, test, options, arguments.files.score, kNeverStop);
   if (!arguments.results.empty()) {
-    auto categories = dataset->categories();
+    auto categories = test.dataset->categories();
     if (proposals) categories.front().name = "object";  // any id of the data set's will do
     write_results(arguments.results, images, categories);
   }

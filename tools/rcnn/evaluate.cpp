@@ -1,6 +1,7 @@
 #include "evaluate.h"
 
 #include <chrono>
+#include <cmath>
 #include <limits>
 #include <unordered_set>
 
@@ -17,11 +18,11 @@ namespace {
 using Type = data::DataOptions::Type;
 
 /// Every image, with nothing found on it yet. COCO's images have ids of their own; others are counted.
-std::vector<ImageDetections> all_images(const data::Dataset& dataset, const data::DataOptions& options) {
+std::vector<ImageDetections> all_images(const TestSet& test) {
   std::vector<ImageDetections> images;
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    const auto& record = dataset.record(i);
-    images.push_back({.image_id = options.type == Type::coco ? std::stoll(record.id) : i + 1,
+  for (int64_t i = 0; i < test.dataset->size(); ++i) {
+    const auto& record = test.dataset->record(i);
+    images.push_back({.image_id = test.options.type == Type::coco ? std::stoll(record.id) : i + 1,
                       .file_name = record.image.filename().string(),
                       .detections = {}});
   }
@@ -31,11 +32,11 @@ std::vector<ImageDetections> all_images(const data::Dataset& dataset, const data
 /// What `find` finds on every image; nothing on one that cannot be decoded, if the policy bears that. None at
 /// all when `stop` says so.
 template <class Find>
-std::optional<std::vector<ImageDetections>> find_all(const data::Dataset& dataset,
-                                                     const data::DataOptions& options, Find find,
+std::optional<std::vector<ImageDetections>> find_all(const TestSet& test, Find find,
                                                      const std::function<bool()>& stop) {
   const auto start = std::chrono::steady_clock::now();
-  auto images = all_images(dataset, options);
+  const auto& dataset = *test.dataset;
+  auto images = all_images(test);
   data::Problems problems;
   const ProgressLine line("scoring");
   for (int64_t i = 0; i < dataset.size(); ++i) {
@@ -44,7 +45,7 @@ std::optional<std::vector<ImageDetections>> find_all(const data::Dataset& datase
     try {
       images[static_cast<size_t>(i)].detections = find(dataset.image(i));
     } catch (const DataError& error) {
-      if (options.bad_images == data::Policy::stop) throw;
+      if (test.options.bad_images == data::Policy::stop) throw;
       problems.warn("an image that cannot be decoded, scored as if nothing was found on it", error.what());
     }
   }
@@ -108,18 +109,18 @@ std::vector<eval::CocoTruth> truths_of_records(const data::Dataset& dataset) {
   return truths;
 }
 
-CocoInput coco_input(const data::DataOptions& data, const data::Dataset& dataset,
-                     const std::vector<ImageDetections>& images) {
+CocoInput coco_input(const TestSet& test, const std::vector<ImageDetections>& images) {
+  const auto& [data, dataset] = test;
   CocoInput input{.image_ids = {},
-                  .categories = dataset.categories(),
+                  .categories = dataset->categories(),
                   .truths = data.type == Type::coco ? truths_of_file(data.test.annotations, images)
-                                                    : truths_of_records(dataset),
+                                                    : truths_of_records(*dataset),
                   .detections = {}};
   for (const auto& image : images) {
     input.image_ids.push_back(image.image_id);
     for (const auto& [box, score, label] : image.detections) {
       input.detections.push_back({.image_id = image.image_id,
-                                  .category_id = dataset.categories()[static_cast<size_t>(label - 1)].id,
+                                  .category_id = dataset->categories()[static_cast<size_t>(label - 1)].id,
                                   .box = {box.x1, box.y1, box.width(), box.height()},
                                   .score = score});
     }
@@ -127,7 +128,22 @@ CocoInput coco_input(const data::DataOptions& data, const data::Dataset& dataset
   return input;
 }
 
+Score score_of(const std::vector<ImageDetections>& images, const TestSet& test, const EvalOptions& options,
+               const ScoreOptions& score_options) {
+  if (options.metric == EvalOptions::Metric::coco) return coco_score(coco_input(test, images), score_options);
+  auto score = voc_score(*test.dataset, images, options.voc);
+  if (score_options.errors) add_errors(coco_input(test, images), score);
+  return score;
+}
+
 }  // namespace
+
+TestSet open_test_set(data::DataOptions options, const std::vector<Category>& categories) {
+  options.classes.clear();
+  for (const auto& category : categories) options.classes.push_back(category.name);
+  auto dataset = data::open(options, options.test);
+  return {std::move(options), std::move(dataset)};
+}
 
 EvalOptions EvalOptions::from(const config::Node& node, Type type) {
   EvalOptions options{.metric = type == Type::coco ? Metric::coco : Metric::voc, .voc = {}, .scoring = {}};
@@ -153,39 +169,28 @@ train::Scores numbers_of(const Score& score) {
   return numbers;
 }
 
-namespace {
-
-Score score_of(const std::vector<ImageDetections>& images, const data::DataOptions& data,
-               const data::Dataset& test_set, const EvalOptions& options, const ScoreOptions& score_options) {
-  if (options.metric == EvalOptions::Metric::coco) {
-    return coco_score(coco_input(data, test_set, images), score_options);
+void check_best(const EvalOptions& options, const TestSet& test) {
+  const auto& name = options.scoring.best;
+  if (name.empty()) return;
+  const auto of_nothing = score_of(all_images(test), test, options, {});
+  if (!std::isfinite(options.scoring.deciding(numbers_of(of_nothing)))) {
+    throw ConfigError(fmt::format("eval.best: {} has no value: the test data have nothing of it", name));
   }
-  auto score = voc_score(test_set, images, options.voc);
-  if (score_options.errors) add_errors(coco_input(data, test_set, images), score);
-  return score;
 }
 
-}  // namespace
-
-Score empty_score(const data::DataOptions& data, const data::Dataset& test_set, const EvalOptions& options) {
-  return score_of(all_images(test_set, data), data, test_set, options, {});
-}
-
-std::optional<Evaluation> evaluate(const Detector& detector, const data::DataOptions& data,
-                                   const data::Dataset& test_set, const EvalOptions& options,
+std::optional<Evaluation> evaluate(const Detector& detector, const TestSet& test, const EvalOptions& options,
                                    const ScoreOptions& score_options, const std::function<bool()>& stop) {
   auto images = find_all(
-      test_set, data, [&](const at::Tensor& image) { return detector.detect(image); }, stop);
+      test, [&](const at::Tensor& image) { return detector.detect(image); }, stop);
   if (!images) return std::nullopt;
-  auto score = score_of(*images, data, test_set, options, score_options);
+  auto score = score_of(*images, test, options, score_options);
   return Evaluation{.score = std::move(score), .images = std::move(*images)};
 }
 
-Evaluation evaluate_proposals(const Detector& detector, const data::DataOptions& data,
-                              const data::Dataset& test_set) {
+Evaluation evaluate_proposals(const Detector& detector, const TestSet& test) {
   auto images = find_all(
-      test_set, data, [&](const at::Tensor& image) { return detector.proposals(image); }, kNeverStop);
-  auto score = proposal_score(coco_input(data, test_set, *images));
+      test, [&](const at::Tensor& image) { return detector.proposals(image); }, kNeverStop);
+  auto score = proposal_score(coco_input(test, *images));
   return {.score = std::move(score), .images = std::move(*images)};
 }
 

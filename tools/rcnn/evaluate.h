@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -32,21 +33,26 @@ struct Evaluation {
   std::vector<ImageDetections> images;
 };
 
+/// The test part of a data set, with the classes of a detector in the order of its labels.
+struct TestSet {
+  data::DataOptions options;
+  std::shared_ptr<const data::Dataset> dataset;
+};
+TestSet open_test_set(data::DataOptions options, const std::vector<Category>& categories);
+
 /// A score's numbers by name: "mAP", "AP50", "per_class.person", "per_class.person.AP50".
 train::Scores numbers_of(const Score& score);
 
-/// What a model scores that finds nothing: the numbers that there are, and their names.
-Score empty_score(const data::DataOptions& data, const data::Dataset& test_set, const EvalOptions& options);
+/// Throws ConfigError unless the number that decides, see ScoringOptions, is one that scores on `test` have:
+/// so it is said before a run, not after its first epoch.
+void check_best(const EvalOptions& options, const TestSet& test);
 
-/// Detects on every image of the data set's test part and scores the result; progress goes to stderr.
-/// `data.classes` are the detector's, and `test_set` was opened with them. `stop` is asked before each image:
-/// true gives it up, and nothing is returned.
-std::optional<Evaluation> evaluate(const Detector& detector, const data::DataOptions& data,
-                                   const data::Dataset& test_set, const EvalOptions& options,
+/// Detects on every image of a test set and scores the result; progress goes to stderr. `stop` is asked
+/// before each image: true gives it up, and nothing is returned.
+std::optional<Evaluation> evaluate(const Detector& detector, const TestSet& test, const EvalOptions& options,
                                    const ScoreOptions& score, const std::function<bool()>& stop);
 
 /// The same with the proposals of the detector's RPN, scored alone.
-Evaluation evaluate_proposals(const Detector& detector, const data::DataOptions& data,
-                              const data::Dataset& test_set);
+Evaluation evaluate_proposals(const Detector& detector, const TestSet& test);
 
 }  // namespace rcnn::tools

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <memory>
 
 #include <spdlog/fmt/fmt.h>
@@ -40,20 +39,6 @@ std::string skipped_line(const std::vector<data::BadImage>& skipped) {
                      skipped.size() > kNamed ? fmt::format("; and {} more", skipped.size() - kNamed) : "");
 }
 
-/// The test part, with the classes of the training part.
-struct TestSet {
-  data::DataOptions options;
-  std::shared_ptr<const data::Dataset> dataset;
-};
-
-TestSet open_test_set(const train::Training& training) {
-  auto options = training.data;
-  options.classes.clear();
-  for (const auto& category : training.dataset->categories()) options.classes.push_back(category.name);
-  auto dataset = data::open(options, options.test);
-  return {std::move(options), std::move(dataset)};
-}
-
 void say_what_is_trained(const train::Training& training) {
   log::info(fmt::format("training data, {} images:\n{}", training.dataset->size(),
                         data::to_table(data::class_counts(*training.dataset))));
@@ -62,16 +47,6 @@ void say_what_is_trained(const train::Training& training) {
     log::info(fmt::format("lr {:g}: {:g} for {} images a step, of which there are {} here",
                           options.effective_lr(), options.schedule.lr, options.base_batch,
                           options.images_per_step()));
-  }
-}
-
-/// That there is the number that decides: said before the run, not after its first epoch.
-void check_best(const EvalOptions& options, const TestSet& test) {
-  const auto& name = options.scoring.best;
-  if (name.empty()) return;
-  const auto numbers = numbers_of(empty_score(test.options, *test.dataset, options));
-  if (!std::isfinite(options.scoring.deciding(numbers))) {
-    throw ConfigError(fmt::format("eval.best: {} has no value: the test data have nothing of it", name));
   }
 }
 
@@ -105,8 +80,7 @@ std::filesystem::path train(const TrainArguments& arguments) {
   const StopSignals signals;
   auto training = train::Training::from(arguments.config, parse_device(arguments.device));
   const auto eval_options = EvalOptions::from(arguments.config.root().child("eval"), training.data.type);
-  const auto test = open_test_set(training);
-
+  const auto test = open_test_set(training.data, training.dataset->categories());
   check_best(eval_options, test);
 
   using Resume = train::Run::Resume;
@@ -133,8 +107,8 @@ std::filesystem::path train(const TrainArguments& arguments) {
        .on_iteration = [&](int64_t iteration) { line.show(iteration, run.trainer().iterations(), eta); },
        .evaluate = [&](const nn::DescribedModel& model) -> std::optional<train::Scores> {
          line.clear();
-         const auto result = evaluate(Detector(model, run.training().device), test.options, *test.dataset,
-                                      eval_options, {.per_class = true}, [&] { return signals.requested(); });
+         const auto result = evaluate(Detector(model, run.training().device), test, eval_options,
+                                      {.per_class = true}, [&] { return signals.requested(); });
          if (!result) return std::nullopt;
          log::info(result->score.table);
          return numbers_of(result->score);
