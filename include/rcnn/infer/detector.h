@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <rcnn/data/transforms.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/model_file.h>
 
 namespace rcnn {
@@ -18,7 +19,7 @@ struct DetectorOptions {
 
 /// Weights in, images in, plain structs out. Safe to use from several threads at once: detect() changes
 /// nothing.
-class Detector {
+class RCNN_EXPORT Detector {
  public:
   /// Loads a weight file that describes itself. Throws WeightsError.
   static Detector load(const std::filesystem::path& weights, const DetectorOptions& options = {});
@@ -54,6 +55,6 @@ class Detector {
 
 /// "auto", "cpu" or "cuda" as a device. Throws ConfigError for another word, and for cuda where there is
 /// none.
-at::Device parse_device(const std::string& name);
+RCNN_EXPORT at::Device parse_device(const std::string& name);
 
 }  // namespace rcnn

@@ -7,6 +7,7 @@
 #include <torch/nn/modules/conv.h>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/frozen_batch_norm.h>
 
 namespace rcnn::nn {
@@ -16,7 +17,7 @@ namespace rcnn::nn {
 /// included.
 enum class Norm { none, frozen, batch };
 
-struct NormOptions {
+struct RCNN_EXPORT NormOptions {
   Norm type = Norm::frozen;
   double eps = 1e-5;  ///< added to the variance; 0 with torchvision's fasterrcnn_resnet50_fpn COCO_V1 weights
 
@@ -26,7 +27,7 @@ struct NormOptions {
 
 /// A convolution and the normalisation behind it. No module itself: the owner registers both under the names
 /// that its weights have.
-class ConvNorm {
+class RCNN_EXPORT ConvNorm {
  public:
   ConvNorm(torch::nn::Conv2d conv, const NormOptions& norm);
 

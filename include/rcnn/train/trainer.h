@@ -9,6 +9,7 @@
 
 #include <rcnn/config/node.h>
 #include <rcnn/data/loader.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/detection_model.h>
 #include <rcnn/nn/precision.h>
 #include <rcnn/train/ema.h>
@@ -21,7 +22,7 @@ namespace rcnn::train {
 class Meter;
 
 /// A config's "train".
-struct TrainOptions {
+struct RCNN_EXPORT TrainOptions {
   int64_t epochs = 12;
   int64_t iterations = 0;  ///< when above 0, the length of the run instead of `epochs`
   int64_t batch_size = 2;
@@ -92,7 +93,7 @@ struct TrainHooks {
 /// Everything random is a function of (seed, epoch, sample) or of (seed, iteration), so a run on the CPU
 /// repeats bit for bit, whatever the number of loader threads, and goes on from a state() as if it had never
 /// stopped.
-class Trainer {
+class RCNN_EXPORT Trainer {
  public:
   /// Of `loader`, batch_size and seed are those of `options`. Throws ConfigError when there is no batch.
   Trainer(std::shared_ptr<nn::DetectionModelImpl> model, std::shared_ptr<const data::Dataset> dataset,
