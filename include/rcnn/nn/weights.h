@@ -4,10 +4,14 @@
 #include <string>
 #include <vector>
 
-#include <torch/nn/module.h>
+#include <ATen/core/Tensor.h>
 
 #include <rcnn/error.h>
 #include <rcnn/export.h>
+
+namespace torch::nn {
+class Module;
+}
 
 namespace rcnn::nn {
 
