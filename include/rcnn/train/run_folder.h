@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <rcnn/config/config.h>
+#include <rcnn/export.h>
 #include <rcnn/train/event_file.h>
 #include <rcnn/train/run_lock.h>
 #include <rcnn/train/trainer.h>
@@ -26,7 +27,7 @@ struct ScoredIteration {
 /// Where a run leaves what it makes: config.json, log.txt, metrics.jsonl, last.safetensors, best.safetensors,
 /// state-<iteration>.safetensors, and the numbers of metrics.jsonl once more for TensorBoard, see EventFile.
 /// It belongs to one process, see RunLock.
-class RunFolder {
+class RCNN_EXPORT RunFolder {
  public:
   /// Makes the folder and its parents. Throws ConfigError when it exists and is not empty: two runs never
   /// mix.
