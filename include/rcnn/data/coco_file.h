@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -66,5 +67,14 @@ void write_coco_file(const std::filesystem::path& file, const CocoFile& content)
 /// Reads a list of detections [{"image_id", "category_id", "bbox", "score"}, ...], what pycocotools' loadRes
 /// takes and write_results() writes; possibly empty. Throws DataError with all that is wrong.
 std::vector<CocoResult> read_coco_results(const std::filesystem::path& file);
+
+/// What write_results() puts beside the ids, by id; other lists of results do not have it.
+struct CocoResultNames {
+  std::map<int64_t, std::string> files, categories;
+};
+
+/// Reads the names of such a list, of entries that agree the first. Throws DataError for what is no list of
+/// results at all.
+CocoResultNames read_coco_result_names(const std::filesystem::path& file);
 
 }  // namespace rcnn::data
