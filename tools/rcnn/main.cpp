@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   rcnn::tools::add_lr_find(app);
   rcnn::tools::add_eval(app);
   rcnn::tools::add_detect(app);
+  rcnn::tools::add_report(app);
   rcnn::tools::add_demo(app);
   rcnn::tools::add_data(app);
   rcnn::tools::add_weights(app);

@@ -30,8 +30,8 @@ struct JudgedBox {
 struct ReportImage {
   at::Tensor image;  ///< uint8 [H, W, 3] RGB on the CPU
   std::string name;
-  std::string remark;            ///< a line below the picture
-  std::vector<JudgedBox> boxes;  ///< important ones first: their labels have room before others'
+  std::string remark = {};            ///< a line below the picture
+  std::vector<JudgedBox> boxes = {};  ///< important ones first: their labels have room before others'
 };
 
 /// A line of a table: "LibTorch", "2.11.0".
