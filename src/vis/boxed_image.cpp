@@ -22,7 +22,7 @@ using Verdict = JudgedBox::Verdict;
 constexpr const char* kWho = "to_html";
 constexpr int kLongestSide = 640;
 constexpr int kJpegQuality = 85;
-constexpr double kTextHeight = 0.028;  // of a label, as a share of the longest side
+constexpr double kTextHeight = 0.025;  // of a label, as a share of the longest side
 constexpr double kLetterWidth = 0.58;  // of its height, on average
 
 struct VerdictWords {

@@ -19,7 +19,7 @@ namespace {
 constexpr ImageSize kChart{.height = 300, .width = 480};
 
 struct Section {
-  std::string id, title, content;
+  std::string id, title, link, content;  // the link is the short title
 };
 
 void check(const Report& report) {
@@ -94,18 +94,19 @@ std::string facts_table(const std::vector<Fact>& facts) {
 /// All of them, those without content too.
 std::vector<Section> sections_of(const Report& report) {
   std::vector<Section> sections;
-  const auto add = [&](const char* id, const char* title, std::string content) {
-    sections.push_back({id, title, std::move(content)});
+  const auto add = [&](const char* id, const char* title, const char* link, std::string content) {
+    sections.push_back({id, title, link, std::move(content)});
   };
   const auto& classes = report.classes;
-  add("training", "Training", training_charts(report));
+  add("training", "Training", "Training", training_charts(report));
   if (report.map) {
-    add("scores", "Scores", summary_table(*report.map));
-    add("classes", "Average precision by class and IoU",
+    add("scores", "Scores", "Scores", summary_table(*report.map));
+    add("classes", "Average precision by class and IoU", "Classes",
         "<p>COCO's average precision with at most 100 detections an image and class, at each IoU threshold "
         "and by the objects' size. The stronger the colour, the higher.</p>\n" +
             class_table(*report.map, classes));
-    add("precision-recall", "Precision and recall", precision_recall(*report.map, classes));
+    add("precision-recall", "Precision and recall", "Precision and recall",
+        precision_recall(*report.map, classes));
   }
   if (report.histogram) {
     const auto introduction =
@@ -115,33 +116,35 @@ std::vector<Section> sections_of(const Report& report) {
                   "that no better detection has found.</p>\n",
                   report.thresholds.iou_threshold)
             : std::string();
-    add("histogram", "Scores of the detections",
+    add("histogram", "Scores of the detections", "Detections",
         introduction + score_charts(*report.histogram, report.annotated));
   }
-  if (!report.found.empty()) add("found", "Detections by class", count_table(report.found, classes));
+  if (!report.found.empty())
+    add("found", "Detections by class", "By class", count_table(report.found, classes));
   if (report.confusion) {
-    add("confusion", "Confusion matrix",
+    add("confusion", "Confusion matrix", "Confusions",
         "<p>Rows are what is there, columns what was found, with " + thresholds_note(report) +
             "; a cell is shaded by its share of the row.</p>\n" +
             confusion_tables(*report.confusion, classes));
   }
   if (report.errors) {
-    add("errors", "Errors",
+    add("errors", "Errors", "Errors",
         fmt::format("<p>Why AP50 is {:.3f} and not 1, as TIDE sorts it: what it would gain if one kind of "
                     "error alone were mended. Gains do not add up.</p>\n",
                     report.errors->ap50) +
             error_table(*report.errors));
   }
   const auto rule = "by F1, with " + thresholds_note(report);
-  add("worst", "Worst images",
+  add("worst", "Worst images", "Worst images",
       gallery(report.worst, classes, "The lowest " + rule + "; among equals those with more errors."));
-  add("best", "Best images",
+  add("best", "Best images", "Best images",
       gallery(report.best, classes, "The highest " + rule + "; among equals those with more objects found."));
-  add("images", "Images",
+  add("images", "Images", "Images",
       gallery(report.images, classes,
               fmt::format("With detections that score {:g} or more.", report.thresholds.score_threshold)));
-  add("config", "Config", report.config.empty() ? "" : "<pre>" + escaped(report.config) + "</pre>\n");
-  add("environment", "Environment", facts_table(report.environment));
+  add("config", "Config", "Config",
+      report.config.empty() ? "" : "<pre>" + escaped(report.config) + "</pre>\n");
+  add("environment", "Environment", "Environment", facts_table(report.environment));
   std::erase_if(sections, [](const Section& section) { return section.content.empty(); });
   return sections;
 }
@@ -160,8 +163,9 @@ std::string header_of(const Report& report, const std::vector<Section>& sections
     html += "</dl>\n";
   }
   html += "</header>\n<nav aria-label=\"Parts of this page\"><ul>";
-  for (const auto& [id, title, content] : sections)
-    html += fmt::format("<li><a href=\"#{}\">{}</a></li>", id, title);
+  for (const auto& section : sections) {
+    html += fmt::format("<li><a href=\"#{}\">{}</a></li>", section.id, section.link);
+  }
   return html + "</ul></nav>\n";
 }
 
@@ -184,7 +188,7 @@ std::string to_html(const Report& report) {
       "height=\"5\"/><rect class=\"stripe\" width=\"2.4\" height=\"5\"/></pattern></defs></svg>\n",
       escaped(report.title), kReportStyle);
   html += header_of(report, sections) + "<main>\n";
-  for (const auto& [id, title, content] : sections) {
+  for (const auto& [id, title, link, content] : sections) {
     html += fmt::format("<section id=\"{0}\" aria-labelledby=\"{0}-title\">\n<h2 id=\"{0}-title\">{1}</h2>\n",
                         id, title);
     html += content + "</section>\n";

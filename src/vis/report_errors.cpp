@@ -132,12 +132,12 @@ std::string error_table(const eval::ErrorBreakdown& breakdown) {
   for (const auto& error : breakdown.errors) most = std::max(most, error.gain);
   std::string html =
       "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Errors by kind\"><table class=\"bars "
-      "sortable\"><thead><tr><th scope=\"col\">error<th scope=\"col\">what it is<th scope=\"col\">count"
+      "sortable\"><thead><tr><th scope=\"col\">error<th scope=\"col\">count"
       "<th scope=\"col\">AP50 to gain</thead>\n<tbody>";
   for (const auto& [name, count, gain] : breakdown.errors) {
-    html +=
-        fmt::format("<tr><th scope=\"row\">{}<td class=\"words\">{}<td>{}<td style=\"--bar:{:.3f}\">{:.3f}\n",
-                    name, meaning_of(name), count, std::max(gain, 0.0) / most, gain);
+    html += fmt::format(
+        "<tr><th scope=\"row\">{}<span class=\"meaning\">{}</span><td>{}<td style=\"--bar:{:.3f}\">{:.3f}\n",
+        name, meaning_of(name), count, std::max(gain, 0.0) / most, gain);
   }
   return html + "</tbody></table></div>\n";
 }

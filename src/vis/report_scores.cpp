@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -19,6 +20,7 @@ namespace {
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr ImageSize kChart{.height = 300, .width = 480};
 constexpr int64_t kAllAreas = 0;
+const PlotValues kShares{.x = {0, 1}, .y = {0, 1}};  // for axes that go from nothing to all
 
 /// -1 as COCO has it for what there is nothing of.
 double or_none(double value) {
@@ -41,10 +43,10 @@ double mean_of(const std::vector<double>& values) {
 }
 
 /// [101] at the IoU threshold of place `t`; of no object nothing.
-std::vector<double> precisions(const eval::CocoMap& map, int64_t t, int64_t k) {
+std::vector<double> precisions(const eval::CocoMap& map, int64_t t, int64_t k, int64_t area = kAllAreas) {
   std::vector<double> values;
   for (int64_t r = 0; r < eval::CocoMap::kRecalls; ++r) {
-    values.push_back(or_none(map.precision_at(t, r, k, kAllAreas, map.limits - 1)));
+    values.push_back(or_none(map.precision_at(t, r, k, area, map.limits - 1)));
   }
   return values;
 }
@@ -74,6 +76,22 @@ std::vector<Curve> curves_of(const eval::CocoMap& map, const std::vector<int64_t
                                {.name = "mean of IoU 0.50 to 0.95", .y = mean_of_lists(all)}};
   for (auto& curve : curves) {
     for (int64_t r = 0; r < eval::CocoMap::kRecalls; ++r) curve.x.push_back(0.01 * static_cast<double>(r));
+  }
+  return curves;
+}
+
+/// AP over the IoU threshold, of objects of any size and of each.
+std::vector<Curve> ap_by_iou(const eval::CocoMap& map) {
+  const std::array<const char*, 4> names = {"all objects", "small", "medium", "large"};
+  std::vector<Curve> curves;
+  for (int64_t area = 0; area < map.areas; ++area) {
+    Curve curve{.name = names[static_cast<size_t>(area)], .x = eval::CocoMapOptions::coco_iou_thresholds()};
+    for (int64_t t = 0; t < map.thresholds; ++t) {
+      std::vector<double> of_classes;
+      for (int64_t k = 0; k < map.categories; ++k) of_classes.push_back(mean_of(precisions(map, t, k, area)));
+      curve.y.push_back(mean_of(of_classes));
+    }
+    if (!std::isnan(curve.y.front())) curves.push_back(std::move(curve));
   }
   return curves;
 }
@@ -179,11 +197,20 @@ std::string class_table(const eval::CocoMap& map, const std::vector<std::string>
 std::string precision_recall(const eval::CocoMap& map, const std::vector<std::string>& classes) {
   std::vector<int64_t> all(classes.size());
   std::iota(all.begin(), all.end(), 0);
-  std::string html = svg_plot(curves_of(map, all), {.title = "Precision over recall, mean over the classes",
-                                                    .x_label = "recall",
-                                                    .y_label = "precision",
-                                                    .size = kChart});
-  html = "<div class=\"charts\">" + html + "</div>\n";
+  std::string html = "<div class=\"charts\">";
+  html += svg_plot(curves_of(map, all),
+                   {.title = "Precision over recall, mean over the classes",
+                    .x_label = "recall",
+                    .y_label = "precision",
+                    .size = kChart},
+                   kShares);
+  html += svg_plot(ap_by_iou(map),
+                   {.title = "Average precision over the IoU threshold",
+                    .x_label = "IoU threshold",
+                    .y_label = "AP",
+                    .size = kChart},
+                   {.x = {}, .y = kShares.y});
+  html += "</div>\n";
   if (classes.size() < 2) return html;
   html +=
       "<h3>By class</h3><p>The same three lines for each class, the highest AP first; recall to the right, "
@@ -214,10 +241,12 @@ std::string score_charts(const eval::ScoreHistogram& histogram, bool annotated) 
       share.y.push_back(all == 0 ? kNone
                                  : static_cast<double>(histogram.right[i]) / static_cast<double>(all));
     }
-    html += svg_plot(std::vector{share, equal}, {.title = "Share of right detections by score",
-                                                 .x_label = "score",
-                                                 .y_label = "share",
-                                                 .size = kChart});
+    html += svg_plot(std::vector{share, equal},
+                     {.title = "Share of right detections by score",
+                      .x_label = "score",
+                      .y_label = "share",
+                      .size = kChart},
+                     kShares);
   }
   return html + "</div>\n";
 }

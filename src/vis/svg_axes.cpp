@@ -9,7 +9,7 @@
 namespace rcnn::vis {
 namespace {
 
-constexpr double kDigit = 7;      // as wide as one of a tick's label, at most
+constexpr double kDigit = 8;      // as wide as one of a tick's label, at most
 constexpr double kTextLine = 18;  // as high
 constexpr double kGap = 6;
 constexpr int kXTicks = 6, kYTicks = 6;

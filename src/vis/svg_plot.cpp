@@ -6,7 +6,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "vis/html.h"
-#include "vis/plot_values.h"
 
 namespace rcnn::vis {
 namespace {
@@ -47,16 +46,6 @@ std::string legend_of(std::span<const Curve> curves) {
   return legend.empty() ? legend : "<ul class=\"legend\">" + legend + "</ul>";
 }
 
-std::string svg_mark(const Mark& mark, const SvgAxes& axes, double width) {
-  if (!is_shown(mark.x, mark.y)) return "";
-  const auto at = axes.place(mark.x, mark.y);
-  const bool right = at.x < 0.7 * width;
-  return fmt::format(
-      "<g class=\"mark\"><circle cx=\"{0:.4g}\" cy=\"{1:.4g}\" r=\"4\"/><text x=\"{2:.4g}\" y=\"{3:.4g}\" "
-      "text-anchor=\"{4}\">{5}</text></g>",
-      at.x, at.y, at.x + (right ? 9 : -9), at.y - 7, right ? "start" : "end", escaped(mark.label));
-}
-
 }  // namespace
 
 std::string look_of(size_t curve) {
@@ -91,17 +80,15 @@ std::string svg_curve(const Curve& curve, size_t index,
   return svg + "</g>\n";
 }
 
-std::string svg_plot(std::span<const Curve> curves, const PlotOptions& options, std::span<const Mark> marks) {
-  const auto values = shown_values(curves, marks, options.log_x);
+std::string svg_plot(std::span<const Curve> curves, const PlotOptions& options, const PlotValues& held) {
+  auto values = shown_values(curves, {}, options.log_x);
+  values.x.insert(values.x.end(), held.x.begin(), held.x.end());
+  values.y.insert(values.y.end(), held.y.begin(), held.y.end());
   const SvgAxes axes(Axis(values.x, options.log_x), Axis(values.y, false), options);
   std::string drawing, description;
   for (size_t i = 0; i < curves.size(); ++i) {
     drawing += svg_curve(curves[i], i, [&](double x, double y) { return axes.place(x, y); });
     description += description_of(curves[i]);
-  }
-  for (const auto& mark : marks) {
-    drawing += svg_mark(mark, axes, static_cast<double>(options.size.width));
-    description += mark.label + ". ";
   }
   return axes.figure(drawing, description, legend_of(curves));
 }

@@ -275,6 +275,7 @@ TEST_F(ReportCommand, ABrowserShowsAllOfIt) {
   const auto& precision = chart(seen, "Precision over recall, mean over the classes")["curves"];
   EXPECT_EQ(precision.size(), 3u);
   for (const auto& [name, points] : precision.items()) EXPECT_EQ(points, 101) << name;
+  EXPECT_EQ(chart(seen, "Average precision over the IoU threshold")["curves"]["all objects"], 10);
   const auto html = file_bytes(page());
   const std::regex bar("<rect class=\"bar b[12]\" x");
   EXPECT_EQ(chart(seen, "Detections by score")["bars"].get<ptrdiff_t>(),

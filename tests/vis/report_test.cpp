@@ -116,9 +116,9 @@ TEST(Report, HasTheNumbers) {
   EXPECT_THAT(html, HasSubstr("<tr><th scope=\"row\">dog<td>1<td style=\"--heat:0.000\">0.000"));
   EXPECT_LT(html.find("scope=\"row\">cat"), html.find("scope=\"row\">dog")) << "the best first";
   EXPECT_THAT(html, HasSubstr("<li>dog found as cat: 1 time</li>"));
-  EXPECT_THAT(
-      html, HasSubstr("<th scope=\"row\">classification<td class=\"words\">the box fits an object of another "
-                      "class<td>1<td style"));
+  EXPECT_THAT(html,
+              HasSubstr("<th scope=\"row\">classification<span class=\"meaning\">the box fits an object of "
+                        "another class</span><td>1<td style"));
   EXPECT_THAT(html, HasSubstr("<title>0.9 to 0.95: 1 right</title>"));
   EXPECT_THAT(html, HasSubstr("<tr><th scope=\"row\">LibTorch<td>2.11.0"));
 }
@@ -134,6 +134,7 @@ TEST(Report, CurvesHaveTheirPoints) {
   EXPECT_EQ(points["loss"], (std::vector<size_t>{3}));
   EXPECT_EQ(points["rpn"], (std::vector<size_t>{3}));
   EXPECT_EQ(points["lr"], (std::vector<size_t>{2}));
+  EXPECT_EQ(points["all objects"], (std::vector<size_t>{10}));
   EXPECT_EQ(points["IoU 0.50"], (std::vector<size_t>{101, 101, 101})) << "the mean and two classes";
 }
 

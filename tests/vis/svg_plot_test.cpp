@@ -81,6 +81,14 @@ TEST(SvgPlot, WithoutPointsThereAreAxes) {
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
 }
 
+TEST(SvgPlot, AxesHoldWhatTheyAreTold) {
+  const auto svg =
+      svg_plot(std::vector<Curve>{{.name = "a", .x = {0.5}, .y = {0.5}}}, kOptions, {.x = {0, 1}, .y = {}});
+  const auto x = numbers(all(svg, "data-x=\"([^\"]+)\"")[0]);
+  EXPECT_LT(x[0], 0);
+  EXPECT_GT(x[1], 1);
+}
+
 TEST(SvgPlot, CurvesDifferInLook) {
   const auto svg = plot_of(std::vector<Curve>(9, {.name = "a", .x = {0, 1}, .y = {0, 1}}));
   EXPECT_EQ(all(svg, "<g class=\"curve (c[1-8])\""),

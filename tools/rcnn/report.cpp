@@ -1,4 +1,4 @@
-#include <chrono>
+#include <algorithm>
 #include <ctime>
 #include <memory>
 #include <unordered_map>
@@ -90,7 +90,8 @@ vis::Report report_of_detections(const Arguments& arguments) {
                   {"classes", std::to_string(input.categories.size())},
                   {"detections", std::to_string(input.detections.size())}};
   if (file) {
-    report.facts.push_back({"objects", std::to_string(file->annotations.size())});
+    report.facts.push_back(
+        {"objects", std::to_string(std::ranges::count(*input.truths, false, &eval::CocoTruth::crowd))});
   } else {
     report.warnings.push_back(
         "scores, errors and confusions: without --annotations it is not known what is there");

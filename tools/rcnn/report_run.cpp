@@ -60,7 +60,7 @@ void add_metrics(vis::Report& report, const train::Metrics& metrics) {
   }
   const auto& last = metrics.reports.back();
   report.facts.push_back({"iterations", std::to_string(last.iteration)});
-  report.facts.push_back({"epochs begun", std::to_string(last.epoch)});
+  report.facts.push_back({"epoch", std::to_string(last.epoch)});
   report.facts.push_back({"last loss", fmt::format("{:.4f}", report.losses.front().y.back())});
 }
 
@@ -89,7 +89,8 @@ void add_scores(vis::Report& report, const config::Config& config, const nn::Des
   const auto name = eval_options.metric == EvalOptions::Metric::coco ? "COCO's AP" : "VOC mAP";
   report.facts.insert(report.facts.begin(), {name, fmt::format("{:.3f}", score.value)});
   report.facts.push_back({"test images", std::to_string(images.size())});
-  report.facts.push_back({"test objects", std::to_string(input.truths.size())});
+  report.facts.push_back(
+      {"test objects", std::to_string(std::ranges::count(input.truths, false, &eval::CocoTruth::crowd))});
   report.environment.push_back({"device", device.str()});
 
   std::unordered_map<int64_t, fs::path> files;
