@@ -8,6 +8,7 @@
 
 #include <rcnn/config/node.h>
 #include <rcnn/nn/pixels.h>
+#include <rcnn/nn/suppression.h>
 #include <rcnn/types.h>
 
 namespace rcnn::nn {
@@ -34,6 +35,9 @@ class DetectionModelImpl : public torch::nn::Module {
   virtual std::vector<Detections> proposals(const ImageBatch& images);
 
   virtual const PixelOptions& pixels() const = 0;
+
+  /// How detect() chooses among candidates: for who merges detections of several views of one image.
+  virtual const SuppressionOptions& suppression() const = 0;
 };
 
 /// Makes the detector that a config's "model" describes, with fresh weights. `num_classes` comes from the
