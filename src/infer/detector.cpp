@@ -1,80 +1,101 @@
+#include <opencv2/imgproc.hpp>
+#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
-#include <rcnn/boxes/box.h>
-#include <rcnn/data/options.h>
+#include <rcnn/data/image.h>
+#include <rcnn/error.h>
 #include <rcnn/infer/detector.h>
-#include <rcnn/version.h>
+#include <rcnn/infer/tensor_detector.h>
 
 namespace rcnn {
 namespace {
 
-std::vector<Detection> to_structs(const Detections& detections, ImageSize network, ImageSize original) {
-  // Rounding can carry a box on the border past it.
-  const auto boxes =
-      boxes::clip(boxes::rescale(detections.boxes.cpu(), network, original), original).contiguous();
-  const auto scores = detections.scores.cpu().contiguous();
-  const auto labels = detections.labels.cpu().contiguous();
-  const auto box = boxes.accessor<float, 2>();
-  std::vector<Detection> result;
-  for (int64_t i = 0; i < boxes.size(0); ++i) {
-    result.push_back({.box = {box[i][0], box[i][1], box[i][2], box[i][3]},
-                      .score = scores.data_ptr<float>()[i],
-                      .label = labels.data_ptr<int64_t>()[i]});
+/// uint8 [H, W, 3] RGB.
+at::Tensor to_tensor(const cv::Mat& image) {
+  if (image.empty()) throw DataError("an image is empty; imread() gives that for what it cannot read");
+  if (image.dims != 2 || image.depth() != CV_8U) {
+    throw DataError(fmt::format("an image must have 8 bits a channel, got {}; convert it",
+                                cv::typeToString(image.type())));
   }
-  return result;
+  const auto tensor = at::empty({image.rows, image.cols, 3}, at::kByte);
+  cv::Mat pixels(image.rows, image.cols, CV_8UC3, tensor.data_ptr());
+  switch (image.channels()) {
+    case 1:
+      cv::cvtColor(image, pixels, cv::COLOR_GRAY2RGB);
+      break;
+    case 3:
+      cv::cvtColor(image, pixels, cv::COLOR_BGR2RGB);
+      break;
+    case 4:
+      cv::cvtColor(image, pixels, cv::COLOR_BGRA2RGB);
+      break;
+    default:
+      throw DataError(
+          fmt::format("an image must have 1, 3 or 4 channels (grey, BGR, BGRA), got {}", image.channels()));
+  }
+  return tensor;
+}
+
+std::vector<DetectedObject> to_objects(const Detections& detections,
+                                       const std::vector<Category>& categories) {
+  std::vector<DetectedObject> objects;
+  for (const auto& [box, score, label] : to_list(detections)) {
+    const auto& category = categories[static_cast<size_t>(label - 1)];
+    objects.push_back({.box = box, .score = score, .class_id = category.id, .class_name = category.name});
+  }
+  return objects;
+}
+
+/// What LibTorch throws has a backtrace in it and no one type for a lack of memory.
+template <class Action>
+auto with_one_line(Action action) {
+  try {
+    return action();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    if (is_out_of_memory(error)) {
+      throw MemoryError("memory ran out; give fewer or smaller images at once, or lower data.max_size");
+    }
+    const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
+    throw Error(of_torch ? of_torch->what_without_backtrace() : error.what(), 1);
+  }
 }
 
 }  // namespace
 
 Detector Detector::load(const std::filesystem::path& weights, const DetectorOptions& options) {
-  return Detector(nn::load_model(weights), parse_device(options.device));
+  return with_one_line([&] {
+    return Detector(std::make_shared<const TensorDetector>(TensorDetector::load(weights, options)));
+  });
 }
 
-Detector::Detector(const nn::DescribedModel& model, const at::Device& device)
-    : model_(model.model),
-      categories_(model.categories),
-      transform_(data::DataOptions::from(model.config.root().child("data")).test_transform()),
-      device_(device) {
-  model_->to(device_);
-  model_->eval();
-}
+Detector::Detector(std::shared_ptr<const TensorDetector> tensors) : tensors_(std::move(tensors)) {}
 
-std::vector<Detection> Detector::detect(const at::Tensor& image) const {
+std::vector<DetectedObject> Detector::detect(const cv::Mat& image) const {
   return detect(std::span(&image, 1)).front();
 }
 
-std::vector<std::vector<Detection>> Detector::detect(std::span<const at::Tensor> images) const {
-  return run(&nn::DetectionModelImpl::detect, images);
+std::vector<std::vector<DetectedObject>> Detector::detect(std::span<const cv::Mat> images) const {
+  return with_one_line([&] {
+    std::vector<at::Tensor> tensors;
+    for (const auto& image : images) tensors.push_back(to_tensor(image));
+    std::vector<std::vector<DetectedObject>> objects;
+    for (const auto& found : tensors_->detect(tensors)) objects.push_back(to_objects(found, categories()));
+    return objects;
+  });
 }
 
-std::vector<Detection> Detector::proposals(const at::Tensor& image) const {
-  return run(&nn::DetectionModelImpl::proposals, std::span(&image, 1)).front();
+std::vector<DetectedObject> Detector::detect(const std::filesystem::path& file) const {
+  return with_one_line([&] { return to_objects(tensors_->detect(data::read_image(file)), categories()); });
 }
 
-std::vector<std::vector<Detection>> Detector::run(Find find, std::span<const at::Tensor> images) const {
-  if (images.empty()) return {};
-  const torch::NoGradGuard no_grad;
-  ImageBatch batch{.images = {images.begin(), images.end()}, .sizes = {}};
-  std::vector<ImageSize> originals;
-  for (const auto& image : images) {
-    TORCH_CHECK(image.dim() == 3, "an image must be uint8 [H, W, 3], got ", image.sizes());
-    originals.push_back({image.size(0), image.size(1)});
-    batch.sizes.push_back(data::resized(originals.back(), transform_.min_size, transform_.max_size));
-  }
-  const auto detections = (*model_.*find)(batch);
-  std::vector<std::vector<Detection>> results;
-  for (size_t i = 0; i < detections.size(); ++i) {
-    results.push_back(to_structs(detections[i], batch.sizes[i], originals[i]));
-  }
-  return results;
+void Detector::warm_up(ImageSize image) const {
+  with_one_line([&] { return tensors_->detect(at::zeros({image.height, image.width, 3}, at::kByte)); });
 }
 
-at::Device parse_device(const std::string& name) {
-  if (name == "auto") return has_cuda() ? at::kCUDA : at::kCPU;
-  if (name == "cpu") return at::kCPU;
-  if (name != "cuda") throw ConfigError("--device: unknown device '" + name + "'; known: auto, cpu, cuda");
-  if (!has_cuda()) throw ConfigError("--device: there is no usable CUDA device; use cpu or auto");
-  return at::kCUDA;
+const std::vector<Category>& Detector::categories() const {
+  return tensors_->categories();
 }
 
 }  // namespace rcnn

@@ -2,7 +2,18 @@
 
 #include <rcnn/nn/conv_norm.h>
 
+#include "nn/fused_conv.h"
+
 namespace rcnn::nn {
+namespace {
+
+/// What a batch norm does when it does not learn.
+FrozenBatchNormImpl::Affine affine_of(const torch::nn::BatchNorm2dImpl& norm) {
+  const auto scale = norm.weight * (norm.running_var + norm.options.eps()).rsqrt();
+  return {scale, norm.bias - norm.running_mean * scale};
+}
+
+}  // namespace
 
 void NormOptions::read(const config::Node& node) {
   if (type == Norm::none) {
@@ -44,9 +55,35 @@ void ConvNorm::freeze() const {
 }
 
 at::Tensor ConvNorm::operator()(const at::Tensor& x) {
+  if (fused_) return (*fused_)(x);
   if (frozen_) return conv_norm(conv_, frozen_, x);
   const auto y = conv_->forward(x);
   return batch_ ? batch_->forward(y) : y;
+}
+
+at::Tensor ConvNorm::relu(const at::Tensor& x) {
+  return fused_ ? fused_->relu(x) : (*this)(x).relu_();
+}
+
+at::Tensor ConvNorm::add_relu(const at::Tensor& x, const at::Tensor& sum) {
+  return fused_ ? fused_->add_relu(x, sum) : ((*this)(x) += sum).relu_();
+}
+
+void ConvNorm::fuse(Precision precision) {
+  if (fused_) return;
+  const torch::NoGradGuard no_grad;
+  at::Tensor weight = conv_->weight;
+  at::Tensor bias = conv_->bias.defined() ? conv_->bias : at::zeros({weight.size(0)}, weight.options());
+  if (frozen_ || batch_) {
+    const auto [scale, shift] = frozen_ ? frozen_->affine() : affine_of(*batch_);
+    weight = weight * scale.view({-1, 1, 1, 1});
+    bias = bias * scale + shift;
+  }
+  const auto type = precision == Precision::bf16 ? at::kBFloat16 : weight.scalar_type();
+  fused_ = std::make_shared<FusedConv>(weight.to(type), bias.to(type), *conv_);
+  conv_->weight.set_data(at::empty({0}, weight.options()));
+  frozen_ = nullptr;
+  batch_ = nullptr;
 }
 
 }  // namespace rcnn::nn

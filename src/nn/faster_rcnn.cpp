@@ -46,7 +46,9 @@ FasterRcnnImpl::FasterRcnnImpl(const config::Node& model, int64_t num_classes)
 }
 
 std::vector<at::Tensor> FasterRcnnImpl::feature_maps(const ImageBatch& images) {
-  const auto input = network_input(images, pixels_, size_divisor_, parameter_.options());
+  // Layers that compute in bfloat16 convert what they are given.
+  const auto type = parameter_.scalar_type() == at::kBFloat16 ? at::kFloat : parameter_.scalar_type();
+  const auto input = network_input(images, pixels_, size_divisor_, parameter_.options().dtype(type));
   auto maps = body_->forward(input);
   return neck_ ? neck_->forward(maps) : maps;
 }

@@ -108,7 +108,7 @@ Run::Run(Training training, RunFolder folder, const ScoringOptions& scoring, Res
   } else {
     training_.load_initial_weights();
   }
-  trainer_ = training_.make_trainer();
+  trainer_ = std::make_unique<Trainer>(training_);
   if (found) {
     trainer_->restore(found->saved.state);
     log::info(

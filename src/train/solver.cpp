@@ -141,6 +141,12 @@ Solver::Solver(const torch::nn::Module& module, const SolverOptions& options)
   }
 }
 
+Solver::~Solver() = default;
+
+void Solver::zero_grad() {
+  optimizer_->zero_grad();
+}
+
 void Solver::set_learning_rate(double rate) {
   for (size_t i = 0; i < lr_factors_.size(); ++i) {
     optimizer_->param_groups()[i].options().set_lr(rate * lr_factors_[i]);

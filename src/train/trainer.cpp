@@ -7,7 +7,11 @@
 #include <sys/resource.h>
 #include <torch/torch.h>
 
+#include <rcnn/device.h>
+#include <rcnn/nn/model_file.h>
+#include <rcnn/train/ema.h>
 #include <rcnn/train/trainer.h>
+#include <rcnn/train/training.h>
 
 #include "train/meter.h"
 
@@ -65,6 +69,11 @@ data::LoaderOptions with(data::LoaderOptions loader, const TrainOptions& options
   return loader;
 }
 
+Training with_initial_weights(Training training) {
+  training.load_initial_weights();
+  return training;
+}
+
 }  // namespace
 
 TrainOptions TrainOptions::from(const config::Node& node) {
@@ -94,10 +103,22 @@ double TrainOptions::effective_lr() const {
   return schedule.lr * static_cast<double>(images_per_step()) / static_cast<double>(base_batch);
 }
 
-Trainer::Trainer(std::shared_ptr<nn::DetectionModelImpl> model, std::shared_ptr<const data::Dataset> dataset,
+Trainer::Trainer(const config::Config& config, const std::string& device)
+    : Trainer(config, nullptr, device) {}
+
+Trainer::Trainer(const config::Config& config, std::shared_ptr<const data::Dataset> dataset,
+                 const std::string& device)
+    : Trainer(with_initial_weights(Training::from(config, parse_device(device), std::move(dataset)))) {}
+
+Trainer::Trainer(const Training& training)
+    : Trainer(training.described, training.dataset, training.data.train_transform(),
+              training.data.train_loader(), training.options, training.device) {}
+
+Trainer::Trainer(const nn::DescribedModel& described, std::shared_ptr<const data::Dataset> dataset,
                  const data::TransformOptions& transform, const data::LoaderOptions& loader,
                  const TrainOptions& options, const at::Device& device)
-    : model_(std::move(model)),
+    : model_(described.model),
+      config_(described.config),
       dataset_(std::move(dataset)),
       options_(options),
       device_(device),
@@ -109,10 +130,14 @@ Trainer::Trainer(std::shared_ptr<nn::DetectionModelImpl> model, std::shared_ptr<
       checkpoint_period_(options.checkpoint_period > 0 ? options.checkpoint_period
                                                        : loader_.batches_per_epoch()) {
   options_.schedule.lr = options.effective_lr();
-  if (options.ema > 0) ema_.emplace(*model_, options.ema);
+  if (options.ema > 0) ema_ = std::make_unique<Ema>(*model_, options.ema);
 }
 
 Trainer::~Trainer() = default;
+
+nn::DescribedModel Trainer::described() const {
+  return {model_, dataset_->categories(), config_};
+}
 
 Trainer::Accumulation Trainer::accumulation() const {
   const int64_t index = iteration_ % options_.accumulate;
@@ -268,7 +293,7 @@ TrainingState Trainer::state() {
 void Trainer::restore(const TrainingState& state) {
   nn::load_state(*model_, state.model, "the state of the training");
   solver_.restore(state.solver);
-  if (ema_ && state.ema.empty()) ema_.emplace(*model_, options_.ema);
+  if (ema_ && state.ema.empty()) ema_ = std::make_unique<Ema>(*model_, options_.ema);
   if (ema_ && !state.ema.empty()) ema_->restore(state.ema);
   solver_.zero_grad();
   for (const auto& item : model_->named_parameters()) {

@@ -10,14 +10,15 @@
 
 namespace rcnn::train {
 
-Training Training::from(const config::Config& config, const at::Device& device) {
+Training Training::from(const config::Config& config, const at::Device& device,
+                        std::shared_ptr<const data::Dataset> dataset) {
   const auto root = config.root();
   auto data = data::DataOptions::from(root.child("data"));
   auto options = TrainOptions::from(root.child("train"));
   const auto model_node = root.child("model");
   root.has("eval");
   root.finish();
-  auto dataset = data::open(data, data.train);
+  if (!dataset) dataset = data::open(data, data.train);
   torch::manual_seed(options.seed);
   auto model = nn::make_detection_model(model_node, static_cast<int64_t>(dataset->categories().size()));
   nn::DescribedModel described{std::move(model), dataset->categories(), config};
@@ -37,11 +38,6 @@ void Training::load_initial_weights() {
   log::info(fmt::format("initial weights {}: {} tensors; start fresh: {}; unused: {}", file.string(),
                         report.loaded.size(), report.fresh.empty() ? "none" : nn::summarize(report.fresh),
                         report.unused.empty() ? "none" : nn::summarize(report.unused)));
-}
-
-std::unique_ptr<Trainer> Training::make_trainer() const {
-  return std::make_unique<Trainer>(described.model, dataset, data.train_transform(), data.train_loader(),
-                                   options, device);
 }
 
 }  // namespace rcnn::train

@@ -2,7 +2,7 @@
 // uint8 pixels to boxes in them: resizing, normalising and padding included. In float64, where a difference
 // is one of method; and in float32, where the seed is one whose choices do not hang on a last digit.
 
-#include <rcnn/infer/detector.h>
+#include <rcnn/infer/tensor_detector.h>
 
 #include "tests/parity/detections.h"
 #include "tests/parity/parity.h"
@@ -15,7 +15,7 @@ class DetectionParity : public test::Parity<testing::TestWithParam<std::string>>
  protected:
   void SetUp() override { read(GetParam()); }
 
-  Detector detector(at::ScalarType precision) const {
+  TensorDetector detector(at::ScalarType precision) const {
     const auto proposals = metadata("proposals");
     const int64_t min_size = std::stoll(metadata("min_size"));
     const auto config = test::shipped_config(
@@ -26,18 +26,18 @@ class DetectionParity : public test::Parity<testing::TestWithParam<std::string>>
     for (int64_t id = 1; id <= test::kCocoClasses; ++id) categories.push_back({id, fmt::format("{}", id)});
     const auto model = test::parity_model(config, GetParam());
     model->to(precision);
-    return Detector({model, categories, config}, at::kCPU);
+    return TensorDetector({model, categories, config}, at::kCPU);
   }
 
-  void expect_torchvisions(const Detector& detector) const {
+  void expect_torchvisions(const TensorDetector& detector) const {
     const auto images = list("image"), boxes = list("boxes"), scores = list("scores"),
                labels = list("labels");
     const auto found = detector.detect(images);
     ASSERT_EQ(found.size(), images.size());
     for (size_t i = 0; i < images.size(); ++i) {
       SCOPED_TRACE(fmt::format("image {}, seed {}", i, metadata("seed")));
-      EXPECT_GE(found[i].size(), 50u);
-      test::expect_same(found[i], test::to_list(boxes[i], scores[i], labels[i]));
+      EXPECT_GE(found[i].scores.size(0), 50);
+      test::expect_same(to_list(found[i]), test::to_list(boxes[i], scores[i], labels[i]));
     }
   }
 };

@@ -6,7 +6,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/config/config.h>
-#include <rcnn/nn/detection_model.h>
+#include <rcnn/nn/model_file.h>
 
 namespace rcnn {
 
@@ -24,6 +24,11 @@ inline constexpr const char* kTinyModel = R"({
 inline std::shared_ptr<nn::DetectionModelImpl> tiny_model(int64_t num_classes, uint64_t seed = 0) {
   torch::manual_seed(seed);
   return nn::make_detection_model(config::Config::parse(kTinyModel, "tiny model").root(), num_classes);
+}
+
+/// For who looks at the model alone.
+inline nn::DescribedModel bare(std::shared_ptr<nn::DetectionModelImpl> model) {
+  return {std::move(model), {}, config::Config::parse("{}", "no config")};
 }
 
 }  // namespace rcnn

@@ -105,8 +105,9 @@ class LrRangeTest : public testing::Test {
     TrainOptions options;
     options.schedule = {.lr = 5, .warmup_iterations = 1000, .steps = {0.5}};
     options.base_batch = 16;
-    Trainer trainer(tiny_model(std::ssize(dataset->categories())), dataset, {.min_size = 64, .max_size = 96},
-                    {.workers = 0}, lr_range_options(options, range), at::kCPU);
+    Trainer trainer(bare(tiny_model(std::ssize(dataset->categories()))), dataset,
+                    {.min_size = 64, .max_size = 96}, {.workers = 0}, lr_range_options(options, range),
+                    at::kCPU);
     size_t reports = 0;
     const auto points = run_lr_range(trainer, [&](const Progress&) { ++reports; });
     EXPECT_EQ(reports, points.size());

@@ -1,40 +1,18 @@
-#include <fstream>
 #include <memory>
-#include <numeric>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>
-#include <unistd.h>
 
 #include <rcnn/data/dataset.h>
 #include <rcnn/train/trainer.h>
 
+#include "tests/support/resident_memory.h"
 #include "tests/support/tiny_model.h"
 
 namespace rcnn::train {
 namespace {
-
-double resident_bytes() {
-  std::ifstream pages("/proc/self/statm");
-  double total = 0, resident = 0;
-  pages >> total >> resident;
-  return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
-}
-
-/// Bytes an iteration: the slope of the straight line through equally spaced samples (least squares).
-double slope(const std::vector<double>& samples, double spacing) {
-  const auto count = static_cast<double>(samples.size());
-  const double mean = std::accumulate(samples.begin(), samples.end(), 0.0) / count, middle = (count - 1) / 2;
-  double covariance = 0, variance = 0;
-  for (size_t i = 0; i < samples.size(); ++i) {
-    const double x = static_cast<double>(i) - middle;
-    covariance += x * (samples[i] - mean);
-    variance += x * x;
-  }
-  return covariance / variance / spacing;
-}
 
 /// Images of many sizes, made when they are asked for, so that nothing but the training lives on.
 class ManySizes : public data::Dataset {
@@ -66,17 +44,17 @@ TEST(Memory, StaysWhereItIsOverThousandsOfIterationsOfChangingSizes) {
   options.batch_size = 1;
   options.schedule.lr = 1e-4;
   options.log_period = 10;
-  Trainer trainer(tiny_model(1), std::make_shared<ManySizes>(),
+  Trainer trainer(bare(tiny_model(1)), std::make_shared<ManySizes>(),
                   {.max_size = 160, .flip = 0.5, .min_sizes = {32, 48, 64}}, {.workers = 1}, options,
                   at::kCPU);
   std::vector<double> resident;
-  trainer.fit(
-      {.on_progress = [&](const Progress&) { resident.push_back(resident_bytes()); }, .on_checkpoint = {}});
+  trainer.fit({.on_progress = [&](const Progress&) { resident.push_back(test::resident_bytes()); },
+               .on_checkpoint = {}});
   ASSERT_EQ(resident.size(), 200u);
   const std::vector<double> second_half(resident.begin() + 100, resident.end());
   // A page is 4096 bytes and an allocator settles slowly: 1000 iterations may move it by a megabyte. The
   // smallest leak to fear, the boxes of a hundred anchors kept in each iteration, is 1600 bytes.
-  EXPECT_LT(slope(second_half, static_cast<double>(options.log_period)), 1000)
+  EXPECT_LT(test::slope(second_half, static_cast<double>(options.log_period)), 1000)
       << "bytes an iteration; resident " << resident[100] << " to " << resident.back();
 }
 

@@ -58,7 +58,7 @@ class Resume : public FewScenes {
     Fresh(const TrainOptions& options, std::shared_ptr<data::Dataset> dataset, int64_t workers,
           uint64_t weights)
         : model(tiny_model(5, weights)),
-          trainer(model, std::move(dataset), {.min_size = 64, .max_size = 96, .flip = 0.5},
+          trainer(bare(model), std::move(dataset), {.min_size = 64, .max_size = 96, .flip = 0.5},
                   {.workers = workers, .bad_images = data::Policy::skip}, options, at::kCPU) {}
 
     /// Adds to `trace`; ends after iteration `last`, or at the run's end.

@@ -45,8 +45,8 @@ class TrainerTest : public FewScenes {
   static Run train(const TrainOptions& options, const std::shared_ptr<data::Dataset>& dataset,
                    int64_t workers = 0) {
     Run run{tiny_model(std::ssize(dataset->categories())), {}, {}};
-    Trainer trainer(run.model, dataset, {.min_size = 64, .max_size = 96, .flip = 0.5}, {.workers = workers},
-                    options, at::kCPU);
+    Trainer trainer(bare(run.model), dataset, {.min_size = 64, .max_size = 96, .flip = 0.5},
+                    {.workers = workers}, options, at::kCPU);
     trainer.fit({.on_progress =
                      [&](const Progress& progress) {
                        EXPECT_TRUE(run.model->is_training());
@@ -87,8 +87,9 @@ TEST_F(TrainerTest, TheSameSeedGivesTheSameBitsWhateverCameBeforeAndHoweverManyL
 
 TEST_F(TrainerTest, LeavesOutBadImagesOnRequest) {
   const auto trainer = [](const std::set<int64_t>& bad, data::Policy policy) {
-    return Trainer(tiny_model(5), std::make_shared<Damaged>(images(), bad), {.min_size = 64, .max_size = 96},
-                   {.workers = 2, .bad_images = policy}, few_iterations(7), at::kCPU);
+    return Trainer(bare(tiny_model(5)), std::make_shared<Damaged>(images(), bad),
+                   {.min_size = 64, .max_size = 96}, {.workers = 2, .bad_images = policy}, few_iterations(7),
+                   at::kCPU);
   };
   auto skipping = trainer({0, 1, 2}, data::Policy::skip);
   int64_t iterations = 0;
@@ -237,8 +238,8 @@ TEST_F(TrainerTest, NothingMovesBeforeEnoughIsAccumulated) {
   options.accumulate = 2;
   options.checkpoint_period = 1;
   const auto model = tiny_model(5);
-  Trainer trainer(model, images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, {.workers = 0}, options,
-                  at::kCPU);
+  Trainer trainer(bare(model), images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, {.workers = 0},
+                  options, at::kCPU);
   std::vector<double> moved = {};
   auto before = copy_of(*model);
   trainer.fit({.on_checkpoint = [&](const Checkpoint&) {
@@ -255,8 +256,8 @@ TEST_F(TrainerTest, TheAveragedWeightsAreKeptAndTheOthersLearnOn) {
   options.ema = 0.9;
   options.checkpoint_period = 1;
   const auto model = tiny_model(5);
-  Trainer trainer(model, images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, {.workers = 0}, options,
-                  at::kCPU);
+  Trainer trainer(bare(model), images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, {.workers = 0},
+                  options, at::kCPU);
   std::map<std::string, at::Tensor> averaged;
   trainer.fit({.on_checkpoint = [&](const Checkpoint&) { averaged = copy_of(*model); }});
   EXPECT_TRUE(same_weights(*model, *plain.model));
@@ -296,8 +297,8 @@ class Greedy : public nn::DetectionModelImpl {
 };
 
 TEST_F(TrainerTest, SaysWhatToLowerWhenMemoryRunsOut) {
-  Trainer trainer(std::make_shared<Greedy>(), images(), {.min_size = 64, .max_size = 96}, {.workers = 0},
-                  few_iterations(1), at::kCPU);
+  Trainer trainer(bare(std::make_shared<Greedy>()), images(), {.min_size = 64, .max_size = 96},
+                  {.workers = 0}, few_iterations(1), at::kCPU);
   EXPECT_THAT(message_of<MemoryError>([&] { trainer.fit({}); }),
               AllOf(HasSubstr("a batch of 2 images of 96 x 64"), HasSubstr("train.batch_size"),
                     HasSubstr("data.max_size"), HasSubstr("train.precision=bf16")));

@@ -5,8 +5,8 @@
 
 #include <rcnn/data/find_images.h>
 #include <rcnn/data/image.h>
-#include <rcnn/infer/detector.h>
 #include <rcnn/infer/results.h>
+#include <rcnn/infer/tensor_detector.h>
 #include <rcnn/log.h>
 #include <rcnn/vis/draw.h>
 
@@ -41,7 +41,7 @@ void check_output(const std::filesystem::path& output, const std::vector<std::fi
 int64_t detect(const DetectArguments& arguments) {
   const auto files = data::find_images(arguments.inputs);
   check_output(arguments.output, files);
-  const auto detector = Detector::load(arguments.weights, {.device = arguments.device});
+  const auto detector = TensorDetector::load(arguments.weights, {.device = arguments.device});
   std::error_code error;
   std::filesystem::create_directories(arguments.output, error);
   if (error) {
@@ -54,7 +54,7 @@ int64_t detect(const DetectArguments& arguments) {
   for (const auto& file : files) {
     try {
       const auto image = data::read_image(file);
-      auto detections = detector.detect(image);
+      auto detections = to_list(detector.detect(image));
       std::erase_if(detections, [&](const Detection& d) { return d.score < arguments.score; });
       data::write_image(arguments.output / picture_name(file, taken),
                         vis::draw_detections(image, detections, detector.categories()));

@@ -2,7 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/infer/detector.h>
+#include <rcnn/device.h>
 
 #include "commands.h"
 #include "evaluate.h"
@@ -37,10 +37,10 @@ void dry_run(const config::Config& config, const std::string& device) {
   const auto test_set = data::open(training.data, training.data.test);
   training.load_initial_weights();
   training.options.log_period = 1;
-  const auto trainer = training.make_trainer();
+  train::Trainer trainer(training);
   train::Progress last;
-  trainer->fit({.on_progress = [&](const train::Progress& progress) { last = progress; },
-                .stop = [](int64_t iteration) { return iteration == kIterations; }});
+  trainer.fit({.on_progress = [&](const train::Progress& progress) { last = progress; },
+               .stop = [](int64_t iteration) { return iteration == kIterations; }});
 
   const auto [all, learning] = count(*training.described.model);
   const auto& options = training.options;
@@ -54,8 +54,8 @@ void dry_run(const config::Config& config, const std::string& device) {
       "the whole run  {} iterations, {} epochs, about {} without scoring\n",
       training.dataset->size(), training.dataset->categories().size(), test_set->size(), all, learning,
       options.batch_size, options.images_per_step(), options.effective_lr(), last.iteration_seconds,
-      last.data_seconds, last.loss, last.memory_bytes >> 20, trainer->iterations(), last.epochs,
-      hours(last.iteration_seconds * static_cast<double>(trainer->iterations())));
+      last.data_seconds, last.loss, last.memory_bytes >> 20, trainer.iterations(), last.epochs,
+      hours(last.iteration_seconds * static_cast<double>(trainer.iterations())));
 }
 
 }  // namespace rcnn::tools

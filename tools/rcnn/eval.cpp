@@ -1,6 +1,7 @@
 #include <memory>
 
 #include <rcnn/data/options.h>
+#include <rcnn/device.h>
 
 #include "commands.h"
 #include "evaluate.h"
@@ -34,7 +35,7 @@ void run(const Arguments& arguments) {
   root.has("train");
   root.finish();
   const auto test = open_test_set(data, model.categories);
-  const Detector detector(model, parse_device(arguments.device));
+  const TensorDetector detector(model, parse_device(arguments.device));
   const bool proposals = arguments.files.proposals;
   const auto [score, images] = proposals
                                    ? evaluate_proposals(detector, test)

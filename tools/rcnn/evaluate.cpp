@@ -43,7 +43,7 @@ std::optional<std::vector<ImageDetections>> find_all(const TestSet& test, Find f
     if (stop()) return std::nullopt;
     line.show(i, dataset.size());
     try {
-      images[static_cast<size_t>(i)].detections = find(dataset.image(i));
+      images[static_cast<size_t>(i)].detections = to_list(find(dataset.image(i)));
     } catch (const DataError& error) {
       if (test.options.bad_images == data::Policy::stop) throw;
       problems.warn("an image that cannot be decoded, scored as if nothing was found on it", error.what());
@@ -178,8 +178,9 @@ void check_best(const EvalOptions& options, const TestSet& test) {
   }
 }
 
-std::optional<Evaluation> evaluate(const Detector& detector, const TestSet& test, const EvalOptions& options,
-                                   const ScoreOptions& score_options, const std::function<bool()>& stop) {
+std::optional<Evaluation> evaluate(const TensorDetector& detector, const TestSet& test,
+                                   const EvalOptions& options, const ScoreOptions& score_options,
+                                   const std::function<bool()>& stop) {
   auto images = find_all(
       test, [&](const at::Tensor& image) { return detector.detect(image); }, stop);
   if (!images) return std::nullopt;
@@ -187,7 +188,7 @@ std::optional<Evaluation> evaluate(const Detector& detector, const TestSet& test
   return Evaluation{.score = std::move(score), .images = std::move(*images)};
 }
 
-Evaluation evaluate_proposals(const Detector& detector, const TestSet& test) {
+Evaluation evaluate_proposals(const TensorDetector& detector, const TestSet& test) {
   auto images = find_all(
       test, [&](const at::Tensor& image) { return detector.proposals(image); }, kNeverStop);
   auto score = proposal_score(coco_input(test, *images));

@@ -7,8 +7,8 @@
 
 #include <rcnn/data/options.h>
 #include <rcnn/eval/voc_map.h>
-#include <rcnn/infer/detector.h>
 #include <rcnn/infer/results.h>
+#include <rcnn/infer/tensor_detector.h>
 #include <rcnn/train/run.h>
 
 #include "coco_score.h"
@@ -49,10 +49,11 @@ void check_best(const EvalOptions& options, const TestSet& test);
 
 /// Detects on every image of a test set and scores the result; progress goes to stderr. `stop` is asked
 /// before each image: true gives it up, and nothing is returned.
-std::optional<Evaluation> evaluate(const Detector& detector, const TestSet& test, const EvalOptions& options,
-                                   const ScoreOptions& score, const std::function<bool()>& stop);
+std::optional<Evaluation> evaluate(const TensorDetector& detector, const TestSet& test,
+                                   const EvalOptions& options, const ScoreOptions& score,
+                                   const std::function<bool()>& stop);
 
 /// The same with the proposals of the detector's RPN, scored alone.
-Evaluation evaluate_proposals(const Detector& detector, const TestSet& test);
+Evaluation evaluate_proposals(const TensorDetector& detector, const TestSet& test);
 
 }  // namespace rcnn::tools

@@ -13,6 +13,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/image.h>
+#include <rcnn/device.h>
 #include <rcnn/io/atomic_file.h>
 #include <rcnn/io/new_folder.h>
 #include <rcnn/log.h>
@@ -102,8 +103,8 @@ void run(const Arguments& arguments) {
   const std::filesystem::path output = arguments.output;
   io::make_new_folder(output);
   training.load_initial_weights();
-  const auto trainer = training.make_trainer();
-  const auto points = train::run_lr_range(*trainer, [](const train::Progress& progress) {
+  train::Trainer trainer(training);
+  const auto points = train::run_lr_range(trainer, [](const train::Progress& progress) {
     if (progress.iteration % 10 != 0 && progress.iteration != progress.iterations) return;
     log::info(fmt::format("iter {}/{}  lr {:.2e}  loss {:.4f}", progress.iteration, progress.iterations,
                           progress.lr, progress.loss));

@@ -5,6 +5,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
 
+#include <rcnn/device.h>
 #include <rcnn/log.h>
 #include <rcnn/train/run.h>
 
@@ -107,7 +108,7 @@ std::filesystem::path train(const TrainArguments& arguments) {
        .on_iteration = [&](int64_t iteration) { line.show(iteration, run.trainer().iterations(), eta); },
        .evaluate = [&](const nn::DescribedModel& model) -> std::optional<train::Scores> {
          line.clear();
-         const auto result = evaluate(Detector(model, run.training().device), test, eval_options,
+         const auto result = evaluate(TensorDetector(model, run.training().device), test, eval_options,
                                       {.per_class = true}, [&] { return signals.requested(); });
          if (!result) return std::nullopt;
          log::info(result->score.table);

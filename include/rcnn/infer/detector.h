@@ -2,58 +2,56 @@
 
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
-#include <rcnn/data/transforms.h>
-#include <rcnn/nn/model_file.h>
+#include <rcnn/detection.h>
+#include <rcnn/infer/detector_options.h>
+
+namespace cv {
+class Mat;
+}
 
 namespace rcnn {
 
-struct DetectorOptions {
-  std::string device = "auto";  ///< "cpu", "cuda", or "auto": cuda when there is one
-};
+class TensorDetector;
 
-/// Weights in, images in, plain structs out. Safe to use from several threads at once: detect() changes
-/// nothing.
+/// Weights in, images in, plain structs out: Faster R-CNN without a type of LibTorch.
+///
+/// An image is OpenCV's, 8 bits a channel: BGR as imread() gives it, BGRA, whose alpha is dropped, or grey.
+/// Nothing here changes an instance, and one serves several threads at once. Copies share one model.
+///
+/// Every error is a rcnn::Error or one of its kinds, its what() one line: ConfigError for options,
+/// WeightsError for the weight file, DataError for an image, MemoryError when memory runs out.
 class Detector {
  public:
-  /// Loads a weight file that describes itself. Throws WeightsError.
+  /// Loads a weight file that describes itself: rcnn train wrote it, or rcnn weights convert with a config.
   static Detector load(const std::filesystem::path& weights, const DetectorOptions& options = {});
 
-  /// Uses a model at hand, in evaluation mode from here on; it is shared, not copied. Images are resized as
-  /// the config's "data" says.
-  Detector(const nn::DescribedModel& model, const at::Device& device);
+  /// The objects on an image, best score first, possibly none; boxes in its pixels and within it.
+  std::vector<DetectedObject> detect(const cv::Mat& image) const;
 
-  /// Objects on an image, uint8 [H, W, 3] RGB, best score first, in its pixels; the model's own score
-  /// threshold and limits hold.
-  std::vector<Detection> detect(const at::Tensor& image) const;
+  /// The same for several images of any sizes in one batch, an entry each.
+  std::vector<std::vector<DetectedObject>> detect(std::span<const cv::Mat> images) const;
 
-  /// The same for several images in one batch.
-  std::vector<std::vector<Detection>> detect(std::span<const at::Tensor> images) const;
+  /// The same for an image file, read as data::read_image() does: pixels as they are stored, whatever EXIF
+  /// says of their orientation.
+  std::vector<DetectedObject> detect(const std::filesystem::path& file) const;
 
-  /// What the region proposal network takes for an object of any class, best first, in the image's pixels:
-  /// the score is its probability, the label 1. At most the config's model.rpn.test.post_nms. Throws
-  /// ConfigError for a model without one.
-  std::vector<Detection> proposals(const at::Tensor& image) const;
+  /// Detects on an empty image of the size, so that the first real one does not wait for what LibTorch makes
+  /// once for each size.
+  void warm_up(ImageSize image = {.height = 480, .width = 640}) const;
 
-  /// Label l is categories()[l - 1].
-  const std::vector<Category>& categories() const { return categories_; }
+  /// What the weights can find, in the order of their labels.
+  const std::vector<Category>& categories() const;
+
+  /// The same detector for tensors.
+  const TensorDetector& tensors() const { return *tensors_; }
 
  private:
-  using Find = std::vector<Detections> (nn::DetectionModelImpl::*)(const ImageBatch&);
-  std::vector<std::vector<Detection>> run(Find find, std::span<const at::Tensor> images) const;
+  explicit Detector(std::shared_ptr<const TensorDetector> tensors);
 
-  std::shared_ptr<nn::DetectionModelImpl> model_;
-  std::vector<Category> categories_;
-  data::TransformOptions transform_;
-  at::Device device_;
+  std::shared_ptr<const TensorDetector> tensors_;
 };
-
-/// "auto", "cpu" or "cuda" as a device. Throws ConfigError for another word, and for cuda where there is
-/// none.
-at::Device parse_device(const std::string& name);
 
 }  // namespace rcnn

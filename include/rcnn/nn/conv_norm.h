@@ -8,8 +8,11 @@
 
 #include <rcnn/config/node.h>
 #include <rcnn/nn/frozen_batch_norm.h>
+#include <rcnn/nn/precision.h>
 
 namespace rcnn::nn {
+
+class FusedConv;
 
 /// What follows a convolution: nothing; batch normalisation by the statistics it was loaded with, as
 /// detectors that start from ImageNet weights have it; or batch normalisation that learns, statistics
@@ -46,10 +49,31 @@ class ConvNorm {
   /// activations.
   at::Tensor operator()(const at::Tensor& x);
 
+  /// The rectified result.
+  at::Tensor relu(const at::Tensor& x);
+
+  /// The end of a residual block: relu of the result plus `sum`, which stays as it is.
+  at::Tensor add_relu(const at::Tensor& x, const at::Tensor& sum);
+
+  /// From here on it only computes, on the device where it is now, see prepare_for_inference(). The norm, of
+  /// either kind by the statistics it has, is folded into the weights for good, and ReLUs and sums are done
+  /// in the convolution. The weights of conv() are gone.
+  void fuse(Precision precision);
+
  private:
   torch::nn::Conv2d conv_;
   FrozenBatchNorm frozen_ = nullptr;
   torch::nn::BatchNorm2d batch_ = nullptr;  // at most one of the two is there
+  std::shared_ptr<const FusedConv> fused_;  // instead of all of them
+};
+
+/// A module that has such layers of its own.
+class Fusible {
+ public:
+  virtual void fuse(Precision precision) = 0;  ///< each of them
+
+ protected:
+  ~Fusible() = default;
 };
 
 }  // namespace rcnn::nn

@@ -4,9 +4,13 @@
 #include <string>
 #include <vector>
 
-#include <torch/nn/module.h>
+#include <ATen/core/Tensor.h>
 
 #include <rcnn/error.h>
+
+namespace torch::nn {
+class Module;
+}
 
 namespace rcnn::nn {
 

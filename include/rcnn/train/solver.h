@@ -5,10 +5,18 @@
 #include <string>
 #include <vector>
 
-#include <torch/nn/module.h>
-#include <torch/optim/optimizer.h>
+#include <ATen/core/Tensor.h>
 
 #include <rcnn/config/node.h>
+
+namespace torch {
+namespace nn {
+class Module;
+}
+namespace optim {
+class Optimizer;
+}
+}  // namespace torch
 
 namespace rcnn::train {
 
@@ -43,11 +51,12 @@ class Solver {
  public:
   /// The rate is 0 until set_learning_rate.
   Solver(const torch::nn::Module& module, const SolverOptions& options);
+  ~Solver();
 
   /// Every group gets its factor of `rate`.
   void set_learning_rate(double rate);
 
-  void zero_grad() { optimizer_->zero_grad(); }
+  void zero_grad();
 
   /// The gradients that there are, in the order of the groups; the parameters' own tensors.
   std::vector<at::Tensor> gradients() const;

@@ -7,18 +7,24 @@
 #include <utility>
 #include <vector>
 
+#include <rcnn/config/config.h>
 #include <rcnn/config/node.h>
 #include <rcnn/data/loader.h>
-#include <rcnn/nn/detection_model.h>
 #include <rcnn/nn/precision.h>
-#include <rcnn/train/ema.h>
 #include <rcnn/train/schedule.h>
 #include <rcnn/train/solver.h>
 #include <rcnn/train/training_state.h>
 
+namespace rcnn::nn {
+class DetectionModelImpl;
+struct DescribedModel;
+}  // namespace rcnn::nn
+
 namespace rcnn::train {
 
+class Ema;
 class Meter;
+struct Training;
 
 /// A config's "train".
 struct TrainOptions {
@@ -94,17 +100,34 @@ struct TrainHooks {
 /// stopped.
 class Trainer {
  public:
-  /// Of `loader`, batch_size and seed are those of `options`. Throws ConfigError when there is no batch.
-  Trainer(std::shared_ptr<nn::DetectionModelImpl> model, std::shared_ptr<const data::Dataset> dataset,
+  /// Ready to train what `config` describes, from the weights that it names, if any: nothing is written
+  /// unless a hook does. `device` is "auto", "cpu" or "cuda". Throws ConfigError, DataError and WeightsError.
+  explicit Trainer(const config::Config& config, const std::string& device = "auto");
+
+  /// The same on a data set of one's own, whose categories the model then has; of the config's "data" the
+  /// transforms and the loader's options count.
+  Trainer(const config::Config& config, std::shared_ptr<const data::Dataset> dataset,
+          const std::string& device = "auto");
+
+  /// Ready to train the model as it is.
+  explicit Trainer(const Training& training);
+
+  /// Of `loader`, batch_size and seed are those of `options`; the model's categories are the data set's.
+  /// Throws ConfigError when there is no batch.
+  Trainer(const nn::DescribedModel& described, std::shared_ptr<const data::Dataset> dataset,
           const data::TransformOptions& transform, const data::LoaderOptions& loader,
           const TrainOptions& options, const at::Device& device);
   ~Trainer();
+
+  /// The model in training with what is needed to use it: nn::save_model() writes it, TensorDetector detects
+  /// with it.
+  nn::DescribedModel described() const;
 
   /// Runs to the end, or until a hook says stop. Throws DataError for an image that cannot be read, unless
   /// the loader skips those, and when none can be read; NonFiniteError when a loss is no longer finite,
   /// MemoryError when memory runs out. On a GPU losses are looked at before reports and checkpoints only,
   /// since looking waits for the device.
-  void fit(const TrainHooks& hooks);
+  void fit(const TrainHooks& hooks = {});
 
   int64_t iteration() const { return iteration_; }    ///< iterations done
   int64_t iterations() const { return iterations_; }  ///< of the whole run
@@ -137,12 +160,13 @@ class Trainer {
   void note_skipped();
 
   std::shared_ptr<nn::DetectionModelImpl> model_;
+  config::Config config_;
   std::shared_ptr<const data::Dataset> dataset_;
   TrainOptions options_;
   at::Device device_;
   data::Loader loader_;
   Solver solver_;
-  std::optional<Ema> ema_;
+  std::unique_ptr<Ema> ema_;
   std::unique_ptr<Meter> meter_;
   int64_t iterations_, checkpoint_period_;
   int64_t iteration_ = 0, epoch_ = 0, batch_ = 0;  // as in TrainingState

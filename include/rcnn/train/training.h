@@ -13,21 +13,19 @@ namespace rcnn::train {
 struct Training {
   data::DataOptions data;
   TrainOptions options;
-  std::shared_ptr<data::Dataset> dataset;  ///< its training part
-  nn::DescribedModel described;            ///< the model with fresh weights, a function of the seed
+  std::shared_ptr<const data::Dataset> dataset;  ///< its training part
+  nn::DescribedModel described;                  ///< the model with fresh weights, a function of the seed
   at::Device device;
   bool has_initial_weights = false;
 
-  /// Reads "data", "train" and "model", opens the data and builds the model. "eval" is left to others. Throws
-  /// ConfigError and DataError.
-  static Training from(const config::Config& config, const at::Device& device);
+  /// Reads "data", "train" and "model", opens the data, unless there is a `dataset` to take instead, and
+  /// builds the model. "eval" is left to others. Throws ConfigError and DataError.
+  static Training from(const config::Config& config, const at::Device& device,
+                       std::shared_ptr<const data::Dataset> dataset = nullptr);
 
   /// Loads the weights that the config starts from, if it names any, and logs what fits; once, whoever asks
   /// again. Throws WeightsError.
   void load_initial_weights();
-
-  /// To be called when the model has the weights to start from.
-  std::unique_ptr<Trainer> make_trainer() const;
 };
 
 }  // namespace rcnn::train

@@ -75,10 +75,13 @@ ResidualBlockImpl::ResidualBlockImpl(const ResNetShape& shape, int64_t in_channe
 
 at::Tensor ResidualBlockImpl::forward(const at::Tensor& x) {
   auto y = x;
-  for (size_t i = 0; i + 1 < path_.size(); ++i) y = path_[i](y).relu_();
-  y = path_.back()(y);
-  y += shortcut_ ? (*shortcut_)(x) : x;
-  return y.relu_();
+  for (size_t i = 0; i + 1 < path_.size(); ++i) y = path_[i].relu(y);
+  return path_.back().add_relu(y, shortcut_ ? (*shortcut_)(x) : x);
+}
+
+void ResidualBlockImpl::fuse(Precision precision) {
+  for (auto& layer : path_) layer.fuse(precision);
+  if (shortcut_) shortcut_->fuse(precision);
 }
 
 torch::nn::Sequential make_resnet_stage(const ResNetShape& shape, int stage, int64_t dilation) {
@@ -109,7 +112,7 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options) {
 
 std::vector<at::Tensor> ResNetImpl::forward(const at::Tensor& images) {
   std::vector<at::Tensor> maps;
-  auto x = (*stem_)(images).relu_();
+  auto x = stem_->relu(images);
   x = at::max_pool2d(x, 3, 2, 1);
   for (size_t stage = 0; stage < stages_.size(); ++stage) {
     x = stages_[stage]->forward(x);

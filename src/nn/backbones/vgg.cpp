@@ -46,9 +46,15 @@ std::vector<at::Tensor> VggImpl::forward(const at::Tensor& images) {
   auto x = images;
   for (size_t stage = 0; stage < stages_.size(); ++stage) {
     if (stage > 0) x = at::max_pool2d(x, 2);
-    for (auto& layer : stages_[stage]) x = layer(x).relu_();
+    for (auto& layer : stages_[stage]) x = layer.relu(x);
   }
   return {x};
+}
+
+void VggImpl::fuse(Precision precision) {
+  for (auto& stage : stages_) {
+    for (auto& layer : stage) layer.fuse(precision);
+  }
 }
 
 std::shared_ptr<BackboneImpl> make_vgg16(const config::Node& node) {

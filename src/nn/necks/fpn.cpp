@@ -44,6 +44,11 @@ std::vector<at::Tensor> FpnImpl::forward(const std::vector<at::Tensor>& maps) {
   return outputs;
 }
 
+void FpnImpl::fuse(Precision precision) {
+  for (auto& layer : inner_) layer.fuse(precision);
+  for (auto& layer : layer_) layer.fuse(precision);
+}
+
 std::shared_ptr<NeckImpl> make_fpn(const config::Node& node, const std::vector<FeatureSpec>& inputs) {
   FpnOptions options;
   node.read("channels", options.channels, {.min = 1});

@@ -25,7 +25,7 @@ class MlpHead : public BoxHeadImpl {
   torch::nn::Linear fc6_ = nullptr, fc7_ = nullptr;
 };
 
-class ConvHead : public BoxHeadImpl {
+class ConvHead : public BoxHeadImpl, public Fusible {
  public:
   struct Options {
     int64_t convs = 4, channels = 256, hidden = 1024;
@@ -50,11 +50,15 @@ class ConvHead : public BoxHeadImpl {
 
   at::Tensor forward(const at::Tensor& pooled) override {
     auto x = pooled;
-    for (auto& layer : convs_) x = layer(x).relu_();
+    for (auto& layer : convs_) x = layer.relu(x);
     return hidden_->forward(x.flatten(1)).relu_();
   }
 
   int64_t channels() const override { return hidden_->options.out_features(); }
+
+  void fuse(Precision precision) override {
+    for (auto& layer : convs_) layer.fuse(precision);
+  }
 
  private:
   std::vector<ConvNorm> convs_;

@@ -63,8 +63,8 @@ RpnHeadImpl::RpnHeadImpl(int64_t channels, int64_t anchors_per_cell, int64_t con
     : cls_logits_(conv(channels, anchors_per_cell, 1)), bbox_pred_(conv(channels, 4 * anchors_per_cell, 1)) {
   torch::nn::ModuleList blocks;
   for (int64_t i = 0; i < convs; ++i) {
-    convs_.push_back(conv(channels, channels, 3));
-    blocks->push_back(torch::nn::Sequential(convs_.back()));
+    convs_.emplace_back(conv(channels, channels, 3), NormOptions{.type = Norm::none});
+    blocks->push_back(convs_.back().block());
   }
   register_module("conv", blocks);
   register_module("cls_logits", cls_logits_);
@@ -75,7 +75,7 @@ RpnPrediction RpnHeadImpl::forward(const std::vector<at::Tensor>& maps) {
   RpnPrediction prediction;
   for (const auto& map : maps) {
     auto hidden = map;
-    for (auto& layer : convs_) hidden = layer->forward(hidden).relu_();
+    for (auto& layer : convs_) hidden = layer.relu(hidden);
     prediction.objectness.push_back(by_anchor(cls_logits_->forward(hidden), 1).squeeze(-1));
     prediction.deltas.push_back(by_anchor(bbox_pred_->forward(hidden), 4));
   }
@@ -101,7 +101,7 @@ AnchorPrediction RpnHeadImpl::forward_at(const std::vector<at::Tensor>& maps, co
   }
   auto hidden = patches.cells;
   for (auto& layer : convs_) {
-    hidden = convolve(hidden, layer).relu_();
+    hidden = convolve(hidden, layer.conv()).relu_();
     // What lies outside of the map is padded with 0 for the next convolution, too.
     if (--radius > 0) {
       const auto border = std::ssize(convs_) - radius, side = 2 * radius + 1;
@@ -113,6 +113,10 @@ AnchorPrediction RpnHeadImpl::forward_at(const std::vector<at::Tensor>& maps, co
   const auto place = anchor.unsqueeze(1);
   return {objectness.gather(1, place).squeeze(1),
           deltas.gather(1, place.unsqueeze(2).expand({-1, 1, 4})).squeeze(1)};
+}
+
+void RpnHeadImpl::fuse(Precision precision) {
+  for (auto& layer : convs_) layer.fuse(precision);
 }
 
 }  // namespace rcnn::nn

@@ -33,12 +33,13 @@ struct ResNetShape {
 
 /// A residual block (He et al. 2016, figure 5): two 3x3 convolutions, or 1x1, 3x3 and 1x1, each with its
 /// norm. torchvision's names: conv1, bn1, ..., downsample.0, downsample.1.
-class ResidualBlockImpl : public torch::nn::Module {
+class ResidualBlockImpl : public torch::nn::Module, public Fusible {
  public:
   /// `width` is the 3x3 convolutions' channels, `dilation` theirs too.
   ResidualBlockImpl(const ResNetShape& shape, int64_t in_channels, int64_t width, int64_t stride,
                     int64_t dilation = 1);
   at::Tensor forward(const at::Tensor& x);
+  void fuse(Precision precision) override;
 
  private:
   std::vector<ConvNorm> path_;
@@ -60,11 +61,12 @@ struct ResNetOptions {
 };
 
 /// ResNet (He et al. 2016, table 1), as far as its last level needs. Parameter names are torchvision's.
-class ResNetImpl : public BackboneImpl {
+class ResNetImpl : public BackboneImpl, public Fusible {
  public:
   explicit ResNetImpl(const ResNetOptions& options);
   std::vector<at::Tensor> forward(const at::Tensor& images) override;
   std::vector<FeatureSpec> features() const override { return features_; }
+  void fuse(Precision precision) override { stem_->fuse(precision); }
 
  private:
   std::optional<ConvNorm> stem_;

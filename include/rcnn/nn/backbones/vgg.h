@@ -18,11 +18,12 @@ struct VggOptions {
 /// VGG16 (Simonyan and Zisserman 2015, configuration D) from conv1_1 to conv5_3: one map "conv5" of
 /// stride 16. torchvision's names: features.0 .. features.28, or features.0 .. features.41 with a norm after
 /// each convolution (vgg16_bn). fc6 and fc7 belong to the RoI head.
-class VggImpl : public BackboneImpl {
+class VggImpl : public BackboneImpl, public Fusible {
  public:
   explicit VggImpl(const VggOptions& options);
   std::vector<at::Tensor> forward(const at::Tensor& images) override;
   std::vector<FeatureSpec> features() const override { return {{"conv5", channels_, 16}}; }
+  void fuse(Precision precision) override;
 
  private:
   int64_t channels_ = 0;

@@ -18,12 +18,13 @@ struct FpnOptions {
 /// the coarsest map down, a 3x3 convolution on each sum; one more map by subsampling the coarsest, for the
 /// RPN alone. For c2..c5 it gives p2..p6. torchvision's names: inner_blocks.N.0, layer_blocks.N.0, and their
 /// norms as N.1.
-class FpnImpl : public NeckImpl {
+class FpnImpl : public NeckImpl, public Fusible {
  public:
   FpnImpl(const std::vector<FeatureSpec>& inputs, const FpnOptions& options);
   std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps) override;
   std::vector<FeatureSpec> features() const override { return features_; }
   size_t roi_levels() const override { return features_.size() - 1; }
+  void fuse(Precision precision) override;
 
  private:
   std::vector<FeatureSpec> features_;

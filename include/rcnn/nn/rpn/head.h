@@ -4,6 +4,8 @@
 
 #include <torch/nn/modules/conv.h>
 
+#include <rcnn/nn/conv_norm.h>
+
 namespace rcnn::nn {
 
 /// What the RPN says of every anchor of every level.
@@ -22,7 +24,7 @@ struct AnchorPrediction {
 /// One or more 3x3 convolutions, each with its ReLU, and two sibling 1x1 convolutions, shared by all levels
 /// (Faster R-CNN, section 3.1). torchvision's names: conv.0.0, conv.1.0, ..., cls_logits, bbox_pred. Weights
 /// start as N(0, 0.01), biases as 0.
-class RpnHeadImpl : public torch::nn::Module {
+class RpnHeadImpl : public torch::nn::Module, public Fusible {
  public:
   RpnHeadImpl(int64_t channels, int64_t anchors_per_cell, int64_t convs = 1);
   RpnPrediction forward(const std::vector<at::Tensor>& maps);
@@ -32,10 +34,12 @@ class RpnHeadImpl : public torch::nn::Module {
   /// needs no backward pass over the maps, most of which would have a gradient of 0.
   AnchorPrediction forward_at(const std::vector<at::Tensor>& maps, const at::Tensor& anchors);
 
+  void fuse(Precision precision) override;
+
  private:
   int64_t anchors_per_cell() const { return cls_logits_->options.out_channels(); }
 
-  std::vector<torch::nn::Conv2d> convs_;
+  std::vector<ConvNorm> convs_;  // without a norm
   torch::nn::Conv2d cls_logits_, bbox_pred_;
 };
 TORCH_MODULE(RpnHead);

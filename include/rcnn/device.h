@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+
+#include <c10/core/Device.h>
+
+#include <rcnn/error.h>
+
+namespace rcnn {
+
+/// "auto" (cuda when a device answers), "cpu" or "cuda" as a device. Throws ConfigError for another word, and
+/// for cuda where there is none.
+c10::Device parse_device(const std::string& name);
+
+}  // namespace rcnn

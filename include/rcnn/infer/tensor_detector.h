@@ -1,0 +1,66 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <rcnn/data/transforms.h>
+#include <rcnn/infer/detector_options.h>
+#include <rcnn/types.h>
+
+namespace rcnn {
+
+namespace nn {
+class DetectionModelImpl;
+struct DescribedModel;
+}  // namespace nn
+
+/// The door for those who have tensors: images in, boxes, scores and labels out. Safe to use from several
+/// threads at once: detecting changes nothing. Detector is the same for OpenCV's images and for files.
+class TensorDetector {
+ public:
+  /// Loads a weight file that describes itself and makes the model one that only detects, see
+  /// nn::prepare_for_inference(). Throws WeightsError for the file, ConfigError for the options.
+  static TensorDetector load(const std::filesystem::path& weights, const DetectorOptions& options = {});
+
+  /// Uses a model at hand as it is, in evaluation mode from here on; it is shared, not copied. Images are
+  /// resized as the config's "data" says.
+  TensorDetector(const nn::DescribedModel& model, const at::Device& device);
+
+  /// Objects on an image, uint8 [H, W, 3] RGB on any device, best score first: boxes in the image's pixels,
+  /// within it. Tensors of D rows, possibly 0, on the detector's device. Throws c10::Error for what is no
+  /// image.
+  Detections detect(const at::Tensor& image) const;
+
+  /// The same for several images in one batch; none give none.
+  std::vector<Detections> detect(std::span<const at::Tensor> images) const;
+
+  /// What the region proposal network takes for an object of any class, best first: the score is its
+  /// probability, the label 1. At most the config's model.rpn.test.post_nms. Throws ConfigError for a model
+  /// without one.
+  Detections proposals(const at::Tensor& image) const;
+
+  /// Label l is categories()[l - 1].
+  const std::vector<Category>& categories() const { return categories_; }
+
+  const at::Device& device() const { return device_; }
+
+  /// What an image of the size is resized to for the network.
+  ImageSize network_size(ImageSize image) const;
+
+ private:
+  using Find = std::vector<Detections> (nn::DetectionModelImpl::*)(const ImageBatch&);
+  std::vector<Detections> run(Find find, std::span<const at::Tensor> images) const;
+
+  std::shared_ptr<nn::DetectionModelImpl> model_;
+  std::vector<Category> categories_;
+  data::TransformOptions transform_;
+  at::Device device_;
+  nn::Precision precision_ = nn::Precision::fp32;
+};
+
+/// One struct a row, in their order.
+std::vector<Detection> to_list(const Detections& detections);
+
+}  // namespace rcnn

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <rcnn/nn/detection_model.h>
+#include <rcnn/nn/precision.h>
+
+namespace rcnn::nn {
+
+/// Makes a detector one that only detects, in evaluation mode, as fast as it can where it lies: norms behind
+/// convolutions are folded into their weights (Jacob et al. 2018, section 3.2), ReLUs and the sums of
+/// residual blocks are done by the convolutions, and weights lie, once and for all, in the type and the
+/// layout that is computed in. Results differ from before by rounding alone.
+///
+/// Afterwards it cannot be trained, saved, loaded or moved to another device. With bf16 detect() belongs into
+/// an Autocast of that precision. Throws c10::Error for bf16 unless its parameters are float32.
+void prepare_for_inference(DetectionModelImpl& model, Precision precision);
+
+}  // namespace rcnn::nn

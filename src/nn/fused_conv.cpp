@@ -1,0 +1,77 @@
+#include "nn/fused_conv.h"
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/cpu/Utils.h>
+#include <torch/torch.h>
+
+namespace rcnn::nn {
+namespace {
+
+// oneDNN's fused convolutions are operators of LibTorch that have no function in its headers. Nothing follows
+// a list of scalars and an algorithm here: they are for other activations.
+using Scalars = c10::List<std::optional<at::Scalar>>;
+using Pack = at::Tensor(const at::Tensor&, at::IntArrayRef, at::IntArrayRef, at::IntArrayRef, int64_t,
+                        at::OptionalIntArrayRef);
+using Convolve = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
+                            at::IntArrayRef, at::IntArrayRef, at::IntArrayRef, int64_t, std::string_view,
+                            Scalars, std::optional<std::string_view>);
+using ConvolveAndAdd = at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                                  const std::optional<at::Tensor>&, at::IntArrayRef, at::IntArrayRef,
+                                  at::IntArrayRef, int64_t, std::string_view, std::optional<at::Scalar>,
+                                  std::optional<std::string_view>, Scalars, std::optional<std::string_view>);
+
+template <class Signature>
+c10::TypedOperatorHandle<Signature> operator_named(const char* name, const char* overload) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, overload).typed<Signature>();
+}
+
+/// Whether oneDNN computes in the weight's type here.
+bool can_pack(const at::Tensor& weight) {
+  if (!weight.is_cpu() || !at::globalContext().userEnabledMkldnn() || !at::hasMKLDNN()) return false;
+  return weight.scalar_type() == at::kFloat ||
+         (weight.scalar_type() == at::kBFloat16 && at::cpu::is_avx512_vnni_supported());
+}
+
+}  // namespace
+
+FusedConv::FusedConv(const at::Tensor& weight, const at::Tensor& bias, const torch::nn::Conv2dImpl& conv)
+    : weight_(weight.contiguous(at::MemoryFormat::ChannelsLast)),
+      bias_(bias),
+      packed_(can_pack(weight)),
+      stride_(conv.options.stride()->begin(), conv.options.stride()->end()),
+      dilation_(conv.options.dilation()->begin(), conv.options.dilation()->end()),
+      groups_(conv.options.groups()) {
+  const auto& padding = std::get<torch::ExpandingArray<2>>(conv.options.padding());
+  padding_.assign(padding->begin(), padding->end());
+  if (packed_) {
+    static const auto pack = operator_named<Pack>("mkldnn::_reorder_convolution_weight", "");
+    weight_ = pack.call(weight_, padding_, stride_, dilation_, groups_, std::nullopt);
+  }
+}
+
+at::Tensor FusedConv::convolve(const at::Tensor& x) const {
+  return at::conv2d(x.to(weight_.scalar_type()), weight_, bias_, stride_, padding_, dilation_, groups_);
+}
+
+at::Tensor FusedConv::convolve_packed(const at::Tensor& x, std::string_view then) const {
+  static const auto fused = operator_named<Convolve>("mkldnn::_convolution_pointwise", "");
+  return fused.call(x.to(bias_.scalar_type()), weight_, bias_, padding_, stride_, dilation_, groups_, then,
+                    Scalars(), "");
+}
+
+at::Tensor FusedConv::operator()(const at::Tensor& x) const {
+  return packed_ ? convolve_packed(x, "none") : convolve(x);
+}
+
+at::Tensor FusedConv::relu(const at::Tensor& x) const {
+  return packed_ ? convolve_packed(x, "relu") : convolve(x).relu_();
+}
+
+at::Tensor FusedConv::add_relu(const at::Tensor& x, const at::Tensor& sum) const {
+  if (!packed_) return convolve(x).add_(sum).relu_();
+  static const auto fused = operator_named<ConvolveAndAdd>("mkldnn::_convolution_pointwise", "binary");
+  return fused.call(x.to(bias_.scalar_type()), sum, weight_, bias_, padding_, stride_, dilation_, groups_,
+                    "add", 1.0, "relu", Scalars(), "");
+}
+
+}  // namespace rcnn::nn

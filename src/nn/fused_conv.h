@@ -1,0 +1,34 @@
+#pragma once
+
+#include <torch/nn/modules/conv.h>
+
+namespace rcnn::nn {
+
+/// A convolution that will not learn any more, with what follows it done before its result leaves the caches.
+/// On a CPU with oneDNN its weights lie as oneDNN wants them, so that no call rearranges them; elsewhere it
+/// is LibTorch's convolution and an operator for each thing that follows. Safe to use from several threads.
+class FusedConv {
+ public:
+  /// weight    [out, in, kh, kw], float32 or bfloat16, which is what is computed in: input is converted
+  /// bias      [out], of the same type
+  /// conv      has the stride, the padding, the dilation and the groups
+  FusedConv(const at::Tensor& weight, const at::Tensor& bias, const torch::nn::Conv2dImpl& conv);
+
+  at::Tensor operator()(const at::Tensor& x) const;
+
+  at::Tensor relu(const at::Tensor& x) const;
+
+  /// relu(conv(x) + sum); `sum` stays as it is.
+  at::Tensor add_relu(const at::Tensor& x, const at::Tensor& sum) const;
+
+ private:
+  at::Tensor convolve(const at::Tensor& x) const;
+  at::Tensor convolve_packed(const at::Tensor& x, std::string_view then) const;
+
+  at::Tensor weight_, bias_;
+  bool packed_;  // the weight has oneDNN's layout
+  std::vector<int64_t> stride_, padding_, dilation_;
+  int64_t groups_;
+};
+
+}  // namespace rcnn::nn

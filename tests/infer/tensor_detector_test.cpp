@@ -1,0 +1,176 @@
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <rcnn/config/config.h>
+#include <rcnn/error.h>
+#include <rcnn/infer/tensor_detector.h>
+#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/weights.h>
+#include <rcnn/version.h>
+
+#include "tests/infer/lively_model.h"
+#include "tests/support/message_of.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/tensors.h"
+#include "tests/support/tiny_model.h"
+
+namespace rcnn {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+void expect_same(const std::vector<Detection>& actual, const std::vector<Detection>& expected,
+                 double tolerance) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < actual.size(); ++i) {
+    EXPECT_EQ(actual[i].label, expected[i].label);
+    EXPECT_NEAR(actual[i].score, expected[i].score, tolerance);
+    EXPECT_NEAR(actual[i].box.x1, expected[i].box.x1, 180 * tolerance);
+    EXPECT_NEAR(actual[i].box.y1, expected[i].box.y1, 180 * tolerance);
+    EXPECT_NEAR(actual[i].box.x2, expected[i].box.x2, 180 * tolerance);
+    EXPECT_NEAR(actual[i].box.y2, expected[i].box.y2, 180 * tolerance);
+  }
+}
+
+TEST(TensorDetector, SeveralImagesInABatchAreEachAsTheyAreAlone) {
+  const TensorDetector detector(lively_model(), at::kCPU);
+  // 60 x 90 and 55 x 90 for the network, both padded to 64 x 96: a larger padding would show at the border.
+  const std::vector<at::Tensor> images = {patches(120, 180, 1), patches(110, 180, 2), patches(120, 180, 3)};
+  const auto together = detector.detect(std::span<const at::Tensor>(images));
+  ASSERT_EQ(together.size(), images.size());
+  for (size_t i = 0; i < images.size(); ++i) {
+    const auto alone = to_list(detector.detect(images[i]));
+    EXPECT_GT(alone.size(), 2u);
+    expect_same(to_list(together[i]), alone, 1e-4);  // convolutions of other batch sizes sum in another order
+  }
+  EXPECT_NE(to_list(together[0])[0].box, to_list(together[2])[0].box);
+}
+
+TEST(TensorDetector, BoxesLieInTheImageAndLabelsAmongTheCategories) {
+  const auto model = lively_model();
+  {
+    const torch::NoGradGuard no_grad;  // boxes seven times as large as their proposals reach every border
+    const auto state = nn::state_of(*model.model);
+    state.at("roi_heads.box_predictor.bbox_pred.weight").zero_();
+    state.at("roi_heads.box_predictor.bbox_pred.bias")
+        .copy_(torch::tensor({0.f, 0.f, 10.f, 10.f}).repeat(kLivelyClasses + 1));
+  }
+  const TensorDetector detector(model, at::kCPU);
+  // 90 x (184 / 90) and 90 x (229 / 90) are above 184 and 229 in float; 30 pixels are enlarged.
+  const std::vector<at::Tensor> images = {patches(120, 184, 1), patches(229, 120, 2), patches(20, 30, 3),
+                                          patches(1, 400, 4)};
+  int64_t on_border = 0;
+  for (const auto& image : images) {
+    const auto detections = to_list(detector.detect(image));
+    for (size_t i = 0; i < detections.size(); ++i) {
+      const auto& [box, score, label] = detections[i];
+      EXPECT_GE(box.x1, 0);
+      EXPECT_GE(box.y1, 0);
+      EXPECT_LE(box.x2, image.size(1));
+      EXPECT_LE(box.y2, image.size(0));
+      EXPECT_LT(box.x1, box.x2);
+      EXPECT_LT(box.y1, box.y2);
+      EXPECT_GE(label, 1);
+      EXPECT_LE(label, kLivelyClasses);
+      EXPECT_LE(score, i == 0 ? 1 : detections[i - 1].score);
+      on_border += box.x2 == static_cast<float>(image.size(1));
+    }
+  }
+  EXPECT_GT(on_border, 0);
+}
+
+TEST(TensorDetector, ProposalsLieInTheImageAndAreTheNetworks) {
+  const auto model = lively_model();
+  const TensorDetector detector(model, at::kCPU);
+  const auto image = patches(120, 180, 1);  // twice what the network sees
+  const auto proposals = to_list(detector.proposals(image));
+  const torch::NoGradGuard no_grad;
+  const auto network = model.model->proposals({.images = {image}, .sizes = {{60, 90}}}).front();
+  ASSERT_EQ(std::ssize(proposals), network.boxes.size(0));
+  EXPECT_GT(proposals.size(), 2u);
+  EXPECT_LE(proposals.size(), 20u);  // rpn.test.post_nms
+  for (size_t i = 0; i < proposals.size(); ++i) {
+    const auto& [box, score, label] = proposals[i];
+    const auto row = network.boxes[static_cast<int64_t>(i)];
+    EXPECT_FLOAT_EQ(box.x1, 2 * row[0].item<float>());
+    EXPECT_FLOAT_EQ(box.y2, 2 * row[3].item<float>());
+    EXPECT_EQ(label, 1);
+    EXPECT_GT(score, 0);
+    EXPECT_LE(score, i == 0 ? 1 : proposals[i - 1].score);
+  }
+}
+
+/// A detector without an RPN.
+class NoProposals : public nn::DetectionModelImpl {
+ public:
+  std::vector<nn::Loss> losses(const ImageBatch&, const std::vector<Target>&) override { return {}; }
+  std::vector<Detections> detect(const ImageBatch&) override { return {}; }
+  const nn::PixelOptions& pixels() const override { return pixels_; }
+  const nn::SuppressionOptions& suppression() const override { return suppression_; }
+
+ private:
+  nn::PixelOptions pixels_;
+  nn::SuppressionOptions suppression_;
+};
+
+TEST(TensorDetector, SaysWhenTheModelMakesNoProposals) {
+  auto model = lively_model();
+  model.model = std::make_shared<NoProposals>();
+  EXPECT_THAT(
+      message_of<ConfigError>([&] { TensorDetector(model, at::kCPU).proposals(patches(120, 180, 1)); }),
+      HasSubstr("no region proposal network"));
+}
+
+TEST(TensorDetector, NoImagesGiveNoResults) {
+  EXPECT_TRUE(TensorDetector(lively_model(), at::kCPU).detect(std::span<const at::Tensor>()).empty());
+}
+
+TEST(TensorDetector, AFileGivesWhatItsModelGave) {
+  const TempFolder folder;
+  const auto model = lively_model();
+  const auto file = folder.path() / "model.safetensors";
+  nn::save_model(file, model);
+  const auto loaded = TensorDetector::load(file, {.device = "cpu"});
+  EXPECT_EQ(loaded.categories(), model.categories);
+  const auto image = patches(120, 180, 1);
+  expect_same(to_list(loaded.detect(image)), to_list(TensorDetector(model, at::kCPU).detect(image)),
+              1e-4);  // fused layers round elsewhere
+}
+
+TEST(TensorDetector, SeveralThreadsMayAskAtOnce) {
+  const TensorDetector detector(lively_model(), at::kCPU);
+  const std::vector<at::Tensor> images = {patches(120, 180, 1), patches(100, 100, 2)};
+  const std::vector<std::vector<Detection>> alone = {to_list(detector.detect(images[0])),
+                                                     to_list(detector.detect(images[1]))};
+  std::vector<std::vector<Detection>> found(8);
+  {
+    std::vector<std::jthread> threads;
+    for (size_t i = 0; i < found.size(); ++i) {
+      threads.emplace_back([&, i] { found[i] = to_list(detector.detect(images[i % 2])); });
+    }
+  }
+  for (size_t i = 0; i < found.size(); ++i) {
+    expect_same(found[i], alone[i % 2], 1e-4);  // a thread may get another number of workers to sum on
+  }
+}
+
+TEST(TensorDetector, RefusesWhatIsNoImage) {
+  const TensorDetector detector(lively_model(), at::kCPU);
+  for (const auto& wrong : {torch::zeros({8, 8, 3}), torch::zeros({3, 8, 8}, at::kByte),
+                            torch::zeros({8, 8}, at::kByte), torch::zeros({8, 8, 4}, at::kByte)}) {
+    EXPECT_THAT(test::error_of([&] { detector.detect(wrong); }), HasSubstr("uint8 [H, W, 3]"))
+        << wrong.scalar_type() << wrong.sizes();
+  }
+  EXPECT_NE(test::error_of([&] { detector.detect(torch::zeros({0, 8, 3}, at::kByte)); }), "");
+  EXPECT_NE(test::error_of([&] { detector.detect(at::Tensor()); }), "");
+}
+
+}  // namespace
+}  // namespace rcnn
