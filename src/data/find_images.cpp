@@ -147,8 +147,9 @@ class Finder {
     if (fs::is_directory(status)) {
       const auto images = images_in(input, options_.recursive);
       for (const auto& image : images) keep(image, image.lexically_relative(input));
-      refuse_none(images.empty(), place, input, "no image there",
-                  "name image files or folders that hold some; --recursive looks into folders of folders, too");
+      refuse_none(
+          images.empty(), place, input, "no image there",
+          "name image files or folders that hold some; --recursive looks into folders of folders, too");
     } else if (fs::exists(status)) {
       keep(input, input.filename());
     } else if (has_wildcard(input)) {

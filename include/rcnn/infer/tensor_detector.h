@@ -33,7 +33,9 @@ class TensorDetector {
   /// image.
   Detections detect(const at::Tensor& image) const;
 
-  /// The same for several images in one batch; none give none.
+  /// The same for several images in one batch; none give none. Where the options ask for several views
+  /// (infer/views.h) those of all images go through the network, so many of one size at once, and what an
+  /// image's views show becomes its detections by the model's own nn::suppress().
   std::vector<Detections> detect(std::span<const at::Tensor> images) const;
 
   /// What the region proposal network takes for an object of any class, best first: the score is its
@@ -52,12 +54,15 @@ class TensorDetector {
  private:
   using Find = std::vector<Detections> (nn::DetectionModelImpl::*)(const ImageBatch&);
   std::vector<Detections> run(Find find, std::span<const at::Tensor> images) const;
+  std::vector<Detections> detect_views(std::span<const at::Tensor> images) const;
 
   std::shared_ptr<nn::DetectionModelImpl> model_;
   std::vector<Category> categories_;
   data::TransformOptions transform_;
   at::Device device_;
   nn::Precision precision_ = nn::Precision::fp32;
+  ViewOptions views_;
+  int64_t view_batch_ = 1;
 };
 
 /// One struct a row, in their order.
