@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <rcnn/data/categories.h>
 #include <rcnn/error.h>

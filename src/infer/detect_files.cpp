@@ -126,7 +126,7 @@ void detect_alone(const TensorDetector& detector, const fs::path& file, FileResu
           file.string(), size.width, size.height, network.width, network.height);
     }
   }
-  result.image = {};
+  result.image = at::Tensor();
 }
 
 /// Detects on those of a batch that were read.

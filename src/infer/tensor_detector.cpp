@@ -48,19 +48,21 @@ Detections joined(const std::vector<Detections>& parts) {
 TensorDetector TensorDetector::load(const std::filesystem::path& weights, const DetectorOptions& options) {
   const auto device = parse_device(options.device);
   const auto described = nn::load_model(weights, overrides_of(options));
-  TensorDetector detector(described, device);
+  TensorDetector detector(described, device, options.views, options.view_batch);
   detector.precision_ = options.precision;
-  detector.views_ = options.views;
-  detector.view_batch_ = std::max<int64_t>(options.view_batch, 1);
   nn::prepare_for_inference(*described.model, options.precision);
   return detector;
 }
 
-TensorDetector::TensorDetector(const nn::DescribedModel& model, const at::Device& device)
+TensorDetector::TensorDetector(const nn::DescribedModel& model, const at::Device& device,
+                               const ViewOptions& views, int64_t view_batch)
     : model_(model.model),
       categories_(model.categories),
       transform_(data::DataOptions::from(model.config.root().child("data")).test_transform()),
-      device_(device) {
+      device_(device),
+      views_(views),
+      view_batch_(view_batch) {
+  TORCH_CHECK(view_batch > 0, "TensorDetector: view_batch: expected 1 or more, got ", view_batch);
   model_->to(device_);
   model_->eval();
 }

@@ -26,7 +26,8 @@ class TensorDetector {
 
   /// Uses a model at hand as it is, in evaluation mode from here on; it is shared, not copied. Images are
   /// resized as the config's "data" says.
-  TensorDetector(const nn::DescribedModel& model, const at::Device& device);
+  TensorDetector(const nn::DescribedModel& model, const at::Device& device, const ViewOptions& views = {},
+                 int64_t view_batch = 1);
 
   /// Objects on an image, uint8 [H, W, 3] RGB on any device, best score first: boxes in the image's pixels,
   /// within it. Tensors of D rows, possibly 0, on the detector's device. Throws c10::Error for what is no
