@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/setup.sh
+apt_install "${documentation[@]}"
 
 # Tests beside torchvision need it in the Python that LibTorch came with; with a LibTorch of your own they are skipped
 # and say so.
