@@ -3,13 +3,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/setup.sh
-apt_install "${documentation[@]}"
 
 # Tests beside torchvision need it in the Python that LibTorch came with; with a LibTorch of your own they are skipped
 # and say so.
 if [[ $config == "$venv"/* ]]; then
   pip_install "${oracle[@]}"
 fi
+apt_install "${browser[@]}" "${documentation[@]}"
 
 git ls-files -z '*.h' '*.cpp' '*.cu' | xargs -0 clang-format-14 --dry-run -Werror
 tools/build.sh release -DRCNN_WERROR=ON

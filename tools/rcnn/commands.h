@@ -21,6 +21,7 @@ void add_detect(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_info(CLI::App& app);
 void add_lr_find(CLI::App& app);
+void add_report(CLI::App& app);
 void add_train(CLI::App& app);
 void add_weights(CLI::App& app);
 

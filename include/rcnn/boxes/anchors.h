@@ -4,6 +4,7 @@
 #include <mutex>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::boxes {
@@ -25,7 +26,7 @@ struct AnchorOptions {
 /// A cell (row, column) has its anchors centred on (x spacing * column, y spacing * row). The order is row,
 /// column, ratio, size. The defaults are torchvision's rules, whose weights depend on them. Safe to use from
 /// several threads.
-class AnchorGenerator {
+class RCNN_EXPORT AnchorGenerator {
  public:
   /// `strides` of the levels, finest first. Throws c10::Error when a pyramid has not one size a level.
   AnchorGenerator(const AnchorOptions& options, std::vector<int64_t> strides);

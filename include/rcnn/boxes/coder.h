@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::boxes {
 
 struct BoxCoderOptions {
@@ -14,7 +16,7 @@ struct BoxCoderOptions {
 
 /// Boxes as offsets from reference boxes (Faster R-CNN, equation 2): dx = (x - xr) / wr, dy likewise,
 /// dw = log(w / wr), dh likewise, with x, y the centres.
-class BoxCoder {
+class RCNN_EXPORT BoxCoder {
  public:
   explicit BoxCoder(const BoxCoderOptions& options = {}) : weights_(options.weights) {}
 

@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::boxes {
 
 struct SamplerOptions {
@@ -20,6 +22,6 @@ struct Sampled {
 /// Draws candidates of one image without replacement, positives first, negatives for the rest (Fast R-CNN,
 /// section 2.3). `labels` is int64 [N]: positive above 0, negative at 0, anything below is left out. There
 /// may be fewer than `count`, and none. Draws from LibTorch's default generator of the device.
-Sampled sample(const at::Tensor& labels, const SamplerOptions& options);
+RCNN_EXPORT Sampled sample(const at::Tensor& labels, const SamplerOptions& options);
 
 }  // namespace rcnn::boxes

@@ -7,6 +7,7 @@
 #include <rcnn/data/dataset.h>
 #include <rcnn/data/problems.h>
 #include <rcnn/data/transforms.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
@@ -46,7 +47,7 @@ struct LoaderOptions {
 /// Images of the permutation gather in batches, a shape's images (Record::size) in their own where they are
 /// grouped: padding then wastes less. Batches come in the order in which they became full, the rest at the
 /// end.
-class Loader {
+class RCNN_EXPORT Loader {
  public:
   Loader(std::shared_ptr<const Dataset> dataset, TransformOptions transform, LoaderOptions options);
   ~Loader();  ///< stops and joins the workers

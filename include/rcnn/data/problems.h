@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/export.h>
+
 namespace rcnn::data {
 
 /// What to do with a record that cannot be used as it is.
@@ -11,7 +13,7 @@ enum class Policy { skip, stop };
 enum class Severity { warning, error };
 
 /// What is wrong with a data set, everything at once: an entry for each kind of thing, with all its places.
-class Problems {
+class RCNN_EXPORT Problems {
  public:
   struct Kind {
     Severity severity = Severity::error;

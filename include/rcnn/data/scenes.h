@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::data {
@@ -19,6 +20,6 @@ struct SceneOptions {
 /// clutter that belongs to no class, overlap, and scales from small to large. Boxes surround what can be
 /// seen; objects mostly hidden are "difficult". The same options give the same files. Throws ConfigError
 /// when `root` holds anything already, DataError when it cannot be written.
-void draw_scenes(const std::filesystem::path& root, const SceneOptions& options);
+RCNN_EXPORT void draw_scenes(const std::filesystem::path& root, const SceneOptions& options);
 
 }  // namespace rcnn::data

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <rcnn/eval/coco_map.h>
+#include <rcnn/export.h>
 
 namespace rcnn::eval {
 
@@ -22,10 +23,12 @@ struct NegativeImages {
 
 /// Counts, on those of the images `image_ids` (without repetition) that have no object and no crowd of any
 /// category, the detections whose score reaches a threshold. Detections on other images are left out.
-NegativeImages negative_images(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
-                               std::span<const int64_t> image_ids, const NegativeImagesOptions& options = {});
+RCNN_EXPORT NegativeImages negative_images(std::span<const CocoTruth> truths,
+                                           std::span<const CocoDetection> detections,
+                                           std::span<const int64_t> image_ids,
+                                           const NegativeImagesOptions& options = {});
 
 /// A line for people, empty when there is no such image.
-std::string to_text(const NegativeImages& negatives);
+RCNN_EXPORT std::string to_text(const NegativeImages& negatives);
 
 }  // namespace rcnn::eval

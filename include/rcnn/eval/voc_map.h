@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::eval {
@@ -55,11 +56,11 @@ struct VocMap {
 /// recall levels both decide an equality by rounding, each in its own way; here the comparison is exact.
 ///
 /// Throws c10::Error for a label outside 1..num_classes and for a score that is not a number.
-VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes,
-               const VocMapOptions& options = {});
+RCNN_EXPORT VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes,
+                           const VocMapOptions& options = {});
 
 /// A table for people: a line a class with ground truths, detections and AP ("-" for none), then the mean.
 /// Throws c10::Error unless there is a category for each class.
-std::string to_table(const VocMap& result, const std::vector<Category>& categories);
+RCNN_EXPORT std::string to_table(const VocMap& result, const std::vector<Category>& categories);
 
 }  // namespace rcnn::eval

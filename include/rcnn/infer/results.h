@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn {
@@ -18,7 +19,7 @@ struct ImageDetections {
 /// Writes a list in COCO's result form, with names beside the numbers: {"image_id", "file_name",
 /// "category_id", "category_name", "bbox": [x, y, width, height], "score"}. Throws DataError when the disk
 /// refuses.
-void write_results(const std::filesystem::path& file, const std::vector<ImageDetections>& images,
-                   const std::vector<Category>& categories);
+RCNN_EXPORT void write_results(const std::filesystem::path& file, const std::vector<ImageDetections>& images,
+                               const std::vector<Category>& categories);
 
 }  // namespace rcnn

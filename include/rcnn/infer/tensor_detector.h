@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <rcnn/data/transforms.h>
+#include <rcnn/export.h>
 #include <rcnn/infer/detector_options.h>
 #include <rcnn/types.h>
 
@@ -18,7 +19,7 @@ struct DescribedModel;
 
 /// The door for those who have tensors: images in, boxes, scores and labels out. Safe to use from several
 /// threads at once: detecting changes nothing. Detector is the same for OpenCV's images and for files.
-class TensorDetector {
+class RCNN_EXPORT TensorDetector {
  public:
   /// Loads a weight file that describes itself and makes the model one that only detects, see
   /// nn::prepare_for_inference(). Throws WeightsError for the file, ConfigError for the options.
@@ -61,6 +62,6 @@ class TensorDetector {
 };
 
 /// One struct a row, in their order.
-std::vector<Detection> to_list(const Detections& detections);
+RCNN_EXPORT std::vector<Detection> to_list(const Detections& detections);
 
 }  // namespace rcnn

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/nn/weights.h>
 
 namespace rcnn::nn {
@@ -28,6 +29,6 @@ struct WeightDiff {
 };
 
 /// Compares tensors of the same name, all on the CPU.
-WeightDiff diff_weights(const TensorMap& a, const TensorMap& b);
+RCNN_EXPORT WeightDiff diff_weights(const TensorMap& a, const TensorMap& b);
 
 }  // namespace rcnn::nn

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include <rcnn/boxes/coder.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/rpn/head.h>
 #include <rcnn/types.h>
 
@@ -28,8 +29,8 @@ struct Proposals {
 /// anchors   float32 [A_level, 4], a level each
 /// sizes     of the images inside the padding
 /// returns   P <= post_nms proposals an image, possibly 0
-Proposals propose(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors,
-                  const std::vector<ImageSize>& sizes, const boxes::BoxCoder& coder,
-                  const ProposalOptions& options);
+RCNN_EXPORT Proposals propose(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors,
+                              const std::vector<ImageSize>& sizes, const boxes::BoxCoder& coder,
+                              const ProposalOptions& options);
 
 }  // namespace rcnn::nn
