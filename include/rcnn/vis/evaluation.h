@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <rcnn/eval/coco_map.h>
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 #include <rcnn/vis/report.h>
 
@@ -35,6 +36,6 @@ struct EvaluationOptions {
 /// Fills the parts of a report that an evaluation knows: classes, scores, confusions and errors, and the
 /// images, which rank_images() chooses. Without truths there are counts by class, the scores' histogram and
 /// the images with the most detections. Throws what the evaluations throw.
-void add_evaluation(Report& report, EvaluationInput input, const EvaluationOptions& options);
+RCNN_EXPORT void add_evaluation(Report& report, EvaluationInput input, const EvaluationOptions& options);
 
 }  // namespace rcnn::vis
