@@ -91,7 +91,7 @@ std::string facts_table(const std::vector<Fact>& facts) {
   return html + "</table>\n";
 }
 
-/// All of them, those without content too.
+/// Those that have something to tell, in the page's order.
 std::vector<Section> sections_of(const Report& report) {
   std::vector<Section> sections;
   const auto add = [&](const char* id, const char* title, const char* link, std::string content) {

@@ -51,7 +51,6 @@ for (const svg of document.querySelectorAll('.chart > svg')) {
     const room = svg.parentElement.clientWidth - values.offsetWidth;
     const beside = at * scale + 12;
     values.style.left = `${beside < room ? beside : Math.max(0, at * scale - values.offsetWidth - 12)}px`;
-    values.style.top = `${svg.offsetTop ?? 0}px`;
     values.style.top = `${svg.getBoundingClientRect().top - svg.parentElement.getBoundingClientRect().top + 8}px`;
   };
   const nearest = at => places.reduce((best, place, i) =>

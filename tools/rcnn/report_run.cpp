@@ -61,7 +61,8 @@ void add_metrics(vis::Report& report, const train::Metrics& metrics) {
   const auto& last = metrics.reports.back();
   report.facts.push_back({"iterations", std::to_string(last.iteration)});
   report.facts.push_back({"epoch", std::to_string(last.epoch)});
-  report.facts.push_back({"last loss", fmt::format("{:.4f}", report.losses.front().y.back())});
+  const auto& losses = report.losses.front().y;
+  if (!losses.empty()) report.facts.push_back({"last loss", fmt::format("{:.4f}", losses.back())});
 }
 
 fs::path weights_of(const fs::path& folder, const ReportRunArguments& arguments) {
