@@ -29,6 +29,7 @@ CommandLine::CommandLine()
   add_lr_find(app);
   add_eval(app);
   add_detect(app);
+  add_report(app);
   add_demo(app);
   add_data(app);
   add_weights(app);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -68,5 +69,14 @@ RCNN_EXPORT void write_coco_file(const std::filesystem::path& file, const CocoFi
 /// Reads a list of detections [{"image_id", "category_id", "bbox", "score"}, ...], what pycocotools' loadRes
 /// takes and write_results() writes; possibly empty. Throws DataError with all that is wrong.
 RCNN_EXPORT std::vector<CocoResult> read_coco_results(const std::filesystem::path& file);
+
+/// What write_results() puts beside the ids, by id; other lists of results do not have it.
+struct CocoResultNames {
+  std::map<int64_t, std::string> files, categories;
+};
+
+/// Reads the names of such a list, of entries that agree the first. Throws DataError for what is no list of
+/// results at all.
+CocoResultNames read_coco_result_names(const std::filesystem::path& file);
 
 }  // namespace rcnn::data

@@ -27,6 +27,7 @@ class RCNN_EXPORT FasterRcnnImpl : public DetectionModelImpl {
   std::vector<Detections> detect(const ImageBatch& images) override;
   std::vector<Detections> proposals(const ImageBatch& images) override;
   const PixelOptions& pixels() const override { return pixels_; }
+  const SuppressionOptions& suppression() const override { return roi_heads_->options().suppression; }
 
   /// The maps that the RPN sees; the RoI heads pool from the first roi_levels() of them.
   std::vector<at::Tensor> feature_maps(const ImageBatch& images);

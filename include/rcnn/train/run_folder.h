@@ -24,6 +24,22 @@ struct ScoredIteration {
   Scores scores;
 };
 
+/// The numbers of a progress report by name: "lr", "loss", each loss, "time", "data_time", "memory".
+struct ReportedIteration {
+  int64_t epoch = 0, iteration = 0;
+  std::vector<std::pair<std::string, double>> numbers;
+};
+
+/// What a metrics.jsonl tells, in its order; what JSON calls null is not a number here.
+struct Metrics {
+  std::vector<ReportedIteration> reports;
+  std::vector<ScoredIteration> scores;
+};
+
+/// Reads the file of a run that may still go on or was killed: lines that were cut off are left out. A file
+/// that is not there has no lines.
+Metrics read_metrics(const std::filesystem::path& file);
+
 /// Where a run leaves what it makes: config.json, log.txt, metrics.jsonl, last.safetensors, best.safetensors,
 /// state-<iteration>.safetensors, and the numbers of metrics.jsonl once more for TensorBoard, see EventFile.
 /// It belongs to one process, see RunLock.
