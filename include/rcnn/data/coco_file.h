@@ -77,6 +77,6 @@ struct CocoResultNames {
 
 /// Reads the names of such a list, of entries that agree the first. Throws DataError for what is no list of
 /// results at all.
-CocoResultNames read_coco_result_names(const std::filesystem::path& file);
+RCNN_EXPORT CocoResultNames read_coco_result_names(const std::filesystem::path& file);
 
 }  // namespace rcnn::data

@@ -11,7 +11,7 @@
 namespace rcnn::eval {
 
 /// How well one image was understood.
-struct ImageScore {
+struct RCNN_EXPORT ImageScore {
   int64_t image_id = 0;
   int64_t right = 0;   ///< true positives
   int64_t wrong = 0;   ///< false positives

@@ -38,7 +38,7 @@ struct Metrics {
 
 /// Reads the file of a run that may still go on or was killed: lines that were cut off are left out. A file
 /// that is not there has no lines.
-Metrics read_metrics(const std::filesystem::path& file);
+RCNN_EXPORT Metrics read_metrics(const std::filesystem::path& file);
 
 /// Where a run leaves what it makes: config.json, log.txt, metrics.jsonl, last.safetensors, best.safetensors,
 /// state-<iteration>.safetensors, and the numbers of metrics.jsonl once more for TensorBoard, see EventFile.
