@@ -42,7 +42,7 @@ struct DetectFilesTimes {
 /// An error in one image, be it unreadable, never ends the run: the result says it. When memory runs out in a
 /// batch its images are tried one by one, and the result of one that is too large even then says what to
 /// lower.
-RCNN_EXPORT DetectFilesTimes RCNN_EXPORT
+RCNN_EXPORT DetectFilesTimes
 detect_files(const TensorDetector& detector, std::span<const std::filesystem::path> files,
              const DetectFilesOptions& options,
              const std::function<bool(FileResult, const DetectFilesTimes&)>& on_file);
