@@ -33,6 +33,7 @@ class TrainerOfConfigTest : public FewScenes {
   }
 };
 
+//! [data set]
 /// One grey box on black, in memory.
 class Boxes : public data::Dataset {
  public:
@@ -49,6 +50,7 @@ class Boxes : public data::Dataset {
   data::Record record_{.id = "box", .image = {}, .size = {64, 96}, .objects = {{{20, 10, 60, 50}, 1}}};
   std::vector<Category> categories_{{42, "box"}};
 };
+//! [data set]
 
 TEST_F(TrainerOfConfigTest, TrainsWhatTheConfigDescribes) {
   Trainer trainer(config(), "cpu");

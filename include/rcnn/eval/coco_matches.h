@@ -9,6 +9,7 @@
 
 namespace rcnn::eval {
 
+/// When a detection has found an object.
 struct CocoMatchesOptions {
   double iou_threshold = 0.5;
 };

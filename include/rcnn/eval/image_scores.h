@@ -31,6 +31,7 @@ RCNN_EXPORT std::vector<ImageScore> image_scores(std::span<const int64_t> image_
                                                  std::span<const CocoDetection> detections,
                                                  const CocoMatches& matches, double score_threshold = 0.3);
 
+/// What rank_images() chose.
 struct RankedImages {
   std::vector<ImageScore> worst;  ///< the worst first
   std::vector<ImageScore> best;   ///< the best first

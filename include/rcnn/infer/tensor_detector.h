@@ -30,6 +30,10 @@ class RCNN_EXPORT TensorDetector {
   TensorDetector(const nn::DescribedModel& model, const at::Device& device, const ViewOptions& views = {},
                  int64_t view_batch = 1);
 
+  /// Takes a model over and makes it one that only detects, as load() does. Of the options device, precision
+  /// and views count; what suppresses detections is as the model was made.
+  TensorDetector(nn::DescribedModel&& model, const DetectorOptions& options);
+
   /// Objects on an image, uint8 [H, W, 3] RGB on any device, best score first: boxes in the image's pixels,
   /// within it. Tensors of D rows, possibly 0, on the detector's device. Throws c10::Error for what is no
   /// image.

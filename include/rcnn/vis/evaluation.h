@@ -26,6 +26,7 @@ struct NamedImage {
   at::Tensor image;
 };
 
+/// How much of an evaluation a report shows.
 struct EvaluationOptions {
   eval::ConfusionOptions thresholds;
   int64_t images = 8;  ///< to show: so many of the worst and so many of the best

@@ -28,6 +28,7 @@ struct JudgedBox {
   std::optional<float> score = {};  ///< of a detection
 };
 
+/// A picture of a report, with boxes.
 struct ReportImage {
   at::Tensor image;  ///< uint8 [H, W, 3] RGB on the CPU
   std::string name;

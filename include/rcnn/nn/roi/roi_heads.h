@@ -16,6 +16,7 @@
 
 namespace rcnn::nn {
 
+/// The second stage, but its head: "roi" of a config's model.
 struct RCNN_EXPORT RoiHeadsOptions {
   RoiPoolerOptions pooler = {};
   boxes::MatcherOptions matcher{.positive_iou = 0.5, .negative_iou = 0.5};
