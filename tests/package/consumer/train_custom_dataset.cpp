@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -17,7 +18,7 @@ namespace {
 
 constexpr int64_t kSide = 96;
 
-/// Images of noise with one bright square or wide bar each, painted when they are asked for.
+/// Dark images with one bright square or wide bar each, painted when they are asked for.
 class Blocks : public rcnn::data::Dataset {
  public:
   explicit Blocks(int64_t size) {
@@ -26,9 +27,10 @@ class Blocks : public rcnn::data::Dataset {
       const bool bar = i % 2 == 1;
       const float width = bar ? 48 : 32, height = bar ? 20 : 32;
       const float x = random() % int(kSide - width), y = random() % int(kSide - height);
-      records_.push_back({.id = std::to_string(i),
-                          .size = {.height = kSide, .width = kSide},
-                          .objects = {{.box = {x, y, x + width, y + height}, .label = bar ? 2 : 1}}});
+      auto& record = records_.emplace_back();
+      record.id = std::to_string(i);
+      record.size = {.height = kSide, .width = kSide};
+      record.objects = {{.box = {x, y, x + width, y + height}, .label = bar ? 2 : 1}};
     }
   }
 
@@ -37,7 +39,7 @@ class Blocks : public rcnn::data::Dataset {
   const std::vector<rcnn::Category>& categories() const override { return categories_; }
 
   at::Tensor image(int64_t index) const override {
-    auto pixels = at::randint(90, {kSide, kSide, 3}, at::kByte);
+    auto pixels = at::full({kSide, kSide, 3}, 60, at::kByte);
     for (const auto& object : record(index).objects) {
       const auto& box = object.box;
       pixels.slice(0, int64_t(box.y1), int64_t(box.y2)).slice(1, int64_t(box.x1), int64_t(box.x2)).fill_(220);
