@@ -10,10 +10,10 @@ namespace rcnn {
 
 /// A part of an image as the network sees it.
 struct View {
-  int64_t x = 0, y = 0;  ///< of the part's upper left pixel in the image
-  ImageSize part;        ///< in the image's pixels
-  ImageSize network;     ///< what it is resized to
-  bool flipped = false;  ///< then, left to right
+  int64_t x = 0, y = 0;    ///< of the part's upper left pixel in the image
+  ImageSize part = {};     ///< in the image's pixels
+  ImageSize network = {};  ///< what it is resized to
+  bool flipped = false;    ///< then, left to right
   bool operator==(const View&) const = default;
 };
 
