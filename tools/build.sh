@@ -10,10 +10,7 @@ if [[ ${1:-} == [!-]* ]]; then
   shift
 fi
 
-# ccache takes the precompiled header and what includes it only with this sloppiness. The other three let a second
-# checkout use what the first one compiled, and keep ccache from hashing the header (700 MB) for every source.
-export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_INODECACHE=1
+source tools/ccache.sh "$PWD"
 
 # A source that includes torch/torch.h takes up to 1.4 GB to compile.
 jobs="$(awk -v cores="$(nproc)" '/^MemAvailable/ { n = int($2 / 1.6e6); print n < 1 ? 1 : n < cores ? n : cores }' \

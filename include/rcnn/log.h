@@ -3,16 +3,19 @@
 #include <filesystem>
 #include <string_view>
 
+#include <rcnn/export.h>
+
 /// Messages for people, on stderr: stdout carries data only.
 namespace rcnn::log {
 
-void info(std::string_view message);
+/// Says it as it is.
+RCNN_EXPORT void info(std::string_view message);
 
 /// Prefixed with "warning: ".
-void warn(std::string_view message);
+RCNN_EXPORT void warn(std::string_view message);
 
 /// Also appends everything logged from now on to `file`, each line with its time. Throws DataError when it
 /// cannot be opened.
-void also_to(const std::filesystem::path& file);
+RCNN_EXPORT void also_to(const std::filesystem::path& file);
 
 }  // namespace rcnn::log

@@ -2,21 +2,23 @@
 
 #include <string>
 
+#include <rcnn/export.h>
+
 namespace rcnn {
 
 /// "0.1.0"
-std::string version();
+RCNN_EXPORT std::string version();
 
 /// LibTorch's own version, "2.11.0".
-std::string torch_version();
+RCNN_EXPORT std::string torch_version();
 
 /// Of the CUDA compiler that made this build's kernels, "13.0.88"; empty in a CPU build.
-std::string cuda_version();
+RCNN_EXPORT std::string cuda_version();
 
 /// The GPU architectures that this build carries kernels for, "sm_80 sm_90 compute_90"; empty in a CPU build.
-std::string cuda_architectures();
+RCNN_EXPORT std::string cuda_architectures();
 
 /// Whether this build has CUDA kernels, LibTorch has CUDA, and a device answers now.
-bool has_cuda();
+RCNN_EXPORT bool has_cuda();
 
 }  // namespace rcnn

@@ -209,14 +209,18 @@ CocoFile read_file(json::document& document, Problems& problems, bool with_detai
   return file;
 }
 
-std::vector<CocoResult> read_results(json::document& document, Problems& problems) {
-  std::vector<CocoResult> results;
+json::array results_list(json::document& document) {
   json::array list;
   if (document.get_array().get(list) != simdjson::SUCCESS) {
     throw Wrong(
         "is no list of results: [{\"image_id\", \"category_id\", \"bbox\", \"score\"}, ...] is expected");
   }
-  for_each(list, "", problems, [&](json::object object) {
+  return list;
+}
+
+std::vector<CocoResult> read_results(json::document& document, Problems& problems) {
+  std::vector<CocoResult> results;
+  for_each(results_list(document), "", problems, [&](json::object object) {
     CocoResult result;
     read_fields(object, {"image_id", "category_id", "bbox", "score"},
                 [&](std::string_view key, json::value value) {
@@ -228,6 +232,23 @@ std::vector<CocoResult> read_results(json::document& document, Problems& problem
     results.push_back(result);
   });
   return results;
+}
+
+CocoResultNames read_names(json::document& document, Problems& problems) {
+  CocoResultNames names;
+  for_each(results_list(document), "", problems, [&](json::object object) {
+    int64_t image = 0, category = 0;
+    std::string file, name;
+    read_fields(object, {"image_id", "category_id"}, [&](std::string_view key, json::value value) {
+      if (key == "image_id") image = integer(value, key);
+      if (key == "category_id") category = integer(value, key);
+      if (key == "file_name") file = text(value, key);
+      if (key == "category_name") name = text(value, key);
+    });
+    if (!file.empty()) names.files.emplace(image, std::move(file));
+    if (!name.empty()) names.categories.emplace(category, std::move(name));
+  });
+  return names;
 }
 
 /// Where the parser stands, for people; nothing at the end of the text.
@@ -340,6 +361,11 @@ std::vector<CocoResult> read_coco_results(const std::filesystem::path& file) {
   auto results = read(file, [&](json::document& document) { return read_results(document, problems); });
   problems.settle(file.string());
   return results;
+}
+
+CocoResultNames read_coco_result_names(const std::filesystem::path& file) {
+  Problems problems;  // read_coco_results() tells them
+  return read(file, [&](json::document& document) { return read_names(document, problems); });
 }
 
 }  // namespace rcnn::data

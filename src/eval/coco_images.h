@@ -9,6 +9,8 @@
 
 namespace rcnn::eval {
 
+inline constexpr double kAlmostOne = 1 - 1e-10;  ///< the highest threshold that a perfect box still reaches
+
 /// As maskApi.c's bbIou: a crowd's IoU is the share of the detection that lies in it.
 double coco_iou(const CocoDetection& detection, const CocoTruth& truth);
 

@@ -16,8 +16,7 @@
 namespace rcnn::eval {
 namespace {
 
-constexpr double kAlmostOne = 1 - 1e-10;  // the highest threshold that a perfect box still reaches
-constexpr size_t kMaxThresholds = 64;     // bits of a Mask
+constexpr size_t kMaxThresholds = 64;  // bits of a Mask
 
 /// A bit for each IoU threshold.
 using Mask = uint64_t;

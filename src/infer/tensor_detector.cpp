@@ -46,12 +46,7 @@ Detections joined(const std::vector<Detections>& parts) {
 }  // namespace
 
 TensorDetector TensorDetector::load(const std::filesystem::path& weights, const DetectorOptions& options) {
-  const auto device = parse_device(options.device);
-  const auto described = nn::load_model(weights, overrides_of(options));
-  TensorDetector detector(described, device, options.views, options.view_batch);
-  detector.precision_ = options.precision;
-  nn::prepare_for_inference(*described.model, options.precision);
-  return detector;
+  return {nn::load_model(weights, overrides_of(options)), options};
 }
 
 TensorDetector::TensorDetector(const nn::DescribedModel& model, const at::Device& device,
@@ -65,6 +60,12 @@ TensorDetector::TensorDetector(const nn::DescribedModel& model, const at::Device
   TORCH_CHECK(view_batch > 0, "TensorDetector: view_batch: expected 1 or more, got ", view_batch);
   model_->to(device_);
   model_->eval();
+}
+
+TensorDetector::TensorDetector(nn::DescribedModel&& model, const DetectorOptions& options)
+    : TensorDetector(model, parse_device(options.device), options.views, options.view_batch) {
+  precision_ = options.precision;
+  nn::prepare_for_inference(*model_, precision_);
 }
 
 ImageSize TensorDetector::network_size(ImageSize image) const {

@@ -4,13 +4,15 @@
 #include <filesystem>
 #include <string_view>
 
+#include <rcnn/export.h>
+
 #include "io/file_system.h"
 
 namespace rcnn::io {
 
 /// A file in the making, for content that comes piece by piece: it lies under a temporary name in the same
 /// folder until commit(), and is removed when there is none. Throws DataError.
-class AtomicWriter {
+class RCNN_EXPORT AtomicWriter {
  public:
   /// `bytes` is what the content takes at least, as far as that is known: where the disk has not so many
   /// left, nothing is begun.

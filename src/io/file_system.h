@@ -7,11 +7,13 @@
 
 #include <sys/types.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::io {
 
 /// The system calls of writing a file, with POSIX's results: -1 (and errno) for a failure. A class of its own
 /// so that tests can make each of them fail. Safe to use from several threads at once.
-class FileSystem {
+class RCNN_EXPORT FileSystem {
  public:
   virtual ~FileSystem() = default;
 

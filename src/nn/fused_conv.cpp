@@ -53,7 +53,14 @@ at::Tensor FusedConv::convolve(const at::Tensor& x) const {
   return at::conv2d(x.to(weight_.scalar_type()), weight_, bias_, stride_, padding_, dilation_, groups_);
 }
 
+/// oneDNN's operators know no empty batch.
+at::Tensor FusedConv::of_nothing(const at::Tensor& x) const {
+  const auto weight = at::empty(weight_.sizes(), bias_.options());
+  return at::conv2d(x.to(weight.scalar_type()), weight, bias_, stride_, padding_, dilation_, groups_);
+}
+
 at::Tensor FusedConv::convolve_packed(const at::Tensor& x, std::string_view then) const {
+  if (x.numel() == 0) return of_nothing(x);
   static const auto fused = operator_named<Convolve>("mkldnn::_convolution_pointwise", "");
   return fused.call(x.to(bias_.scalar_type()), weight_, bias_, padding_, stride_, dilation_, groups_, then,
                     Scalars(), "");
@@ -69,6 +76,7 @@ at::Tensor FusedConv::relu(const at::Tensor& x) const {
 
 at::Tensor FusedConv::add_relu(const at::Tensor& x, const at::Tensor& sum) const {
   if (!packed_) return convolve(x).add_(sum).relu_();
+  if (x.numel() == 0) return of_nothing(x);
   static const auto fused = operator_named<ConvolveAndAdd>("mkldnn::_convolution_pointwise", "binary");
   return fused.call(x.to(bias_.scalar_type()), sum, weight_, bias_, padding_, stride_, dilation_, groups_,
                     "add", 1.0, "relu", Scalars(), "");

@@ -23,6 +23,7 @@ class FusedConv {
 
  private:
   at::Tensor convolve(const at::Tensor& x) const;
+  at::Tensor of_nothing(const at::Tensor& x) const;
   at::Tensor convolve_packed(const at::Tensor& x, std::string_view then) const;
 
   at::Tensor weight_, bias_;

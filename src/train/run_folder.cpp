@@ -34,7 +34,47 @@ bool is_entry(const Json& line) {
          (!line.contains(kScores) || line[kScores].is_object());
 }
 
+std::vector<std::pair<std::string, double>> numbers_of(const Json& object) {
+  std::vector<std::pair<std::string, double>> numbers;
+  for (const auto& [name, number] : object.items()) {
+    if (name == "epoch" || name == "iteration") continue;
+    numbers.emplace_back(name, number.is_number() ? number.get<double>() : kNoNumber);
+  }
+  return numbers;
+}
+
+/// Calls see(line, entry) for each line; the entry is null where the line is none or was cut off.
+template <class See>
+void for_each_line(const fs::path& metrics, See see) {
+  std::ifstream lines(metrics);
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    see(line, !lines.eof() && is_entry(json) ? &json : nullptr);
+  }
+}
+
+ScoredIteration scored_iteration(const Json& entry) {
+  return {.epoch = entry.at("epoch").get<int64_t>(),
+          .iteration = entry.at("iteration").get<int64_t>(),
+          .scores = numbers_of(entry.at(kScores))};
+}
+
 }  // namespace
+
+Metrics read_metrics(const fs::path& file) {
+  Metrics metrics;
+  for_each_line(file, [&](const std::string&, const Json* entry) {
+    if (entry == nullptr) return;
+    if (entry->contains(kScores)) {
+      metrics.scores.push_back(scored_iteration(*entry));
+    } else {
+      metrics.reports.push_back({.epoch = entry->at("epoch").get<int64_t>(),
+                                 .iteration = entry->at("iteration").get<int64_t>(),
+                                 .numbers = numbers_of(*entry)});
+    }
+  });
+  return metrics;
+}
 
 RunFolder RunFolder::create(const fs::path& path) {
   if (is_one(path)) {
@@ -95,24 +135,15 @@ std::vector<ScoredIteration> RunFolder::rewind(int64_t iteration) {
   events_.restart_at(iteration + 1, now());
   std::vector<ScoredIteration> scored;
   std::string kept;
-  std::ifstream lines(metrics());
   bool all = true;
-  for (std::string line; std::getline(lines, line);) {
-    const auto json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    const bool whole = !lines.eof() && is_entry(json);
-    if (!whole || json.at("iteration").get<int64_t>() > iteration) {
+  for_each_line(metrics(), [&](const std::string& line, const Json* entry) {
+    if (entry == nullptr || entry->at("iteration").get<int64_t>() > iteration) {
       all = false;
-      continue;
+      return;
     }
     kept += line + '\n';
-    if (!json.contains(kScores)) continue;
-    auto& entry = scored.emplace_back();
-    entry.epoch = json.at("epoch").get<int64_t>();
-    entry.iteration = json.at("iteration").get<int64_t>();
-    for (const auto& [name, number] : json.at(kScores).items()) {
-      entry.scores.emplace_back(name, number.is_number() ? number.get<double>() : kNoNumber);
-    }
-  }
+    if (entry->contains(kScores)) scored.push_back(scored_iteration(*entry));
+  });
   if (!all) io::write_atomically(metrics(), kept);
   return scored;
 }

@@ -47,6 +47,11 @@ double Axis::place(double value) const {
   return (scaled(value) - low_) / (high_ - low_);
 }
 
+double Axis::value(double place) const {
+  const double scaled = low_ + place * (high_ - low_);
+  return logarithmic_ ? std::pow(10, scaled) : scaled;
+}
+
 std::vector<Axis::Tick> Axis::ticks(int count) const {
   return logarithmic_ ? logarithmic_ticks(count) : linear_ticks(count);
 }

@@ -15,6 +15,9 @@ class Axis {
   /// Where a value is, as a share of the axis: within 0..1 for those it was made of.
   double place(double value) const;
 
+  /// The value that has this place.
+  double value(double place) const;
+
   struct Tick {
     double place;
     std::string label;  ///< none for a small one

@@ -10,6 +10,7 @@
 
 #include "vis/axis.h"
 #include "vis/canvas.h"
+#include "vis/plot_values.h"
 
 namespace rcnn::vis {
 namespace {
@@ -23,38 +24,10 @@ constexpr int kDot = 7;
 constexpr int kLegendLine = 48;
 constexpr int kFraction = 4;  // bits of a pixel that OpenCV's points have below the integer
 constexpr double kTextScale = 0.95, kTitleScale = 1.25;
-constexpr double kLargest = 1e300;
 constexpr int64_t kLeastHeight = 200, kLeastWidth = 300;
 const cv::Scalar kPaper(255, 255, 255), kInk(40, 40, 40), kGrid(228, 228, 228), kFaintGrid(243, 243, 243);
 const std::array<cv::Scalar, 6> kColours = {
     {{31, 119, 180}, {214, 90, 20}, {44, 140, 60}, {190, 40, 50}, {130, 90, 180}, {120, 85, 70}}};
-
-struct Values {
-  std::vector<double> x, y;
-};
-
-bool is_shown(double x, double y) {
-  return std::abs(x) <= kLargest && std::abs(y) <= kLargest;  // false for NaN
-}
-
-/// All that the axes have to hold.
-Values shown_values(std::span<const Curve> curves, std::span<const Mark> marks, bool log_x) {
-  Values values;
-  const auto add = [&](double x, double y) {
-    if (!is_shown(x, y)) return;
-    TORCH_CHECK(!log_x || x > 0, "plot: a logarithmic axis has no place for x = ", x);
-    values.x.push_back(x);
-    values.y.push_back(y);
-  };
-  for (const auto& curve : curves) {
-    TORCH_CHECK(curve.x.size() == curve.y.size(), "plot: curve ", curve.name, " has ", curve.x.size(),
-                " x and ", curve.y.size(), " y");
-    for (size_t i = 0; i < curve.x.size(); ++i) add(curve.x[i], curve.y[i]);
-  }
-  for (const auto& mark : marks) add(mark.x, mark.y);
-  if (log_x && values.x.empty()) values.x = {1, 10};
-  return values;
-}
 
 cv::Scalar mixed_with_paper(const cv::Scalar& colour) {
   return 0.4 * colour + 0.6 * kPaper;
@@ -218,7 +191,7 @@ class Plot {
   const std::span<const Curve> curves_;
   const std::span<const Mark> marks_;
   const PlotOptions& options_;
-  const Values values_;
+  const PlotValues values_;
   const Axis x_, y_;
   std::vector<Axis::Tick> y_ticks_;
   cv::Mat canvas_;

@@ -11,11 +11,13 @@ config::Node node(const char* json) {
   return config::Config::parse(json, "f.json").root();
 }
 
+//! [factory]
 std::shared_ptr<BackboneImpl> make_mynet(const config::Node& node) {
   VggOptions options{.width = 1};
   node.read("width", options.width);
   return std::make_shared<VggImpl>(options);
 }
+//! [factory]
 
 TEST(Registry, AnUnknownNameListsTheKnownOnes) {
   EXPECT_EQ(
@@ -36,7 +38,9 @@ TEST(Registry, TheTypeIsRequired) {
 
 TEST(Registry, AFactoryFromOutsideReadsItsOwnKeys) {
   auto registry = backbones();  // a copy, so that other tests keep the built-in names
+  //! [add]
   registry.add("mynet", make_mynet);
+  //! [add]
   EXPECT_EQ(registry.make(node(R"({"type": "mynet", "width": 2})"))->features()[0].channels, 16);
   EXPECT_NE(
       message_of<ConfigError>([&] { registry.make(node(R"({"type": "mynet", "widht": 2})")); }).find("width"),

@@ -38,7 +38,8 @@ TEST(Program, SaysItsVersionAndHelpsOnStdout) {
   const auto help = run_rcnn({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_EQ(help.err, "");
-  for (const char* command : {"train", "eval", "detect", "demo", "data", "weights", "config", "info"}) {
+  for (const char* command :
+       {"train", "eval", "detect", "report", "demo", "data", "weights", "config", "info"}) {
     EXPECT_THAT(help.out, HasSubstr("\n  " + std::string(command) + " "));
     const auto own = run_rcnn({command, "--help"});
     EXPECT_EQ(own.exit_code, 0);

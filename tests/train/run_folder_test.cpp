@@ -217,5 +217,29 @@ TEST(RunFolder, RemovesWhatAKilledProcessLeftHalfWritten) {
   EXPECT_TRUE(fs::exists(other));
 }
 
+TEST(ReadMetrics, OfARunThatMayStillGoOn) {
+  const TempFolder temp;
+  const auto file =
+      temp.write("metrics.jsonl",
+                 "{\"epoch\":1,\"iteration\":20,\"lr\":0.5,\"loss\":3.5,\"rpn_box\":null}\n"
+                 "{\"epoch\":1,\"iteration\":30,\"scores\":{\"mAP\":0.25,\"per_class.cat\":null}}\n"
+                 "no line\n[1]\n{\"iteration\":7}\n"
+                 "{\"epoch\":2,\"iteration\":40,\"lr\":0.25,\"loss\":2}\n"
+                 "{\"epoch\":2,\"iteration\":60,\"lr\":0.25,\"lo");
+  const auto metrics = read_metrics(file);
+  ASSERT_EQ(metrics.reports.size(), 2u);
+  EXPECT_EQ(metrics.reports[0].epoch, 1);
+  EXPECT_EQ(metrics.reports[0].iteration, 20);
+  ASSERT_EQ(metrics.reports[0].numbers.size(), 3u);
+  EXPECT_EQ(metrics.reports[0].numbers[1], std::pair(std::string("loss"), 3.5)) << "in the line's order";
+  EXPECT_TRUE(std::isnan(metrics.reports[0].numbers[2].second));
+  EXPECT_EQ(metrics.reports[1].iteration, 40);
+  ASSERT_EQ(metrics.scores.size(), 1u);
+  EXPECT_EQ(metrics.scores[0].iteration, 30);
+  EXPECT_EQ(metrics.scores[0].scores[0], std::pair(std::string("mAP"), 0.25));
+  EXPECT_TRUE(std::isnan(metrics.scores[0].scores[1].second));
+  EXPECT_TRUE(read_metrics(temp.path() / "none.jsonl").reports.empty());
+}
+
 }  // namespace
 }  // namespace rcnn::train

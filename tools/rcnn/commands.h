@@ -22,8 +22,12 @@ void add_detect(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_info(CLI::App& app);
 void add_lr_find(CLI::App& app);
+void add_report(CLI::App& app);
 void add_train(CLI::App& app);
 void add_weights(CLI::App& app);
+
+/// --precision, of commands that detect.
+void add_precision(CLI::App& command, nn::Precision& precision);
 
 /// What `rcnn train` does with a config at hand; shared with the demo. Returns the weight file. An
 /// interrupted run ends in CLI::RuntimeError with the signal's exit code, its state saved.

@@ -233,14 +233,7 @@ void add_detect(CLI::App& app) {
       ->needs(tile);
 
   command->add_option("--device", detector.device, "auto, cpu or cuda")->capture_default_str();
-  command
-      ->add_option_function<std::string>(
-          "--precision",
-          [&detector](const std::string& word) {
-            detector.precision = word == "bf16" ? nn::Precision::bf16 : nn::Precision::fp32;
-          },
-          "fp32 or bf16, which is faster where the processor has it [fp32]")
-      ->check(CLI::IsMember({"fp32", "bf16"}));
+  add_precision(*command, detector.precision);
   command->add_option("--batch", a.batch, "images at once [1 on a CPU, 4 on a GPU]")
       ->check(CLI::Range(1, 1024));
   command->add_option("--threads", a.threads, "of the network, and as many that decode [all cores, 2]")

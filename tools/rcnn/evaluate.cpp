@@ -109,25 +109,6 @@ std::vector<eval::CocoTruth> truths_of_records(const data::Dataset& dataset) {
   return truths;
 }
 
-CocoInput coco_input(const TestSet& test, const std::vector<ImageDetections>& images) {
-  const auto& [data, dataset] = test;
-  CocoInput input{.image_ids = {},
-                  .categories = dataset->categories(),
-                  .truths = data.type == Type::coco ? truths_of_file(data.test.annotations, images)
-                                                    : truths_of_records(*dataset),
-                  .detections = {}};
-  for (const auto& image : images) {
-    input.image_ids.push_back(image.image_id);
-    for (const auto& [box, score, label] : image.detections) {
-      input.detections.push_back({.image_id = image.image_id,
-                                  .category_id = dataset->categories()[static_cast<size_t>(label - 1)].id,
-                                  .box = {box.x1, box.y1, box.width(), box.height()},
-                                  .score = score});
-    }
-  }
-  return input;
-}
-
 Score score_of(const std::vector<ImageDetections>& images, const TestSet& test, const EvalOptions& options,
                const ScoreOptions& score_options) {
   if (options.metric == EvalOptions::Metric::coco) return coco_score(coco_input(test, images), score_options);
@@ -193,6 +174,25 @@ Evaluation evaluate_proposals(const TensorDetector& detector, const TestSet& tes
       test, [&](const at::Tensor& image) { return detector.proposals(image); }, kNeverStop);
   auto score = proposal_score(coco_input(test, *images));
   return {.score = std::move(score), .images = std::move(*images)};
+}
+
+CocoInput coco_input(const TestSet& test, const std::vector<ImageDetections>& images) {
+  const auto& [data, dataset] = test;
+  CocoInput input{.image_ids = {},
+                  .categories = dataset->categories(),
+                  .truths = data.type == Type::coco ? truths_of_file(data.test.annotations, images)
+                                                    : truths_of_records(*dataset),
+                  .detections = {}};
+  for (const auto& image : images) {
+    input.image_ids.push_back(image.image_id);
+    for (const auto& [box, score, label] : image.detections) {
+      input.detections.push_back({.image_id = image.image_id,
+                                  .category_id = dataset->categories()[static_cast<size_t>(label - 1)].id,
+                                  .box = {box.x1, box.y1, box.width(), box.height()},
+                                  .score = score});
+    }
+  }
+  return input;
 }
 
 }  // namespace rcnn::tools

@@ -1,68 +1,52 @@
+// The program `rcnn`: a launcher that starts in milliseconds, for LibTorch alone takes half a second to load.
+// It knows the help pages by heart; everything else is done by the commands, a module that it loads from its
+// own installation.
+
+#include <algorithm>
 #include <cstdio>
-#include <iostream>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
-#include <c10/util/Exception.h>
-#include <spdlog/fmt/fmt.h>
+#include <dlfcn.h>
 
-#include <rcnn/data/image.h>
-#include <rcnn/error.h>
-#include <rcnn/version.h>
-
-#include "commands.h"
+#include "help_pages.h"
 
 namespace {
 
-constexpr int kUsageError = 2, kMemoryError = 5;
+namespace fs = std::filesystem;
 
-std::string version_text() {
-  const auto cuda = rcnn::cuda_version();
-  return fmt::format("rcnn {}\nLibTorch {}\nCUDA {}\nOpenCV {}", rcnn::version(), rcnn::torch_version(),
-                     cuda.empty() ? "none" : fmt::format("{} ({})", cuda, rcnn::cuda_architectures()),
-                     rcnn::data::opencv_version());
+/// The page that `words` ask for, such as data check --help; null when they are anything else.
+const rcnn::tools::HelpPage* asked_for(std::span<const std::string_view> words) {
+  if (words.empty() || (words.back() != "--help" && words.back() != "-h")) return nullptr;
+  const auto command = words.first(words.size() - 1);
+  const auto pages = rcnn::tools::help_pages();
+  const auto page = std::ranges::find_if(
+      pages, [&](const auto& page) { return std::ranges::equal(page.command, command); });
+  return page == pages.end() ? nullptr : &*page;
 }
 
-int fail(const std::string& message, int exit_code) {
-  std::cerr << "error: " << message << std::endl;
-  return exit_code;
+int fail(const std::string& message) {
+  std::fprintf(stderr, "error: %s\n", message.c_str());
+  return 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("rcnn: train two-stage object detectors, score them, and detect with them", "rcnn");
-  bool verbose = false;
-  app.set_version_flag("--version", version_text);
-  app.add_flag("-v,--verbose", verbose, "show where inside the program an error arose");
-  app.require_subcommand(1);
-  app.fallthrough();
-  rcnn::tools::add_train(app);
-  rcnn::tools::add_lr_find(app);
-  rcnn::tools::add_eval(app);
-  rcnn::tools::add_detect(app);
-  rcnn::tools::add_demo(app);
-  rcnn::tools::add_data(app);
-  rcnn::tools::add_weights(app);
-  rcnn::tools::add_config(app);
-  rcnn::tools::add_info(app);
-  try {
-    app.parse(argc, argv);
-    return 0;
-  } catch (const CLI::Success& success) {  // --help, --version
-    return app.exit(success);
-  } catch (const CLI::RuntimeError& error) {  // a command's own exit code, its message already given
-    return error.get_exit_code();
-  } catch (const CLI::RequiredError& error) {
-    // What is missing may be there, misspelt.
-    const auto unknown = app.remaining(true);
-    const auto found = unknown.empty() ? "" : fmt::format("{} is not known here; ", unknown.front());
-    return fail(fmt::format("{}{}; see rcnn --help", found, error.what()), kUsageError);
-  } catch (const CLI::ParseError& error) {
-    return fail(fmt::format("{}; see rcnn --help", error.what()), kUsageError);
-  } catch (const rcnn::Error& error) {
-    return fail(error.what(), error.exit_code());
-  } catch (const std::exception& error) {
-    if (rcnn::is_out_of_memory(error)) return fail("memory ran out; lower data.max_size", kMemoryError);
-    const auto* from_torch = dynamic_cast<const c10::Error*>(&error);
-    return fail(from_torch && !verbose ? from_torch->what_without_backtrace() : error.what(), 1);
+  const std::vector<std::string_view> words(argv + std::min(argc, 1), argv + argc);
+  if (const auto* page = asked_for(words)) {
+    std::fwrite(page->text.data(), 1, page->text.size(), stdout);
+    return std::fflush(stdout) == 0 ? 0 : fail("the page cannot be written to stdout");
   }
+  // Beside this file, however it was named: by PATH, by a link, from another folder.
+  std::error_code error;
+  const auto module = fs::read_symlink("/proc/self/exe", error).parent_path() / RCNN_COMMANDS;
+  if (error) return fail("where rcnn lies is unknown, /proc/self/exe: " + error.message());
+  void* commands = dlopen(module.c_str(), RTLD_LAZY | RTLD_GLOBAL);
+  auto* run = commands ? reinterpret_cast<int (*)(int, char**)>(dlsym(commands, "rcnn_run")) : nullptr;
+  if (!run) return fail(std::string("rcnn is not installed whole, ") + dlerror());
+  return run(argc, argv);
 }

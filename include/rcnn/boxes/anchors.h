@@ -4,10 +4,12 @@
 #include <mutex>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::boxes {
 
+/// Which anchors there are: every size with every ratio.
 struct AnchorOptions {
   /// Square roots of the anchors' areas, in pixels. On one level all of them are used in every cell; on a
   /// pyramid there is one a level, finest first.
@@ -25,7 +27,7 @@ struct AnchorOptions {
 /// A cell (row, column) has its anchors centred on (x spacing * column, y spacing * row). The order is row,
 /// column, ratio, size. The defaults are torchvision's rules, whose weights depend on them. Safe to use from
 /// several threads.
-class AnchorGenerator {
+class RCNN_EXPORT AnchorGenerator {
  public:
   /// `strides` of the levels, finest first. Throws c10::Error when a pyramid has not one size a level.
   AnchorGenerator(const AnchorOptions& options, std::vector<int64_t> strides);

@@ -2,23 +2,24 @@
 
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::boxes {
 
 /// Moves coordinates that lie outside the image onto its border. `boxes` is float [..., 4]; differentiable.
-at::Tensor clip(const at::Tensor& boxes, ImageSize size);
+RCNN_EXPORT at::Tensor clip(const at::Tensor& boxes, ImageSize size);
 
 /// bool [N]: both sides are at least `min_size`. NaN sides are not.
-at::Tensor large_enough(const at::Tensor& boxes, double min_size);
+RCNN_EXPORT at::Tensor large_enough(const at::Tensor& boxes, double min_size);
 
 /// bool [N]: the whole box lies inside the image.
-at::Tensor inside(const at::Tensor& boxes, ImageSize size);
+RCNN_EXPORT at::Tensor inside(const at::Tensor& boxes, ImageSize size);
 
 /// Boxes of an image of size `from` in the pixels of the same image at size `to`.
-at::Tensor rescale(const at::Tensor& boxes, ImageSize from, ImageSize to);
+RCNN_EXPORT at::Tensor rescale(const at::Tensor& boxes, ImageSize from, ImageSize to);
 
 /// RoIs [K, 5] of a batch: image i's boxes with i before them, in order.
-at::Tensor to_rois(const std::vector<at::Tensor>& boxes);
+RCNN_EXPORT at::Tensor to_rois(const std::vector<at::Tensor>& boxes);
 
 }  // namespace rcnn::boxes

@@ -4,8 +4,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::boxes {
 
+/// How deltas are scaled.
 struct BoxCoderOptions {
   /// Deltas are multiplied by these: (1, 1, 1, 1) in the RPN, (10, 10, 5, 5) in the RoI head, which is the
   /// paper's division by standard deviations (.1, .1, .2, .2).
@@ -14,7 +17,7 @@ struct BoxCoderOptions {
 
 /// Boxes as offsets from reference boxes (Faster R-CNN, equation 2): dx = (x - xr) / wr, dy likewise,
 /// dw = log(w / wr), dh likewise, with x, y the centres.
-class BoxCoder {
+class RCNN_EXPORT BoxCoder {
  public:
   explicit BoxCoder(const BoxCoderOptions& options = {}) : weights_(options.weights) {}
 

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::boxes {
 
+/// Which candidates count as objects, and which as background.
 struct MatcherOptions {
   double positive_iou = 0.5;  ///< at least this IoU with its best ground truth makes a candidate positive
   double negative_iou = 0.5;  ///< below this, and ...
@@ -24,6 +26,7 @@ struct Assignment {
 /// Assigns ground truth to candidates (anchors or proposals, float32 [N, 4]) by IoU (Faster R-CNN,
 /// section 3.1.2; Fast R-CNN, section 2.3). A candidate that is positive only by `low_quality` still learns
 /// its own best ground truth, as in the reference code. An image without ground truth gives background only.
-Assignment match(const at::Tensor& candidates, const Target& target, const MatcherOptions& options);
+RCNN_EXPORT Assignment match(const at::Tensor& candidates, const Target& target,
+                             const MatcherOptions& options);
 
 }  // namespace rcnn::boxes

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 
 namespace rcnn::config {
 
@@ -20,7 +21,7 @@ namespace rcnn::config {
 /// that returns to itself are errors.
 ///
 /// A value is immutable; copies share the document.
-class Config {
+class RCNN_EXPORT Config {
  public:
   /// `overrides` are "dotted.key=value", the value in JSON or, when it is no JSON, a plain string. An object
   /// on the way that does not exist is made; an override of a key below a scalar is an error. Throws
@@ -37,6 +38,7 @@ class Config {
   /// The whole document as indented JSON, keys in the order first met; parse(dump()) gives it back.
   std::string dump() const;
 
+  /// A leaf and where its value is from.
   struct Entry {
     std::string key;     ///< "model.rpn.nms_threshold"
     std::string value;   ///< as JSON
@@ -58,10 +60,10 @@ struct Difference {
 };
 
 /// In the order of `before`, then what `after` has alone.
-std::vector<Difference> differences(const Config& before, const Config& after);
+RCNN_EXPORT std::vector<Difference> differences(const Config& before, const Config& after);
 
 /// Where a file named in a config lies: absolute paths as they are, relative ones under the folder that the
 /// environment variable RCNN_DATA names, `data` when it is unset.
-std::filesystem::path data_path(const std::filesystem::path& path);
+RCNN_EXPORT std::filesystem::path data_path(const std::filesystem::path& path);
 
 }  // namespace rcnn::config

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <rcnn/error.h>
+#include <rcnn/export.h>
 
 namespace rcnn::config {
 
@@ -28,7 +29,7 @@ struct Range {
 /// throws ConfigError, naming the file and the dotted key, when the key holds another type (3.7 and true are
 /// no integers) or a value out of range, for a list in any of its elements. finish() then refuses every key
 /// nobody asked for. A view of an absent object is empty: all its keys are absent.
-class Node {
+class RCNN_EXPORT Node {
  public:
   bool has(std::string_view key) const;
 

@@ -6,6 +6,7 @@
 
 #include <rcnn/boxes/anchors.h>
 #include <rcnn/data/dataset.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
@@ -19,7 +20,7 @@ struct ScaledBox {
 
 /// The objects of a data set that are not ignored, at the scale that `min_size` and `max_size` give, not
 /// flipped. See resized().
-std::vector<ScaledBox> scaled_boxes(const Dataset& dataset, int64_t min_size, int64_t max_size);
+RCNN_EXPORT std::vector<ScaledBox> scaled_boxes(const Dataset& dataset, int64_t min_size, int64_t max_size);
 
 /// Where anchors lie on an image.
 struct AnchorMaps {
@@ -32,14 +33,14 @@ struct AnchorMaps {
 /// For each box the IoU with the anchor that fits it best, of all that boxes::AnchorGenerator makes for its
 /// image; 0 where there is none. Exact, without looking at all cells: on each level and for each shape the
 /// nearest cell along each side has the largest overlap.
-std::vector<float> best_anchor_ious(std::span<const ScaledBox> boxes, const boxes::AnchorOptions& anchors,
-                                    const AnchorMaps& maps);
+RCNN_EXPORT std::vector<float> best_anchor_ious(std::span<const ScaledBox> boxes,
+                                                const boxes::AnchorOptions& anchors, const AnchorMaps& maps);
 
 /// As many sizes and ratios as `anchors` has, chosen for a larger mean of best_anchor_ious(): a coordinate
 /// search over their logarithms from the present ones and from the boxes' own quantiles, on at most 5000
 /// boxes drawn with a fixed seed. Sizes are whole pixels and ascend, ratios have two decimals and ascend; the
 /// rest of the options stays as it is. Without boxes `anchors` is returned.
-boxes::AnchorOptions better_anchors(std::span<const ScaledBox> boxes, const boxes::AnchorOptions& anchors,
-                                    const AnchorMaps& maps);
+RCNN_EXPORT boxes::AnchorOptions better_anchors(std::span<const ScaledBox> boxes,
+                                                const boxes::AnchorOptions& anchors, const AnchorMaps& maps);
 
 }  // namespace rcnn::data

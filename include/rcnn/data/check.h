@@ -7,9 +7,11 @@
 
 #include <rcnn/data/locate.h>
 #include <rcnn/data/problems.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
+/// How thoroughly check() looks.
 struct CheckOptions {
   bool decode = true;  ///< every image, on all cores; otherwise only their headers are read
   /// Called now and then, in the caller's thread, while images are decoded.
@@ -36,9 +38,9 @@ struct DatasetCheck {
 /// Opens the part as a training would, with the policies of its options, and looks closer than that: decodes
 /// images, and warns of links out of the data set, very long images, objects that are there twice, classes
 /// without any object. Never throws for what is wrong with the data, missing files included.
-DatasetCheck check(const DatasetPart& part, const CheckOptions& options = {});
+RCNN_EXPORT DatasetCheck check(const DatasetPart& part, const CheckOptions& options = {});
 
 /// Warnings of images that two parts have in common, unless one of these parts holds all of the other.
-Problems shared_images(const std::vector<DatasetCheck>& parts);
+RCNN_EXPORT Problems shared_images(const std::vector<DatasetCheck>& parts);
 
 }  // namespace rcnn::data

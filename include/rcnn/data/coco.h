@@ -6,9 +6,11 @@
 
 #include <rcnn/data/dataset.h>
 #include <rcnn/data/problems.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
+/// Where a COCO data set is, and what becomes of its bad records.
 struct CocoOptions {
   std::filesystem::path annotations = {};  ///< an instances file, see read_coco_file()
   std::filesystem::path images = {};       ///< the folder that its file names start from
@@ -30,9 +32,9 @@ struct CocoOptions {
 /// of the folder, no object at all (errors); what the policies speak of (as they say); boxes that are clipped
 /// or very thin, files listed twice, images of no stated size (warnings). Throws DataError for a file that
 /// cannot be read, ConfigError when `classes` names one of the file's categories twice.
-std::shared_ptr<Dataset> read_coco(const CocoOptions& options, Problems& problems);
+RCNN_EXPORT std::shared_ptr<Dataset> read_coco(const CocoOptions& options, Problems& problems);
 
 /// The same, but throws DataError with all errors, and logs the warnings.
-std::shared_ptr<Dataset> read_coco(const CocoOptions& options);
+RCNN_EXPORT std::shared_ptr<Dataset> read_coco(const CocoOptions& options);
 
 }  // namespace rcnn::data

@@ -3,11 +3,13 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <rcnn/data/problems.h>
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::data {
@@ -55,16 +57,26 @@ struct CocoResult {
 /// that are not needed are passed over. Takes about twice the file's size in memory while it reads. Ids must
 /// be 64-bit integers and unique in their list. Entries that are wrong are left out and added to `problems`.
 /// Throws DataError for a file that cannot be read and what is no JSON, with the line.
-CocoFile read_coco_file(const std::filesystem::path& file, Problems& problems, bool with_details = false);
+RCNN_EXPORT CocoFile read_coco_file(const std::filesystem::path& file, Problems& problems,
+                                    bool with_details = false);
 
 /// The same, but throws DataError with all that is wrong.
-CocoFile read_coco_file(const std::filesystem::path& file);
+RCNN_EXPORT CocoFile read_coco_file(const std::filesystem::path& file);
 
 /// Writes an instances file that read_coco_file() gives back. Throws DataError when the disk refuses.
-void write_coco_file(const std::filesystem::path& file, const CocoFile& content);
+RCNN_EXPORT void write_coco_file(const std::filesystem::path& file, const CocoFile& content);
 
 /// Reads a list of detections [{"image_id", "category_id", "bbox", "score"}, ...], what pycocotools' loadRes
 /// takes and write_results() writes; possibly empty. Throws DataError with all that is wrong.
-std::vector<CocoResult> read_coco_results(const std::filesystem::path& file);
+RCNN_EXPORT std::vector<CocoResult> read_coco_results(const std::filesystem::path& file);
+
+/// What write_results() puts beside the ids, by id; other lists of results do not have it.
+struct CocoResultNames {
+  std::map<int64_t, std::string> files, categories;
+};
+
+/// Reads the names of such a list, of entries that agree the first. Throws DataError for what is no list of
+/// results at all.
+CocoResultNames read_coco_result_names(const std::filesystem::path& file);
 
 }  // namespace rcnn::data

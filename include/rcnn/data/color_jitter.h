@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::data {
 
 /// How far colours are moved, as torchvision's ColorJitter takes it; 0 leaves them alone.
@@ -18,13 +20,16 @@ struct ColorJitterOptions {
 /// torchvision's adjustments of uint8 tensors, its roundings too, of an image uint8 [H, W, 3] RGB, contiguous
 /// on the CPU, in place. Brightness 0 is black, contrast 0 the mean of the grey image, saturation 0 the grey
 /// image; 1 changes nothing. A turn of the hue is from -0.5 to 0.5.
-void adjust_brightness(at::Tensor& image, double factor);
-void adjust_contrast(at::Tensor& image, double factor);
-void adjust_saturation(at::Tensor& image, double factor);
-void adjust_hue(at::Tensor& image, double turn);
+RCNN_EXPORT void adjust_brightness(at::Tensor& image, double factor);
+/// See adjust_brightness().
+RCNN_EXPORT void adjust_contrast(at::Tensor& image, double factor);
+/// See adjust_brightness().
+RCNN_EXPORT void adjust_saturation(at::Tensor& image, double factor);
+/// See adjust_brightness().
+RCNN_EXPORT void adjust_hue(at::Tensor& image, double turn);
 
 /// The adjustments whose option is not 0, in random order, in place. Order and factors depend on `seed`
 /// alone.
-void jitter_color(at::Tensor& image, const ColorJitterOptions& options, uint64_t seed);
+RCNN_EXPORT void jitter_color(at::Tensor& image, const ColorJitterOptions& options, uint64_t seed);
 
 }  // namespace rcnn::data

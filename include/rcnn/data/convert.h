@@ -8,6 +8,7 @@
 #include <rcnn/data/coco_file.h>
 #include <rcnn/data/locate.h>
 #include <rcnn/data/problems.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
@@ -26,13 +27,15 @@ struct AnnotatedPart {
 /// place in the sorted ids. Categories have the ids in ROOT/classes.txt (see read_categories()), those not
 /// listed there follow by name. What is wrong is added to `problems`. Throws DataError for what cannot be
 /// read at all.
-std::vector<AnnotatedPart> read_parts(std::span<const DatasetPart> parts, Problems& problems);
+RCNN_EXPORT std::vector<AnnotatedPart> read_parts(std::span<const DatasetPart> parts, Problems& problems);
 
+/// What a converted data set has for images: links to the old ones, or copies.
 enum class ImageFiles { link, copy };
 
 /// Writes annotations/instances_<part>.json for each part, and the images as the folder <part>: a link to
 /// theirs, or copies. Throws ConfigError unless `output` is new or empty, DataError when the disk refuses.
-void write_coco(const std::filesystem::path& output, std::span<const AnnotatedPart> parts, ImageFiles images);
+RCNN_EXPORT void write_coco(const std::filesystem::path& output, std::span<const AnnotatedPart> parts,
+                            ImageFiles images);
 
 /// Writes Pascal VOC's layout, where each part is a list in ImageSets/Main, images are links or copies, and
 /// classes.txt keeps the categories' ids. What VOC's files have no place for is kept in elements of its own,
@@ -40,6 +43,7 @@ void write_coco(const std::filesystem::path& output, std::span<const AnnotatedPa
 /// and attributes: <id>, <area>, <iscrowd>, <segmentation>. Throws ConfigError unless `output` is new or
 /// empty, DataError for two images of one name and endings that VOC does not have, before anything is
 /// written, and when the disk refuses.
-void write_voc(const std::filesystem::path& output, std::span<const AnnotatedPart> parts, ImageFiles images);
+RCNN_EXPORT void write_voc(const std::filesystem::path& output, std::span<const AnnotatedPart> parts,
+                           ImageFiles images);
 
 }  // namespace rcnn::data

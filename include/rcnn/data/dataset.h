@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::data {
@@ -25,7 +26,7 @@ struct Record {
 };
 
 /// Images with boxes. Implementations hold the records in memory and are safe to read from several threads.
-class Dataset {
+class RCNN_EXPORT Dataset {
  public:
   virtual ~Dataset() = default;
   virtual int64_t size() const = 0;
@@ -47,9 +48,9 @@ struct ClassCount {
 };
 
 /// The counts of each class by label, and at last those of all, named "all", with all images.
-std::vector<ClassCount> class_counts(const Dataset& dataset);
+RCNN_EXPORT std::vector<ClassCount> class_counts(const Dataset& dataset);
 
 /// A table for people: a line for each count.
-std::string to_table(const std::vector<ClassCount>& counts);
+RCNN_EXPORT std::string to_table(const std::vector<ClassCount>& counts);
 
 }  // namespace rcnn::data

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <rcnn/error.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
@@ -29,7 +30,7 @@ struct FindImagesOptions {
 ///
 /// Throws DataError that names the input, in a list with its line, when it does not exist, cannot be listed
 /// or holds no image; and for no input at all.
-std::vector<FoundImage> find_images(const std::vector<std::filesystem::path>& inputs,
-                                    const FindImagesOptions& options = {});
+RCNN_EXPORT std::vector<FoundImage> find_images(const std::vector<std::filesystem::path>& inputs,
+                                                const FindImagesOptions& options = {});
 
 }  // namespace rcnn::data

@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <rcnn/error.h>
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::data {
@@ -20,7 +21,7 @@ namespace rcnn::data {
 /// Throws DataError naming the file when it is missing, no image, a kind that cannot be read (GIF), larger
 /// than 100 megapixels, cut off, or damaged as far as its decoder notices: where a JPEG decoder would warn
 /// and fill with grey, this is an error. JPEG has no checksum: a changed bit may just be another picture.
-at::Tensor read_image(const std::filesystem::path& file);
+RCNN_EXPORT at::Tensor read_image(const std::filesystem::path& file);
 
 /// What a file's header says.
 struct ImageInfo {
@@ -30,20 +31,20 @@ struct ImageInfo {
 
 /// Reads the head and the tail of a JPEG or PNG; other kinds are decoded. Throws DataError for what can be
 /// seen so: all that read_image refuses but damage inside of the data.
-ImageInfo image_info(const std::filesystem::path& file);
+RCNN_EXPORT ImageInfo image_info(const std::filesystem::path& file);
 
 /// image_info of many files, by several threads: reading 100,000 headers is waiting for the disk. For each
 /// file, in their order, what it says or the error.
-std::vector<std::variant<ImageInfo, DataError>> image_infos(const std::vector<std::filesystem::path>& files,
-                                                            int64_t threads = 16);
+RCNN_EXPORT std::vector<std::variant<ImageInfo, DataError>> image_infos(
+    const std::vector<std::filesystem::path>& files, int64_t threads = 16);
 
 /// image_info(file).size
-ImageSize image_size(const std::filesystem::path& file);
+RCNN_EXPORT ImageSize image_size(const std::filesystem::path& file);
 
 /// Writes uint8 [H, W, 3] RGB as PNG or JPEG by the file's ending. Throws DataError when the disk refuses.
-void write_image(const std::filesystem::path& file, const at::Tensor& image);
+RCNN_EXPORT void write_image(const std::filesystem::path& file, const at::Tensor& image);
 
 /// "4.6.0"
-std::string opencv_version();
+RCNN_EXPORT std::string opencv_version();
 
 }  // namespace rcnn::data

@@ -6,6 +6,7 @@
 
 #include <rcnn/data/dataset.h>
 #include <rcnn/data/problems.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
@@ -22,6 +23,6 @@ struct NamedDataset {
 /// the same order, and says how they can be made so.
 ///
 /// parts     at least one
-std::shared_ptr<Dataset> join(const std::vector<NamedDataset>& parts, Problems& problems);
+RCNN_EXPORT std::shared_ptr<Dataset> join(const std::vector<NamedDataset>& parts, Problems& problems);
 
 }  // namespace rcnn::data

@@ -7,6 +7,7 @@
 #include <rcnn/data/dataset.h>
 #include <rcnn/data/problems.h>
 #include <rcnn/data/transforms.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
@@ -23,6 +24,7 @@ struct BadImage {
   std::string message;  ///< what read_image says: the file and what is wrong with it
 };
 
+/// How batches are put together.
 struct LoaderOptions {
   int64_t batch_size = 2;
   int64_t workers = 2;   ///< threads that decode ahead; 0 decodes in the caller's thread
@@ -46,7 +48,7 @@ struct LoaderOptions {
 /// Images of the permutation gather in batches, a shape's images (Record::size) in their own where they are
 /// grouped: padding then wastes less. Batches come in the order in which they became full, the rest at the
 /// end.
-class Loader {
+class RCNN_EXPORT Loader {
  public:
   Loader(std::shared_ptr<const Dataset> dataset, TransformOptions transform, LoaderOptions options);
   ~Loader();  ///< stops and joins the workers

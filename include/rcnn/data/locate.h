@@ -5,11 +5,12 @@
 #include <vector>
 
 #include <rcnn/data/options.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
 /// One part of a data set that somebody named: open(part.options, part.split) reads it.
-struct DatasetPart {
+struct RCNN_EXPORT DatasetPart {
   std::string name;  ///< what messages call it: "train", "train2017"
   DataOptions options;
   SplitOptions split;
@@ -18,6 +19,7 @@ struct DatasetPart {
   void require_one_source() const;
 };
 
+/// What a person says beside the name of a data set.
 struct LocateOptions {
   std::filesystem::path images = {};     ///< the folder of a COCO file's images; empty: looked for
   std::vector<std::string> splits = {};  ///< the parts wanted, by name; empty: all
@@ -35,6 +37,7 @@ struct LocateOptions {
 ///
 /// Throws DataError for anything else, for images that are in none of these places, and for splits that are
 /// not there, which it lists; ConfigError for a config that is wrong and for `images` without a COCO file.
-std::vector<DatasetPart> locate(const std::filesystem::path& dataset, const LocateOptions& options = {});
+RCNN_EXPORT std::vector<DatasetPart> locate(const std::filesystem::path& dataset,
+                                            const LocateOptions& options = {});
 
 }  // namespace rcnn::data

@@ -10,6 +10,7 @@
 #include <rcnn/data/loader.h>
 #include <rcnn/data/problems.h>
 #include <rcnn/data/transforms.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
@@ -34,7 +35,7 @@ struct SplitOptions {
 };
 
 /// A config's "data": where images and boxes are, and what happens to them on the way to the network.
-struct DataOptions {
+struct RCNN_EXPORT DataOptions {
   enum class Type { voc, coco } type = Type::voc;
   std::filesystem::path root = {};        ///< relative to RCNN_DATA, see config::data_path
   std::vector<std::string> classes = {};  ///< names in label order; empty: read from the annotations
@@ -62,9 +63,10 @@ struct DataOptions {
 
 /// Opens one part of the data set, see read_voc() and read_coco(), and join() for several sources: what is
 /// wrong is added to `problems`, and what cannot be used is left out.
-std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split, Problems& problems);
+RCNN_EXPORT std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split,
+                                          Problems& problems);
 
 /// The same, but throws DataError with all errors, and logs the warnings.
-std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split);
+RCNN_EXPORT std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split);
 
 }  // namespace rcnn::data

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <filesystem>
 
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::data {
 
+/// How much draw_scenes() draws.
 struct SceneOptions {
   int64_t train = 400;  ///< images in ImageSets/Main/train.txt
   int64_t test = 100;   ///< images in ImageSets/Main/test.txt
@@ -19,6 +21,6 @@ struct SceneOptions {
 /// clutter that belongs to no class, overlap, and scales from small to large. Boxes surround what can be
 /// seen; objects mostly hidden are "difficult". The same options give the same files. Throws ConfigError
 /// when `root` holds anything already, DataError when it cannot be written.
-void draw_scenes(const std::filesystem::path& root, const SceneOptions& options);
+RCNN_EXPORT void draw_scenes(const std::filesystem::path& root, const SceneOptions& options);
 
 }  // namespace rcnn::data

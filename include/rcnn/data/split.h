@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <rcnn/data/locate.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
@@ -24,9 +25,10 @@ struct SplitShare {
 /// Returns the index of each image's part. Depends on the arguments alone. Throws ConfigError for fewer than
 /// two parts, names that are empty, twice there or no file names, shares that do not sum to 1, and a part
 /// that would get no image.
-std::vector<size_t> stratified_split(const std::vector<std::vector<int64_t>>& labels,
-                                     const std::vector<SplitShare>& parts, uint64_t seed);
+RCNN_EXPORT std::vector<size_t> stratified_split(const std::vector<std::vector<int64_t>>& labels,
+                                                 const std::vector<SplitShare>& parts, uint64_t seed);
 
+/// A part of a split data set and what is in it.
 struct WrittenPart {
   std::string name;
   std::filesystem::path file;
@@ -42,7 +44,7 @@ struct WrittenPart {
 /// Throws ConfigError when one of these files is there already, and what stratified_split() throws; DataError
 /// for annotations of images that are not there, for what open() (VOC) and read_coco_file() refuse, and when
 /// the disk does.
-std::vector<WrittenPart> write_split(const DatasetPart& from, const std::filesystem::path& output,
-                                     const std::vector<SplitShare>& parts, uint64_t seed);
+RCNN_EXPORT std::vector<WrittenPart> write_split(const DatasetPart& from, const std::filesystem::path& output,
+                                                 const std::vector<SplitShare>& parts, uint64_t seed);
 
 }  // namespace rcnn::data

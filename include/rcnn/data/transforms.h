@@ -7,6 +7,7 @@
 #include <rcnn/config/node.h>
 #include <rcnn/data/color_jitter.h>
 #include <rcnn/data/dataset.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
@@ -40,7 +41,7 @@ struct Sample {
 
 /// The size that an image of `size` is resized to: scaled by min(min_size / shorter, max_size / longer), each
 /// side rounded down, as torchvision does, but never to 0.
-ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size);
+RCNN_EXPORT ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size);
 
 /// Chooses the network's size for an image, cuts it, moves its colours, flips it, and carries its boxes
 /// along.
@@ -51,7 +52,7 @@ ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size);
 /// (no area) is dropped; slivers stay, as in torchvision and detectron2.
 ///
 /// Ignored objects go to target.ignore. Random choices depend on `seed` alone.
-Sample transform(const at::Tensor& image, const Record& record, const TransformOptions& options,
-                 uint64_t seed);
+RCNN_EXPORT Sample transform(const at::Tensor& image, const Record& record, const TransformOptions& options,
+                             uint64_t seed);
 
 }  // namespace rcnn::data

@@ -7,9 +7,11 @@
 #include <rcnn/config/node.h>
 #include <rcnn/data/dataset.h>
 #include <rcnn/data/problems.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
+/// Where a Pascal VOC data set is, and what becomes of its bad records.
 struct VocOptions {
   std::filesystem::path root = {};        ///< folder with Annotations/, JPEGImages/ and ImageSets/Main/
   std::string split = "train";            ///< the list ImageSets/Main/<split>.txt
@@ -31,9 +33,9 @@ struct VocOptions {
 /// at all (errors); what the policies speak of (as they say); boxes that are clipped, files whose <filename>
 /// is of another image (warnings). Throws DataError for a missing folder or list and an empty list,
 /// ConfigError when `classes` names one twice.
-std::shared_ptr<Dataset> read_voc(const VocOptions& options, Problems& problems);
+RCNN_EXPORT std::shared_ptr<Dataset> read_voc(const VocOptions& options, Problems& problems);
 
 /// The same, but throws DataError with all errors, and logs the warnings.
-std::shared_ptr<Dataset> read_voc(const VocOptions& options);
+RCNN_EXPORT std::shared_ptr<Dataset> read_voc(const VocOptions& options);
 
 }  // namespace rcnn::data

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <rcnn/data/problems.h>
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::data {
@@ -35,11 +36,11 @@ struct VocFile {
 /// Reads an annotation file. What is wrong is added to `problems` under `name`, and objects that are wrong
 /// are left out; coordinates need only be numbers. Nothing is returned, after an error, for a file that is no
 /// such XML: malformed, with a DOCTYPE, without <annotation>.
-std::optional<VocFile> read_voc_file(const std::filesystem::path& file, const std::string& name,
-                                     Problems& problems);
+RCNN_EXPORT std::optional<VocFile> read_voc_file(const std::filesystem::path& file, const std::string& name,
+                                                 Problems& problems);
 
 /// Writes an annotation file that read_voc_file() gives back; `parts` and positions do not count. Throws
 /// DataError when the disk refuses.
-void write_voc_file(const std::filesystem::path& file, const VocFile& content);
+RCNN_EXPORT void write_voc_file(const std::filesystem::path& file, const VocFile& content);
 
 }  // namespace rcnn::data

@@ -4,12 +4,13 @@
 #include <vector>
 
 #include <rcnn/data/convert.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
 /// Whether a folder is laid out as YOLO's data sets are: images/PART and labels/PART, PART/images and
 /// PART/labels, or images and labels alone.
-bool is_yolo(const std::filesystem::path& root);
+RCNN_EXPORT bool is_yolo(const std::filesystem::path& root);
 
 /// Reads YOLO's text files: labels/NAME.txt beside images/NAME.jpg, each line `class x y width height`, the
 /// centre and the sides as shares of the image's, or `class x1 y1 x2 y2 ...`, a polygon. Class 0 is the first
@@ -17,7 +18,7 @@ bool is_yolo(const std::filesystem::path& root);
 /// one, has no object. Boxes are to a millionth of a pixel; images are numbered from 1 through all parts.
 ///
 /// Lines that are wrong are added to `problems` and left out. Throws DataError when nothing is found.
-std::vector<AnnotatedPart> read_yolo(const std::filesystem::path& root, const std::vector<Category>& classes,
-                                     Problems& problems);
+RCNN_EXPORT std::vector<AnnotatedPart> read_yolo(const std::filesystem::path& root,
+                                                 const std::vector<Category>& classes, Problems& problems);
 
 }  // namespace rcnn::data

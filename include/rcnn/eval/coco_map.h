@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include <rcnn/export.h>
+
 namespace rcnn::eval {
 
 /// An annotated object, in pixels as COCO's files have it.
@@ -32,7 +34,8 @@ struct AreaRange {
   double min = 0, max = 0;
 };
 
-struct CocoMapOptions {
+/// What detections are scored at; the defaults are COCO's.
+struct RCNN_EXPORT CocoMapOptions {
   std::vector<double> iou_thresholds = coco_iou_thresholds();  ///< at most 64
   std::vector<AreaRange> areas = {
       {"all", 0, 1e10}, {"small", 0, 1024}, {"medium", 1024, 9216}, {"large", 9216, 1e10}};
@@ -77,7 +80,7 @@ struct CocoMap {
 /// `category_ids` are K, ascending and without repetition; objects and detections of others are left out.
 /// Runs on all cores. Throws c10::Error for a score that is not a number and for options out of their ranges,
 /// std::bad_alloc when memory runs out on any of them.
-CocoMap coco_map(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
-                 std::span<const int64_t> category_ids, const CocoMapOptions& options = {});
+RCNN_EXPORT CocoMap coco_map(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
+                             std::span<const int64_t> category_ids, const CocoMapOptions& options = {});
 
 }  // namespace rcnn::eval

@@ -4,6 +4,7 @@
 #include <string>
 
 #include <rcnn/eval/coco_map.h>
+#include <rcnn/export.h>
 
 namespace rcnn::eval {
 
@@ -19,10 +20,10 @@ struct CocoSummary {
 
 /// What pycocotools' summarize() computes, of all categories or of the one at `category`. `map` must have
 /// been made with the options' areas and three limits; throws c10::Error otherwise.
-CocoSummary coco_summary(const CocoMap& map, const CocoMapOptions& options = {},
-                         std::optional<int64_t> category = std::nullopt);
+RCNN_EXPORT CocoSummary coco_summary(const CocoMap& map, const CocoMapOptions& options = {},
+                                     std::optional<int64_t> category = std::nullopt);
 
 /// The twelve lines as pycocotools prints them, with the reason behind every -1.
-std::string to_text(const CocoSummary& summary, const CocoMapOptions& options = {});
+RCNN_EXPORT std::string to_text(const CocoSummary& summary, const CocoMapOptions& options = {});
 
 }  // namespace rcnn::eval

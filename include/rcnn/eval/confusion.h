@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <rcnn/eval/coco_map.h>
+#include <rcnn/export.h>
 
 namespace rcnn::eval {
 
@@ -32,12 +33,13 @@ struct Confusion {
 ///
 /// `category_ids` are C, ascending and without repetition; objects and detections of others are left out.
 /// Throws c10::Error for a score that is not a number and for an IoU threshold that is not above 0.
-Confusion confusion(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
-                    std::span<const int64_t> category_ids, const ConfusionOptions& options = {});
+RCNN_EXPORT Confusion confusion(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
+                                std::span<const int64_t> category_ids, const ConfusionOptions& options = {});
 
 /// For people: what was found right, as another class, missed and found where nothing is, then the `rows`
 /// most frequent confusions of two classes, "dog -> cat  13" for dogs found as cats. Throws c10::Error unless
 /// there are C names.
-std::string to_text(const Confusion& confusion, std::span<const std::string> names, int64_t rows = 20);
+RCNN_EXPORT std::string to_text(const Confusion& confusion, std::span<const std::string> names,
+                                int64_t rows = 20);
 
 }  // namespace rcnn::eval

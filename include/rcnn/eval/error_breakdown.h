@@ -7,9 +7,11 @@
 #include <string_view>
 
 #include <rcnn/eval/coco_map.h>
+#include <rcnn/export.h>
 
 namespace rcnn::eval {
 
+/// Where errors part from one another; the defaults are TIDE's.
 struct ErrorBreakdownOptions {
   double foreground_iou = 0.5;   ///< from here on a box lies on an object
   double background_iou = 0.1;   ///< up to here it lies on background
@@ -43,11 +45,12 @@ struct ErrorBreakdown {
 ///
 /// `category_ids` ascend without repetition; objects and detections of others are left out. Without any, all
 /// numbers are 0. Throws c10::Error for a score that is not a number and for options out of their ranges.
-ErrorBreakdown error_breakdown(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
-                               std::span<const int64_t> category_ids,
-                               const ErrorBreakdownOptions& options = {});
+RCNN_EXPORT ErrorBreakdown error_breakdown(std::span<const CocoTruth> truths,
+                                           std::span<const CocoDetection> detections,
+                                           std::span<const int64_t> category_ids,
+                                           const ErrorBreakdownOptions& options = {});
 
 /// A table for people: a line an error with its count and its dAP.
-std::string to_text(const ErrorBreakdown& breakdown);
+RCNN_EXPORT std::string to_text(const ErrorBreakdown& breakdown);
 
 }  // namespace rcnn::eval

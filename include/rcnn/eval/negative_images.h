@@ -6,9 +6,11 @@
 #include <vector>
 
 #include <rcnn/eval/coco_map.h>
+#include <rcnn/export.h>
 
 namespace rcnn::eval {
 
+/// From which scores on false positives count.
 struct NegativeImagesOptions {
   std::vector<double> score_thresholds = {0.05, 0.5};
 };
@@ -22,10 +24,12 @@ struct NegativeImages {
 
 /// Counts, on those of the images `image_ids` (without repetition) that have no object and no crowd of any
 /// category, the detections whose score reaches a threshold. Detections on other images are left out.
-NegativeImages negative_images(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
-                               std::span<const int64_t> image_ids, const NegativeImagesOptions& options = {});
+RCNN_EXPORT NegativeImages negative_images(std::span<const CocoTruth> truths,
+                                           std::span<const CocoDetection> detections,
+                                           std::span<const int64_t> image_ids,
+                                           const NegativeImagesOptions& options = {});
 
 /// A line for people, empty when there is no such image.
-std::string to_text(const NegativeImages& negatives);
+RCNN_EXPORT std::string to_text(const NegativeImages& negatives);
 
 }  // namespace rcnn::eval

@@ -6,9 +6,11 @@
 #include <vector>
 
 #include <rcnn/eval/coco_map.h>
+#include <rcnn/export.h>
 
 namespace rcnn::eval {
 
+/// What recall is computed over.
 struct ProposalRecallOptions {
   std::vector<double> iou_thresholds = CocoMapOptions::coco_iou_thresholds();  ///< at most 64
   std::vector<AreaRange> areas = CocoMapOptions().areas;
@@ -17,7 +19,7 @@ struct ProposalRecallOptions {
 
 /// The share of the objects that proposals cover, over IoU thresholds T, areas A and limits M; -1 where there
 /// is no object of that area.
-struct ProposalRecall {
+struct RCNN_EXPORT ProposalRecall {
   int64_t thresholds = 0, areas = 0, limits = 0;
   std::vector<double> recall;   ///< [T, A, M]
   std::vector<int64_t> truths;  ///< [A], those that count
@@ -36,11 +38,12 @@ struct ProposalRecall {
 /// = 0 and maxDets = limits. Among equal scores lower category ids go first.
 ///
 /// Throws what coco_map() throws.
-ProposalRecall proposal_recall(std::span<const CocoTruth> truths, std::span<const CocoDetection> proposals,
-                               const ProposalRecallOptions& options = {});
+RCNN_EXPORT ProposalRecall proposal_recall(std::span<const CocoTruth> truths,
+                                           std::span<const CocoDetection> proposals,
+                                           const ProposalRecallOptions& options = {});
 
 /// Two tables for people: AR by limit and area, and recall by limit and IoU threshold; limits above the most
 /// proposals of any image are marked. `recall` must have been made with these options.
-std::string to_text(const ProposalRecall& recall, const ProposalRecallOptions& options = {});
+RCNN_EXPORT std::string to_text(const ProposalRecall& recall, const ProposalRecallOptions& options = {});
 
 }  // namespace rcnn::eval

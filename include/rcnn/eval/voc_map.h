@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::eval {
@@ -28,11 +29,13 @@ enum class VocRule {
   area,      ///< VOC 2010 and later: area under the interpolated curve
 };
 
+/// How voc_map() scores.
 struct VocMapOptions {
   VocRule rule = VocRule::area;
   double iou_threshold = 0.5;
 };
 
+/// The score of one class.
 struct VocClassResult {
   std::optional<double> average_precision;  ///< none when the class has no ground truth that counts
   int64_t truths = 0;                       ///< without the difficult ones
@@ -40,6 +43,7 @@ struct VocClassResult {
   std::vector<double> precision, recall;  ///< after each detection by falling score; empty without an AP
 };
 
+/// The score of all classes.
 struct VocMap {
   double mean_average_precision = 0;    ///< over the classes that have ground truth; 0 when none has
   std::vector<VocClassResult> classes;  ///< [C], label l at l - 1
@@ -55,11 +59,11 @@ struct VocMap {
 /// recall levels both decide an equality by rounding, each in its own way; here the comparison is exact.
 ///
 /// Throws c10::Error for a label outside 1..num_classes and for a score that is not a number.
-VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes,
-               const VocMapOptions& options = {});
+RCNN_EXPORT VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes,
+                           const VocMapOptions& options = {});
 
 /// A table for people: a line a class with ground truths, detections and AP ("-" for none), then the mean.
 /// Throws c10::Error unless there is a category for each class.
-std::string to_table(const VocMap& result, const std::vector<Category>& categories);
+RCNN_EXPORT std::string to_table(const VocMap& result, const std::vector<Category>& categories);
 
 }  // namespace rcnn::eval

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/infer/tensor_detector.h>
 
 namespace rcnn {
@@ -41,8 +42,9 @@ struct DetectFilesTimes {
 /// An error in one image, be it unreadable, never ends the run: the result says it. When memory runs out in a
 /// batch its images are tried one by one, and the result of one that is too large even then says what to
 /// lower.
-DetectFilesTimes detect_files(const TensorDetector& detector, std::span<const std::filesystem::path> files,
-                              const DetectFilesOptions& options,
-                              const std::function<bool(FileResult, const DetectFilesTimes&)>& on_file);
+RCNN_EXPORT DetectFilesTimes
+detect_files(const TensorDetector& detector, std::span<const std::filesystem::path> files,
+             const DetectFilesOptions& options,
+             const std::function<bool(FileResult, const DetectFilesTimes&)>& on_file);
 
 }  // namespace rcnn

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <rcnn/detection.h>
+#include <rcnn/export.h>
 #include <rcnn/infer/detector_options.h>
 
 namespace cv {
@@ -23,7 +24,7 @@ class TensorDetector;
 ///
 /// Every error is a rcnn::Error or one of its kinds, its what() one line: ConfigError for options,
 /// WeightsError for the weight file, DataError for an image, MemoryError when memory runs out.
-class Detector {
+class RCNN_EXPORT Detector {
  public:
   /// Loads a weight file that describes itself: rcnn train wrote it, or rcnn weights convert with a config.
   static Detector load(const std::filesystem::path& weights, const DetectorOptions& options = {});

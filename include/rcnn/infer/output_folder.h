@@ -6,12 +6,13 @@
 #include <string_view>
 
 #include <rcnn/error.h>
+#include <rcnn/export.h>
 
 namespace rcnn {
 
 /// Hands out names below a folder for files that are called as something else is. No two of its names differ
 /// in the case of ASCII letters alone, and none leads out of the folder.
-class OutputFolder {
+class RCNN_EXPORT OutputFolder {
  public:
   /// `reserved` are names in the folder that it never hands out. Nothing is made yet.
   OutputFolder(std::filesystem::path folder, const std::set<std::string>& reserved);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <rcnn/data/transforms.h>
+#include <rcnn/export.h>
 #include <rcnn/infer/detector_options.h>
 #include <rcnn/types.h>
 
@@ -18,7 +19,7 @@ struct DescribedModel;
 
 /// The door for those who have tensors: images in, boxes, scores and labels out. Safe to use from several
 /// threads at once: detecting changes nothing. Detector is the same for OpenCV's images and for files.
-class TensorDetector {
+class RCNN_EXPORT TensorDetector {
  public:
   /// Loads a weight file that describes itself and makes the model one that only detects, see
   /// nn::prepare_for_inference(). Throws WeightsError for the file, ConfigError for the options.
@@ -28,6 +29,10 @@ class TensorDetector {
   /// resized as the config's "data" says.
   TensorDetector(const nn::DescribedModel& model, const at::Device& device, const ViewOptions& views = {},
                  int64_t view_batch = 1);
+
+  /// Takes a model over and makes it one that only detects, as load() does. Of the options device, precision
+  /// and views count; what suppresses detections is as the model was made.
+  TensorDetector(nn::DescribedModel&& model, const DetectorOptions& options);
 
   /// Objects on an image, uint8 [H, W, 3] RGB on any device, best score first: boxes in the image's pixels,
   /// within it. Tensors of D rows, possibly 0, on the detector's device. Throws c10::Error for what is no
@@ -67,6 +72,6 @@ class TensorDetector {
 };
 
 /// One struct a row, in their order.
-std::vector<Detection> to_list(const Detections& detections);
+RCNN_EXPORT std::vector<Detection> to_list(const Detections& detections);
 
 }  // namespace rcnn

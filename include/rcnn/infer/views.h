@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/infer/view_options.h>
 #include <rcnn/types.h>
 
@@ -21,15 +22,16 @@ struct View {
 /// row) and each scale one as it is and, with `flip`, one flipped. Without options there is one. Each part is
 /// resized by min_size and max_size as data::resized() says; for another min_size of the options max_size
 /// changes by the same factor.
-std::vector<View> views_of(ImageSize image, const ViewOptions& options, int64_t min_size, int64_t max_size);
+RCNN_EXPORT std::vector<View> views_of(ImageSize image, const ViewOptions& options, int64_t min_size,
+                                       int64_t max_size);
 
 /// The pixels of a view, uint8 [h, w, 3]: a part of the image's memory, which is copied only for a flip.
-at::Tensor pixels_of(const at::Tensor& image, const View& view);
+RCNN_EXPORT at::Tensor pixels_of(const at::Tensor& image, const View& view);
 
 /// What was found in a view, in network pixels, as boxes in the image's pixels, within the view's part. An
 /// object that the border of a tile cuts off is seen whole in the next tile, if not in the whole image: what
 /// touches a side of the part that is no side of the image, or comes as close to it as 1/100 of the part's
 /// length, is left out.
-Detections in_image(const Detections& found, const View& view, ImageSize image);
+RCNN_EXPORT Detections in_image(const Detections& found, const View& view, ImageSize image);
 
 }  // namespace rcnn

@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <rcnn/error.h>
+#include <rcnn/export.h>
 
 namespace rcnn::io {
 
@@ -16,6 +17,7 @@ namespace rcnn::io {
 /// At every moment either the old file or the whole new one is there; the same tensors give the same bytes.
 /// Throws DataError when the disk refuses, WeightsError for a name that is not UTF-8 and for a dtype that
 /// numpy lacks, which bfloat16 is.
-void write_detectron2(const std::filesystem::path& file, const std::map<std::string, at::Tensor>& tensors);
+RCNN_EXPORT void write_detectron2(const std::filesystem::path& file,
+                                  const std::map<std::string, at::Tensor>& tensors);
 
 }  // namespace rcnn::io

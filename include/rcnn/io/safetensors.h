@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <rcnn/error.h>
+#include <rcnn/export.h>
 
 namespace rcnn::io {
 
@@ -26,7 +27,7 @@ struct SafeTensors {
 /// The tensors alias the file, which is mapped: it must not be overwritten in place while they live
 /// (replacing it, as write_safetensors does, is fine). Writing to a tensor never changes the file. Those that
 /// are not aligned for their type are copies. Throws WeightsError with the file, the tensor and the reason.
-SafeTensors read_safetensors(const std::filesystem::path& file);
+RCNN_EXPORT SafeTensors read_safetensors(const std::filesystem::path& file);
 
 /// Writes `content` so that at every moment either the old file or the whole new one is there (as
 /// write_atomically). The same content gives the same bytes. Tensors may be on any device and have any
@@ -38,6 +39,6 @@ SafeTensors read_safetensors(const std::filesystem::path& file);
 ///
 /// Throws DataError when the disk refuses or has no room for it, WeightsError for a dtype that the format has
 /// no name for and for a name or metadata that are not UTF-8.
-void write_safetensors(const std::filesystem::path& file, const SafeTensors& content);
+RCNN_EXPORT void write_safetensors(const std::filesystem::path& file, const SafeTensors& content);
 
 }  // namespace rcnn::io

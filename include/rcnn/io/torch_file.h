@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <rcnn/error.h>
+#include <rcnn/export.h>
 
 namespace rcnn::io {
 
@@ -17,6 +18,7 @@ namespace rcnn::io {
 ///
 /// At every moment either the old file or the whole new one is there; the same tensors give the same bytes.
 /// Throws DataError when the disk refuses, WeightsError for another dtype or a name that is not UTF-8.
-void write_torch(const std::filesystem::path& file, const std::map<std::string, at::Tensor>& tensors);
+RCNN_EXPORT void write_torch(const std::filesystem::path& file,
+                             const std::map<std::string, at::Tensor>& tensors);
 
 }  // namespace rcnn::io

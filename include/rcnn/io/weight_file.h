@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <rcnn/error.h>
+#include <rcnn/export.h>
 
 namespace rcnn::io {
 
@@ -47,6 +48,6 @@ struct WeightFile {
 ///
 /// Throws WeightsError with the file, the tensor and the reason, in one line; also for a file that cannot be
 /// opened, and for what is no weight file, with what it looks like instead.
-WeightFile read_weight_file(const std::filesystem::path& file);
+RCNN_EXPORT WeightFile read_weight_file(const std::filesystem::path& file);
 
 }  // namespace rcnn::io

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::losses {
 
 /// A classification and a box regression loss, each a float32 scalar.
@@ -19,8 +21,8 @@ struct MultiTaskLoss {
 /// deltas      float [P, 4], of the positive anchors
 /// targets     float [P, 4]
 /// returns     zeros that are still connected to the graph when S is 0
-MultiTaskLoss rpn_loss(const at::Tensor& objectness, const at::Tensor& labels, const at::Tensor& deltas,
-                       const at::Tensor& targets, double beta);
+RCNN_EXPORT MultiTaskLoss rpn_loss(const at::Tensor& objectness, const at::Tensor& labels,
+                                   const at::Tensor& deltas, const at::Tensor& targets, double beta);
 
 /// Loss of the RoI head (Fast R-CNN, equation 1): cross-entropy averaged over the S sampled RoIs, Smooth L1
 /// summed over the P positive ones and divided by S too.
@@ -30,7 +32,7 @@ MultiTaskLoss rpn_loss(const at::Tensor& objectness, const at::Tensor& labels, c
 /// deltas      float [P, 4], of the positive RoIs and their own class
 /// targets     float [P, 4]
 /// returns     zeros that are still connected to the graph when S is 0
-MultiTaskLoss fast_rcnn_loss(const at::Tensor& scores, const at::Tensor& labels, const at::Tensor& deltas,
-                             const at::Tensor& targets, double beta);
+RCNN_EXPORT MultiTaskLoss fast_rcnn_loss(const at::Tensor& scores, const at::Tensor& labels,
+                                         const at::Tensor& deltas, const at::Tensor& targets, double beta);
 
 }  // namespace rcnn::losses

@@ -2,11 +2,13 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::losses {
 
 /// Sum over all elements of 0.5 x^2 / beta where |x| < beta and |x| - 0.5 beta elsewhere, x = input - target
 /// (Fast R-CNN, equation 3, with beta = 1 / sigma^2). beta 0 is the plain L1 distance. Empty inputs give 0.
 /// Differentiable in `input`.
-at::Tensor smooth_l1(const at::Tensor& input, const at::Tensor& target, double beta);
+RCNN_EXPORT at::Tensor smooth_l1(const at::Tensor& input, const at::Tensor& target, double beta);
 
 }  // namespace rcnn::losses

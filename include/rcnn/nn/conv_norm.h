@@ -7,6 +7,7 @@
 #include <torch/nn/modules/conv.h>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/frozen_batch_norm.h>
 #include <rcnn/nn/precision.h>
 
@@ -19,7 +20,8 @@ class FusedConv;
 /// included.
 enum class Norm { none, frozen, batch };
 
-struct NormOptions {
+/// The normalisation behind a convolution.
+struct RCNN_EXPORT NormOptions {
   Norm type = Norm::frozen;
   double eps = 1e-5;  ///< added to the variance; 0 with torchvision's fasterrcnn_resnet50_fpn COCO_V1 weights
 
@@ -29,7 +31,7 @@ struct NormOptions {
 
 /// A convolution and the normalisation behind it. No module itself: the owner registers both under the names
 /// that its weights have.
-class ConvNorm {
+class RCNN_EXPORT ConvNorm {
  public:
   ConvNorm(torch::nn::Conv2d conv, const NormOptions& norm);
 
@@ -68,7 +70,7 @@ class ConvNorm {
 };
 
 /// A module that has such layers of its own.
-class Fusible {
+class RCNN_EXPORT Fusible {
  public:
   virtual void fuse(Precision precision) = 0;  ///< each of them
 

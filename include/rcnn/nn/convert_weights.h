@@ -6,11 +6,13 @@
 #include <vector>
 
 #include <rcnn/config/config.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/weight_names.h>
 #include <rcnn/types.h>
 
 namespace rcnn::nn {
 
+/// What becomes of weights on the way.
 struct ConvertOptions {
   /// The detector that the weights belong to. They are loaded into it, so that all must fit, and a
   /// safetensors file describes itself afterwards.
@@ -36,7 +38,7 @@ struct Conversion {
 /// .pt (a dict for torch.load), .pkl (detectron2's arrays). Metadata goes from safetensors to safetensors
 /// while the names stay torchvision's. Throws ConfigError for another ending, WeightsError when weights are
 /// refused, do not fit or have no name in the convention that is asked for, DataError when the disk refuses.
-Conversion convert_weights(const std::filesystem::path& from, const std::filesystem::path& to,
-                           const ConvertOptions& options = {});
+RCNN_EXPORT Conversion convert_weights(const std::filesystem::path& from, const std::filesystem::path& to,
+                                       const ConvertOptions& options = {});
 
 }  // namespace rcnn::nn

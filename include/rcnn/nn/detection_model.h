@@ -7,6 +7,7 @@
 #include <torch/nn/module.h>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/pixels.h>
 #include <rcnn/nn/suppression.h>
 #include <rcnn/types.h>
@@ -20,7 +21,7 @@ struct Loss {
 };
 
 /// A detector that learns from boxes and finds them: what the trainer and the inference facade work with.
-class DetectionModelImpl : public torch::nn::Module {
+class RCNN_EXPORT DetectionModelImpl : public torch::nn::Module {
  public:
   /// The losses of a batch, at least one, to be summed; their gradients flow into parameters(). `targets` has
   /// one entry an image, on the images' device.
@@ -42,6 +43,7 @@ class DetectionModelImpl : public torch::nn::Module {
 
 /// Makes the detector that a config's "model" describes, with fresh weights. `num_classes` comes from the
 /// data set; background is not counted. Throws ConfigError.
-std::shared_ptr<DetectionModelImpl> make_detection_model(const config::Node& model, int64_t num_classes);
+RCNN_EXPORT std::shared_ptr<DetectionModelImpl> make_detection_model(const config::Node& model,
+                                                                     int64_t num_classes);
 
 }  // namespace rcnn::nn

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include <rcnn/export.h>
 #include <rcnn/nn/backbones/backbone.h>
 #include <rcnn/nn/detection_model.h>
 #include <rcnn/nn/necks/neck.h>
@@ -15,7 +16,7 @@ namespace rcnn::nn {
 ///
 /// Parameters: backbone.body.*, backbone.<neck>.*, rpn.head.*, roi_heads.box_head.*,
 /// roi_heads.box_predictor.*
-class FasterRcnnImpl : public DetectionModelImpl {
+class RCNN_EXPORT FasterRcnnImpl : public DetectionModelImpl {
  public:
   /// Keys of `model`: pixels {...}, size_divisor (what the input's height and width are padded to a multiple
   /// of; 32 or the coarsest map's stride), backbone {type, ...}, neck {type, ...} (optional), rpn {...}, roi
@@ -44,6 +45,8 @@ class FasterRcnnImpl : public DetectionModelImpl {
   at::Tensor parameter_;  // one of them: says where the model is, and in what precision it computes
 };
 
-std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model, int64_t num_classes);
+/// The factory for detection_models().
+RCNN_EXPORT std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model,
+                                                                 int64_t num_classes);
 
 }  // namespace rcnn::nn

@@ -2,12 +2,14 @@
 
 #include <torch/nn/modules/conv.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::nn {
 
 /// Batch normalisation with fixed statistics: y = weight * (x - running_mean) / sqrt(running_var + eps) +
 /// bias. All four are buffers [channels] under torchvision's names; nothing is trained. A new one is the
 /// identity up to eps.
-class FrozenBatchNormImpl : public torch::nn::Module {
+class RCNN_EXPORT FrozenBatchNormImpl : public torch::nn::Module {
  public:
   explicit FrozenBatchNormImpl(int64_t channels, double eps = 1e-5);
 
@@ -30,6 +32,7 @@ TORCH_MODULE(FrozenBatchNorm);
 /// norm(conv(x)) as one convolution with weights scale * w and bias scale * b + shift: the scaling costs a
 /// pass over the weights instead of two over the activations. Differentiable in x and in the convolution's
 /// weight and bias.
-at::Tensor conv_norm(const torch::nn::Conv2d& conv, const FrozenBatchNorm& norm, const at::Tensor& x);
+RCNN_EXPORT at::Tensor conv_norm(const torch::nn::Conv2d& conv, const FrozenBatchNorm& norm,
+                                 const at::Tensor& x);
 
 }  // namespace rcnn::nn

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <rcnn/export.h>
 #include <rcnn/nn/detection_model.h>
 #include <rcnn/nn/precision.h>
 
@@ -12,6 +13,6 @@ namespace rcnn::nn {
 ///
 /// Afterwards it cannot be trained, saved, loaded or moved to another device. With bf16 detect() belongs into
 /// an Autocast of that precision. Throws c10::Error for bf16 unless its parameters are float32.
-void prepare_for_inference(DetectionModelImpl& model, Precision precision);
+RCNN_EXPORT void prepare_for_inference(DetectionModelImpl& model, Precision precision);
 
 }  // namespace rcnn::nn

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <rcnn/config/config.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/detection_model.h>
 #include <rcnn/nn/weights.h>
 
@@ -22,7 +23,7 @@ struct DescribedModel {
 /// Writes a safetensors file that describes itself: the model's state under torchvision's names, and as
 /// metadata the resolved config, the categories, the pixel statistics and the version. Never leaves half a
 /// file.
-void save_model(const std::filesystem::path& file, const DescribedModel& model);
+RCNN_EXPORT void save_model(const std::filesystem::path& file, const DescribedModel& model);
 
 /// What describe_weights made.
 struct NewlyDescribed {
@@ -35,15 +36,16 @@ struct NewlyDescribed {
 /// data.classes if these are as many, otherwise named by their numbers. Throws ConfigError, and WeightsError
 /// when the weights do not fit, see load_state(); categories in another number than the weights have leave
 /// the last layers fresh. `origin` names the weights.
-NewlyDescribed describe_weights(const TensorMap& tensors, const config::Config& config,
-                                std::vector<Category> categories, const std::string& origin);
+RCNN_EXPORT NewlyDescribed describe_weights(const TensorMap& tensors, const config::Config& config,
+                                            std::vector<Category> categories, const std::string& origin);
 
 /// Metadata that makes a weight file describe itself.
-std::map<std::string, std::string> description_of(const DescribedModel& model);
+RCNN_EXPORT std::map<std::string, std::string> description_of(const DescribedModel& model);
 
 /// Builds the model that the file describes and loads its weights, on the CPU. `overrides` ("key=value", see
 /// config::Config) change the description: thresholds, say. Throws WeightsError when the file does not
 /// describe itself, was cut off, or does not fit its own description, ConfigError when an override is wrong.
-DescribedModel load_model(const std::filesystem::path& file, std::span<const std::string> overrides = {});
+RCNN_EXPORT DescribedModel load_model(const std::filesystem::path& file,
+                                      std::span<const std::string> overrides = {});
 
 }  // namespace rcnn::nn

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/nn/detection_model.h>
 #include <rcnn/types.h>
 
@@ -21,6 +22,7 @@ struct LayerSummary {
   int64_t last_call = -1;  ///< the place of its last product among all; -1 for none
 };
 
+/// What detecting with a model takes, layer by layer.
 struct ModelSummary {
   std::vector<LayerSummary> layers;  ///< in the order of named_modules()
   int64_t weight_bytes = 0;          ///< of parameters and buffers
@@ -35,18 +37,18 @@ struct ModelSummary {
 /// Multiply-adds are those of convolutions, at each place of their outputs, and of matrix products: of
 /// everything that these tell apart, so norms, biases, activations, pooling and NMS count nothing. RoI layers
 /// count for as many RoIs as the model proposes, which the first number of their output's shape is.
-ModelSummary summarize(DetectionModelImpl& model, ImageSize size);
+RCNN_EXPORT ModelSummary summarize(DetectionModelImpl& model, ImageSize size);
 
 /// The most bytes of tensors that were alive at once and made by a forward and a backward pass over one grey
 /// image of `size` with a few objects of class 1: activations, their gradients and those of the parameters,
 /// counted like ModelSummary::inference_bytes. Leaves the model in training mode and without gradients.
-int64_t training_bytes(DetectionModelImpl& model, ImageSize size);
+RCNN_EXPORT int64_t training_bytes(DetectionModelImpl& model, ImageSize size);
 
 /// The layers gathered into parts by the first two words of their names, three below backbone.body:
 /// backbone.body.layer1, backbone.fpn, rpn.head, roi_heads.box_head, ...; in the order in which they come.
-std::vector<LayerSummary> parts(const std::vector<LayerSummary>& layers);
+RCNN_EXPORT std::vector<LayerSummary> parts(const std::vector<LayerSummary>& layers);
 
 /// All of them together, named "all".
-LayerSummary total(const std::vector<LayerSummary>& layers);
+RCNN_EXPORT LayerSummary total(const std::vector<LayerSummary>& layers);
 
 }  // namespace rcnn::nn

@@ -5,12 +5,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::nn {
 
 /// What the network makes of pixels before its first layer.
-struct PixelOptions {
+struct RCNN_EXPORT PixelOptions {
   enum class Order { rgb, bgr } order = Order::rgb;  ///< of the input channels, and so of mean and std
   double range = 1;                                  ///< the brightest pixel's value before mean and std
   std::array<double, 3> mean = {0.485, 0.456, 0.406};
@@ -28,7 +29,7 @@ struct PixelOptions {
 /// returns   [N, 3, H, W] of `like`'s dtype and device, float32 or float64, channels_last; H and W are
 ///           batch.largest_size() rounded up to multiples of `size_divisor`
 /// Throws c10::Error for what is no image.
-at::Tensor network_input(const ImageBatch& batch, const PixelOptions& options, int64_t size_divisor,
-                         const at::TensorOptions& like);
+RCNN_EXPORT at::Tensor network_input(const ImageBatch& batch, const PixelOptions& options,
+                                     int64_t size_divisor, const at::TensorOptions& like);
 
 }  // namespace rcnn::nn

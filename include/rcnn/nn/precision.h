@@ -3,6 +3,8 @@
 #include <c10/core/DeviceType.h>
 #include <c10/core/ScalarType.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::nn {
 
 /// What a network computes in. Its parameters are float32 either way.
@@ -18,7 +20,7 @@ enum class Precision {
 ///
 /// bf16 switches LibTorch's autocast on, without its cache of parameters' casts; fp32 leaves everything as it
 /// was.
-class Autocast {
+class RCNN_EXPORT Autocast {
  public:
   Autocast(c10::DeviceType device, Precision precision);
   ~Autocast();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 
 namespace rcnn::nn {
 
@@ -18,7 +19,7 @@ struct FeatureSpec;
 /// Factories by name. The built-in ones are listed in registry.cpp, where the linker cannot drop them; others
 /// are added at the start of main: `rcnn::nn::backbones().add("mynet", make_mynet);`
 template <class Module, class... Arguments>
-class Registry {
+class RCNN_EXPORT Registry {
  public:
   using Factory = std::function<std::shared_ptr<Module>(const config::Node&, Arguments...)>;
 
@@ -36,12 +37,12 @@ class Registry {
 };
 
 /// resnet18, resnet34, resnet50, resnet101, resnet152, vgg16, vgg16_bn
-Registry<BackboneImpl>& backbones();
+RCNN_EXPORT Registry<BackboneImpl>& backbones();
 
 /// fpn; the argument is what the backbone gives
-Registry<NeckImpl, const std::vector<FeatureSpec>&>& necks();
+RCNN_EXPORT Registry<NeckImpl, const std::vector<FeatureSpec>&>& necks();
 
 /// faster_rcnn; the argument is the number of classes, background not counted
-Registry<DetectionModelImpl, int64_t>& detection_models();
+RCNN_EXPORT Registry<DetectionModelImpl, int64_t>& detection_models();
 
 }  // namespace rcnn::nn

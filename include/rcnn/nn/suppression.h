@@ -1,12 +1,13 @@
 #pragma once
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::nn {
 
 /// How the candidates of an image become its detections.
-struct SuppressionOptions {
+struct RCNN_EXPORT SuppressionOptions {
   double score_threshold = 0.05;  ///< candidates above it
   enum class Method {
     hard,           ///< ops/nms.h
@@ -26,6 +27,6 @@ struct SuppressionOptions {
 /// others of the same label suppress, at most max_detections of all labels. Equal scores go by index.
 /// `candidates` as Detections, on any device, in any order; none give none. The soft methods return lowered
 /// scores, and compute on the CPU.
-Detections suppress(const Detections& candidates, const SuppressionOptions& options);
+RCNN_EXPORT Detections suppress(const Detections& candidates, const SuppressionOptions& options);
 
 }  // namespace rcnn::nn

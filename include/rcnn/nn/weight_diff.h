@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/nn/weights.h>
 
 namespace rcnn::nn {
@@ -19,6 +20,7 @@ struct ChangedTensor {
   bool other_type() const { return a.scalar_type() != b.scalar_type(); }
 };
 
+/// How two sets of weights differ.
 struct WeightDiff {
   std::vector<std::string> only_a, only_b;
   std::vector<ChangedTensor> changed;  ///< in shape, type or values
@@ -28,6 +30,6 @@ struct WeightDiff {
 };
 
 /// Compares tensors of the same name, all on the CPU.
-WeightDiff diff_weights(const TensorMap& a, const TensorMap& b);
+RCNN_EXPORT WeightDiff diff_weights(const TensorMap& a, const TensorMap& b);
 
 }  // namespace rcnn::nn

@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <rcnn/error.h>
+#include <rcnn/export.h>
 
 namespace torch::nn {
 class Module;
@@ -14,10 +15,11 @@ class Module;
 
 namespace rcnn::nn {
 
+/// Tensors by name.
 using TensorMap = std::map<std::string, at::Tensor>;
 
 /// Parameters and buffers of a module under their dotted names; the tensors are the module's own.
-TensorMap state_of(const torch::nn::Module& module);
+RCNN_EXPORT TensorMap state_of(const torch::nn::Module& module);
 
 /// What was copied, by name.
 struct LoadReport {
@@ -34,17 +36,18 @@ enum class Classes { same, any };
 /// changed nothing, when a name is missing or unexpected or a shape differs, listing all of them, and the
 /// prefix without or with which more names would match; `origin` names the file in the message. Batch norm's
 /// num_batches_tracked, which nothing computed here depends on, may be missing or too much.
-LoadReport load_state(torch::nn::Module& module, const TensorMap& tensors, const std::string& origin,
-                      Classes classes = Classes::same);
+RCNN_EXPORT LoadReport load_state(torch::nn::Module& module, const TensorMap& tensors,
+                                  const std::string& origin, Classes classes = Classes::same);
 
 /// Copies as much of `tensors` as the module has a place for: under the same name, or, for the weights of a
 /// classification network, in the backbone and the RoI head (`layer1.0.conv1.weight` is
 /// `backbone.body.layer1.0.conv1.weight`; `classifier.0` and `classifier.3` of a VGG are the head's fc6 and
 /// fc7). The last layers stay fresh when the file's have another number of classes. Throws WeightsError,
 /// having changed nothing, when another shape differs or nothing fits at all.
-LoadReport load_initial(torch::nn::Module& module, const TensorMap& tensors, const std::string& origin);
+RCNN_EXPORT LoadReport load_initial(torch::nn::Module& module, const TensorMap& tensors,
+                                    const std::string& origin);
 
 /// Names for people: "backbone.body.layer1 (30), rpn.head (6)".
-std::string summarize(const std::vector<std::string>& names);
+RCNN_EXPORT std::string summarize(const std::vector<std::string>& names);
 
 }  // namespace rcnn::nn

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::ops {
 
 /// How candidates (anchors, proposals) and ground truth overlap. All on the candidates' device.
@@ -25,6 +27,7 @@ struct BoxMatches {
 /// throws         c10::Error when a shape, dtype or device disagrees
 ///
 /// Boxes of zero or negative area have IoU 0 with everything. Not differentiable.
-BoxMatches match_boxes(const at::Tensor& candidates, const at::Tensor& truths, const at::Tensor& ignore);
+RCNN_EXPORT BoxMatches match_boxes(const at::Tensor& candidates, const at::Tensor& truths,
+                                   const at::Tensor& ignore);
 
 }  // namespace rcnn::ops

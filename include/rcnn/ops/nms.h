@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::ops {
 
 /// Greedy non-maximum suppression: takes boxes by falling score and drops each whose IoU with a kept one is
@@ -18,15 +20,15 @@ namespace rcnn::ops {
 /// throws         c10::Error when a shape, dtype or device disagrees
 ///
 /// Its size is known to the device first: on a GPU the host waits for it. padded_nms does not.
-at::Tensor nms(const at::Tensor& boxes, const at::Tensor& scores, double iou_threshold,
-               int64_t max_kept = -1);
+RCNN_EXPORT at::Tensor nms(const at::Tensor& boxes, const at::Tensor& scores, double iou_threshold,
+                           int64_t max_kept = -1);
 
 /// The same within groups: boxes of different groups (classes, pyramid levels, images) never suppress each
 /// other. Groups are compared as numbers in the kernel; coordinates stay as they are.
 ///
 /// groups         int64 [N]; for two kinds at once number the pairs: image * classes + class
-at::Tensor batched_nms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups,
-                       double iou_threshold, int64_t max_kept = -1);
+RCNN_EXPORT at::Tensor batched_nms(const at::Tensor& boxes, const at::Tensor& scores,
+                                   const at::Tensor& groups, double iou_threshold, int64_t max_kept = -1);
 
 /// What padded_nms keeps of each image.
 struct PaddedNms {
@@ -44,7 +46,7 @@ struct PaddedNms {
 /// max_kept       of each image, 0 or more
 /// returns        indices all -1 and counts 0 for an image without boxes
 /// throws         c10::Error when a shape, dtype or device disagrees
-PaddedNms padded_nms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups,
-                     double iou_threshold, int64_t max_kept);
+RCNN_EXPORT PaddedNms padded_nms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups,
+                                 double iou_threshold, int64_t max_kept);
 
 }  // namespace rcnn::ops

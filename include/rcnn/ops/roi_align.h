@@ -6,8 +6,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::ops {
 
+/// The grid and where its samples lie.
 struct RoiAlignOptions {
   int64_t height = 7;  ///< of the output grid
   int64_t width = 7;
@@ -30,15 +33,16 @@ struct RoiAlignOptions {
 /// deterministic algorithms are asked for (at::globalContext().setDeterministicAlgorithms) it has the same
 /// bits every time, for 8 bytes of scratch a feature, and is NaN everywhere if any element of the incoming
 /// gradient is not finite. Everything else is deterministic.
-at::Tensor roi_align(const at::Tensor& features, const at::Tensor& rois, double spatial_scale,
-                     const RoiAlignOptions& options = {});
+RCNN_EXPORT at::Tensor roi_align(const at::Tensor& features, const at::Tensor& rois, double spatial_scale,
+                                 const RoiAlignOptions& options = {});
 
 /// The same over a pyramid in one call: RoI k is pooled from features[levels[k]] with
 /// spatial_scales[levels[k]]. All levels, at most 8, have the same N, C and dtype; one in another memory
 /// format than the first is copied.
 ///
 /// levels         int64 [K], 0-based; a RoI of any other level gives zeros
-at::Tensor roi_align(std::span<const at::Tensor> features, const at::Tensor& rois, const at::Tensor& levels,
-                     std::span<const double> spatial_scales, const RoiAlignOptions& options = {});
+RCNN_EXPORT at::Tensor roi_align(std::span<const at::Tensor> features, const at::Tensor& rois,
+                                 const at::Tensor& levels, std::span<const double> spatial_scales,
+                                 const RoiAlignOptions& options = {});
 
 }  // namespace rcnn::ops

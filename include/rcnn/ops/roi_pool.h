@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::ops {
 
 /// Max-pools each RoI into a fixed grid (Fast R-CNN, section 2.1), in Caffe's arithmetic: corners times
@@ -23,7 +25,7 @@ namespace rcnn::ops {
 /// (at::globalContext().setDeterministicAlgorithms) it has the same bits every time, for 8 bytes of scratch a
 /// feature, and is NaN everywhere if any element of the incoming gradient is not finite. Everything else is
 /// deterministic.
-at::Tensor roi_pool(const at::Tensor& features, const at::Tensor& rois, int64_t height, int64_t width,
-                    double spatial_scale);
+RCNN_EXPORT at::Tensor roi_pool(const at::Tensor& features, const at::Tensor& rois, int64_t height,
+                                int64_t width, double spatial_scale);
 
 }  // namespace rcnn::ops

@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::ops {
 
 /// How far a kept box lowers the scores s of those that it overlaps by an IoU of o.
@@ -37,7 +39,7 @@ struct SoftNms {
 ///
 /// No gradient. The same bits whatever the number of threads. Takes time in proportion to K * N; computed on
 /// the CPU wherever the boxes are, with the result where they are.
-SoftNms soft_nms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups,
-                 const SoftNmsOptions& options);
+RCNN_EXPORT SoftNms soft_nms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups,
+                             const SoftNmsOptions& options);
 
 }  // namespace rcnn::ops

@@ -6,6 +6,8 @@
 
 #include <torch/nn/module.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::train {
 
 /// Exponential moving averages of a module's parameters that learn and of its floating-point buffers, which
@@ -14,7 +16,7 @@ namespace rcnn::train {
 /// The n-th update keeps min(decay, (1 + n) / (10 + n)) of the average, as TensorFlow's
 /// ExponentialMovingAverage does, so that the start of a run is soon forgotten. The averages lie on the
 /// module's device: a second copy of what learns.
-class Ema {
+class RCNN_EXPORT Ema {
  public:
   /// Starts from the module's values. `decay` is in [0, 1). The module keeps its tensors while this lives.
   Ema(const torch::nn::Module& module, double decay);

@@ -5,6 +5,8 @@
 #include <span>
 #include <string>
 
+#include <rcnn/export.h>
+
 namespace rcnn::train {
 
 /// A number over the iterations of a run, under a name whose slashes group it ("train/loss").
@@ -14,7 +16,7 @@ struct Scalar {
 };
 
 /// Scalars for TensorBoard: TFRecords of its Event messages, in a file of TensorBoard's naming.
-class EventFile {
+class RCNN_EXPORT EventFile {
  public:
   /// Makes `folder`/events.out.tfevents.<time>.<host>.<process>.<count>, a new file. Throws DataError when it
   /// cannot be written.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/train/trainer.h>
 
 namespace rcnn::train {
@@ -19,8 +20,9 @@ struct LrRangeOptions {
 
 /// The options of a training, changed to those of the test: its schedule, length and reports, without
 /// warm-up, base_batch and averaged weights. Throws c10::Error unless 0 < from < to and iterations > 0.
-TrainOptions lr_range_options(TrainOptions options, const LrRangeOptions& range);
+RCNN_EXPORT TrainOptions lr_range_options(TrainOptions options, const LrRangeOptions& range);
 
+/// The loss at a rate.
 struct LrPoint {
   double lr = 0;
   double loss = 0;  ///< of one batch, the sum of its parts
@@ -30,8 +32,8 @@ struct LrPoint {
 /// longer finite, or its exponential mean (over a tenth of the run, bias-corrected, as fastai's) exceeds four
 /// times its lowest so far. The weights are of no use afterwards. Calls `on_progress`, if there is one, after
 /// every iteration. Throws what Trainer::fit throws but NonFiniteError.
-std::vector<LrPoint> run_lr_range(Trainer& trainer,
-                                  const std::function<void(const Progress&)>& on_progress = {});
+RCNN_EXPORT std::vector<LrPoint> run_lr_range(Trainer& trainer,
+                                              const std::function<void(const Progress&)>& on_progress = {});
 
 /// What the points of a range test say.
 struct LrSuggestion {
@@ -50,6 +52,6 @@ struct LrSuggestion {
 /// Finds the suggestion in points of growing rates, at equal steps of log(lr), whose losses are finite. A
 /// fall is clear when it is a hundredth of the loss, and ten times what the smoothing leaves of its noise: in
 /// pure noise of 60 points or more, less than one in ten thousand has such a fall, of 20 points one in 500.
-LrSuggestion suggest_lr(std::span<const LrPoint> points);
+RCNN_EXPORT LrSuggestion suggest_lr(std::span<const LrPoint> points);
 
 }  // namespace rcnn::train

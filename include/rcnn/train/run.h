@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 #include <rcnn/io/safetensors.h>
 #include <rcnn/train/run_folder.h>
 #include <rcnn/train/training.h>
@@ -15,7 +16,7 @@
 namespace rcnn::train {
 
 /// When a run is scored, and what follows from it: a part of a config's "eval".
-struct ScoringOptions {
+struct RCNN_EXPORT ScoringOptions {
   int64_t period = 0;     ///< epochs between scores; 0: the end alone, which is always scored
   std::string best = {};  ///< the number whose highest value makes a model the best; empty: the first
   int64_t patience = 0;   ///< scores in a row without a new best after which the run ends; 0: never
@@ -28,6 +29,7 @@ struct ScoringOptions {
   double deciding(const Scores& scores) const;
 };
 
+/// What a run tells its caller and asks of it. Any of them may be empty.
 struct RunHooks {
   std::function<void(const Progress&)> on_progress = {};
   /// Called after each iteration.
@@ -45,7 +47,7 @@ struct RunHooks {
 /// At checkpoints the state is copied and, while the training goes on, written by a thread of its own: first
 /// state-<iteration>.safetensors, then last.safetensors (with the averaged weights, if there are any); the
 /// newest `train.keep_checkpoints` states are kept. A failure to write ends the run at the next iteration.
-class Run {
+class RCNN_EXPORT Run {
  public:
   /// What --resume allows: go on with what is in the folder, if there is something; also where the config or
   /// the data have changed since.

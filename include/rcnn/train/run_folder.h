@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <rcnn/config/config.h>
+#include <rcnn/export.h>
 #include <rcnn/train/event_file.h>
 #include <rcnn/train/run_lock.h>
 #include <rcnn/train/trainer.h>
@@ -23,10 +24,26 @@ struct ScoredIteration {
   Scores scores;
 };
 
+/// The numbers of a progress report by name: "lr", "loss", each loss, "time", "data_time", "memory".
+struct ReportedIteration {
+  int64_t epoch = 0, iteration = 0;
+  std::vector<std::pair<std::string, double>> numbers;
+};
+
+/// What a metrics.jsonl tells, in its order; what JSON calls null is not a number here.
+struct Metrics {
+  std::vector<ReportedIteration> reports;
+  std::vector<ScoredIteration> scores;
+};
+
+/// Reads the file of a run that may still go on or was killed: lines that were cut off are left out. A file
+/// that is not there has no lines.
+Metrics read_metrics(const std::filesystem::path& file);
+
 /// Where a run leaves what it makes: config.json, log.txt, metrics.jsonl, last.safetensors, best.safetensors,
 /// state-<iteration>.safetensors, and the numbers of metrics.jsonl once more for TensorBoard, see EventFile.
 /// It belongs to one process, see RunLock.
-class RunFolder {
+class RCNN_EXPORT RunFolder {
  public:
   /// Makes the folder and its parents. Throws ConfigError when it exists and is not empty: two runs never
   /// mix.
@@ -61,6 +78,7 @@ class RunFolder {
   /// the scores that stay.
   std::vector<ScoredIteration> rewind(int64_t iteration);
 
+  /// A state and the file it was read from.
   struct Found {
     std::filesystem::path file;
     SavedState saved;

@@ -3,12 +3,14 @@
 #include <filesystem>
 #include <utility>
 
+#include <rcnn/export.h>
+
 namespace rcnn::train {
 
 /// Keeps a run folder for one process: a lock on the file run.lock in it, which names the host and the
 /// process. The system lifts the lock when the process ends, in whatever way; the name that a killed one
 /// leaves does no harm.
-class RunLock {
+class RCNN_EXPORT RunLock {
  public:
   static constexpr const char* kFile = "run.lock";
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 
 namespace rcnn::train {
 
@@ -11,7 +12,8 @@ namespace rcnn::train {
 /// restarts); as a power of the share of the run that is left; or by the same factor in every iteration.
 enum class Schedule { steps, cosine, polynomial, exponential };
 
-struct ScheduleOptions {
+/// How the learning rate goes: a part of a config's "train".
+struct RCNN_EXPORT ScheduleOptions {
   double lr = 0.02;
   int64_t warmup_iterations = 0;  ///< the rate grows linearly over so many iterations
   Schedule type = Schedule::steps;
@@ -31,6 +33,6 @@ struct ScheduleOptions {
 /// All but steps start from lr in the first iteration after the warm-up and would reach final_lr in
 /// iteration `total`, so that no iteration is spent at a rate of 0. Exponential with a final_lr above 1,
 /// which a config cannot have, grows.
-double learning_rate(const ScheduleOptions& options, int64_t iteration, int64_t total);
+RCNN_EXPORT double learning_rate(const ScheduleOptions& options, int64_t iteration, int64_t total);
 
 }  // namespace rcnn::train

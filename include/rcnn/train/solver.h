@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 
 namespace torch {
 namespace nn {
@@ -24,7 +25,8 @@ namespace rcnn::train {
 /// them.
 enum class SolverType { sgd, adamw };
 
-struct SolverOptions {
+/// How weights follow their gradients: a part of a config's "train".
+struct RCNN_EXPORT SolverOptions {
   SolverType type = SolverType::sgd;
   double momentum = 0.9;                     ///< sgd
   bool nesterov = false;                     ///< sgd
@@ -47,7 +49,7 @@ struct SolverOptions {
 /// Parameters of the same rate and decay are a group. The weight and the bias of a normalisation (batch,
 /// group, layer, instance) both follow the options of norms, not those of biases, as in mmdetection. Frozen
 /// batch norms have no parameters.
-class Solver {
+class RCNN_EXPORT Solver {
  public:
   /// The rate is 0 until set_learning_rate.
   Solver(const torch::nn::Module& module, const SolverOptions& options);

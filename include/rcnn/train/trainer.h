@@ -10,6 +10,7 @@
 #include <rcnn/config/config.h>
 #include <rcnn/config/node.h>
 #include <rcnn/data/loader.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/precision.h>
 #include <rcnn/train/schedule.h>
 #include <rcnn/train/solver.h>
@@ -27,7 +28,7 @@ class Meter;
 struct Training;
 
 /// A config's "train".
-struct TrainOptions {
+struct RCNN_EXPORT TrainOptions {
   int64_t epochs = 12;
   int64_t iterations = 0;  ///< when above 0, the length of the run instead of `epochs`
   int64_t batch_size = 2;
@@ -98,7 +99,7 @@ struct TrainHooks {
 /// Everything random is a function of (seed, epoch, sample) or of (seed, iteration), so a run on the CPU
 /// repeats bit for bit, whatever the number of loader threads, and goes on from a state() as if it had never
 /// stopped.
-class Trainer {
+class RCNN_EXPORT Trainer {
  public:
   /// Ready to train what `config` describes, from the weights that it names, if any: nothing is written
   /// unless a hook does. `device` is "auto", "cpu" or "cuda". Throws ConfigError, DataError and WeightsError.

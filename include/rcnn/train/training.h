@@ -4,13 +4,14 @@
 
 #include <rcnn/config/config.h>
 #include <rcnn/data/options.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/model_file.h>
 #include <rcnn/train/trainer.h>
 
 namespace rcnn::train {
 
 /// What a config describes, ready to be trained.
-struct Training {
+struct RCNN_EXPORT Training {
   data::DataOptions data;
   TrainOptions options;
   std::shared_ptr<const data::Dataset> dataset;  ///< its training part

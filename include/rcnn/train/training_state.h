@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <rcnn/data/loader.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/weights.h>
 
 namespace rcnn::train {
@@ -29,20 +30,21 @@ struct TrainingState {
 };
 
 /// Copies on the CPU, under the same names.
-nn::TensorMap copies(const nn::TensorMap& tensors);
+RCNN_EXPORT nn::TensorMap copies(const nn::TensorMap& tensors);
 
 /// Writes a safetensors file: all tensors, and the numbers among `metadata`. Throws DataError when the disk
 /// refuses, NonFiniteError, having written nothing, when a weight is not finite: a training cannot go on from
 /// there.
-void save_state(const std::filesystem::path& file, const TrainingState& state,
-                std::map<std::string, std::string> metadata);
+RCNN_EXPORT void save_state(const std::filesystem::path& file, const TrainingState& state,
+                            std::map<std::string, std::string> metadata);
 
+/// What a state file holds.
 struct SavedState {
   TrainingState state;  ///< its tensors alias the file
   std::map<std::string, std::string> metadata;
 };
 
 /// Reads what save_state wrote. Throws WeightsError for anything else, and for a damaged file.
-SavedState load_state(const std::filesystem::path& file);
+RCNN_EXPORT SavedState load_state(const std::filesystem::path& file);
 
 }  // namespace rcnn::train

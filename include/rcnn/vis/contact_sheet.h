@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::vis {
@@ -15,6 +16,7 @@ struct SheetBox {
   bool ignore = false;  ///< difficult or crowd: framed by a broken line
 };
 
+/// How a contact sheet is laid out.
 struct SheetOptions {
   int64_t columns = 6;
   ImageSize thumbnail{.height = 300, .width = 400};  ///< that pictures are made to fit into
@@ -25,7 +27,7 @@ struct SheetOptions {
 /// before boxes are drawn, so that lines and letters are as thick on each. A class's name stands at its boxes
 /// where there is room for it beside others'; the legend holds it in any case. The font has ASCII only: each
 /// other character of a name is a '?'.
-class ContactSheet {
+class RCNN_EXPORT ContactSheet {
  public:
   explicit ContactSheet(std::vector<Category> categories, const SheetOptions& options = {});
 

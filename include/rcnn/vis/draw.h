@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::vis {
@@ -16,7 +17,7 @@ namespace rcnn::vis {
 ///
 /// Without detections the copy is returned as it is. Throws c10::Error for another kind of image, a label
 /// outside 1..C and a box that is not finite.
-at::Tensor draw_detections(const at::Tensor& image, std::span<const Detection> detections,
-                           const std::vector<Category>& categories);
+RCNN_EXPORT at::Tensor draw_detections(const at::Tensor& image, std::span<const Detection> detections,
+                                       const std::vector<Category>& categories);
 
 }  // namespace rcnn::vis

@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 
 namespace rcnn::vis {
@@ -23,6 +24,7 @@ struct Mark {
   std::string label = {};
 };
 
+/// What stands around a plot, and its size.
 struct PlotOptions {
   std::string title = {}, x_label = {}, y_label = {};
   bool log_x = false;
@@ -36,7 +38,7 @@ struct PlotOptions {
 ///
 /// Throws c10::Error for a curve with more x than y or the reverse, an x of 0 or below with log_x, and a size
 /// below 200 x 300.
-at::Tensor plot(std::span<const Curve> curves, const PlotOptions& options = {},
-                std::span<const Mark> marks = {});
+RCNN_EXPORT at::Tensor plot(std::span<const Curve> curves, const PlotOptions& options = {},
+                            std::span<const Mark> marks = {});
 
 }  // namespace rcnn::vis

@@ -5,17 +5,19 @@
 
 #include <torch/nn/module.h>
 
+#include <rcnn/export.h>
+
 namespace rcnn::nn {
 
 /// What a feature map is, known before any image: shapes flow from the code, not from configs.
-struct FeatureSpec {
+struct RCNN_EXPORT FeatureSpec {
   std::string name;  ///< "c4", "p2"
   int64_t channels = 0;
   int64_t stride = 0;  ///< input pixels a cell
 };
 
 /// Turns images into feature maps.
-class BackboneImpl : public torch::nn::Module {
+class RCNN_EXPORT BackboneImpl : public torch::nn::Module {
  public:
   /// images   float [N, 3, H, W], normalised
   /// returns  one map for each of features(), finest first: [N, channels, H / stride, W / stride] where these
@@ -23,6 +25,7 @@ class BackboneImpl : public torch::nn::Module {
   ///          counts: ResNets round up, VGGs down
   virtual std::vector<at::Tensor> forward(const at::Tensor& images) = 0;
 
+  /// What the maps are, known before any image.
   virtual std::vector<FeatureSpec> features() const = 0;
 };
 

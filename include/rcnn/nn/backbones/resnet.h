@@ -8,13 +8,14 @@
 #include <torch/nn/modules/container/sequential.h>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/backbones/backbone.h>
 #include <rcnn/nn/conv_norm.h>
 
 namespace rcnn::nn {
 
 /// The numbers that tell one ResNet from another.
-struct ResNetShape {
+struct RCNN_EXPORT ResNetShape {
   int64_t depth = 50;  ///< 18, 34, 50, 101 or 152
   int64_t width = 64;  ///< channels after the stem; the published nets have 64
   NormOptions norm = {};
@@ -33,7 +34,7 @@ struct ResNetShape {
 
 /// A residual block (He et al. 2016, figure 5): two 3x3 convolutions, or 1x1, 3x3 and 1x1, each with its
 /// norm. torchvision's names: conv1, bn1, ..., downsample.0, downsample.1.
-class ResidualBlockImpl : public torch::nn::Module, public Fusible {
+class RCNN_EXPORT ResidualBlockImpl : public torch::nn::Module, public Fusible {
  public:
   /// `width` is the 3x3 convolutions' channels, `dilation` theirs too.
   ResidualBlockImpl(const ResNetShape& shape, int64_t in_channels, int64_t width, int64_t stride,
@@ -49,8 +50,10 @@ TORCH_MODULE(ResidualBlock);
 
 /// Stage 1..4 (torchvision's layer1..layer4) of a ResNet. Its first block halves the map, except in stage 1
 /// and where the stage is dilated.
-torch::nn::Sequential make_resnet_stage(const ResNetShape& shape, int stage, int64_t dilation = 1);
+RCNN_EXPORT torch::nn::Sequential make_resnet_stage(const ResNetShape& shape, int stage,
+                                                    int64_t dilation = 1);
 
+/// Which ResNet, and which of its maps.
 struct ResNetOptions {
   ResNetShape shape;
   std::vector<std::string> levels = {"c4"};  ///< maps to give: c2..c5, strides 4..32, finest first
@@ -61,7 +64,7 @@ struct ResNetOptions {
 };
 
 /// ResNet (He et al. 2016, table 1), as far as its last level needs. Parameter names are torchvision's.
-class ResNetImpl : public BackboneImpl, public Fusible {
+class RCNN_EXPORT ResNetImpl : public BackboneImpl, public Fusible {
  public:
   explicit ResNetImpl(const ResNetOptions& options);
   std::vector<at::Tensor> forward(const at::Tensor& images) override;
@@ -76,6 +79,6 @@ class ResNetImpl : public BackboneImpl, public Fusible {
 
 /// Keys: those of ResNetShape, levels, frozen_stages, c5_dilation (1, 2; depth 50 and up). With norm batch a
 /// frozen stage's parameters stay as they are and its statistics go on being learnt, as in torchvision.
-std::shared_ptr<BackboneImpl> make_resnet(int64_t depth, const config::Node& node);
+RCNN_EXPORT std::shared_ptr<BackboneImpl> make_resnet(int64_t depth, const config::Node& node);
 
 }  // namespace rcnn::nn

@@ -4,11 +4,13 @@
 #include <vector>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/backbones/backbone.h>
 #include <rcnn/nn/conv_norm.h>
 
 namespace rcnn::nn {
 
+/// Which VGG16.
 struct VggOptions {
   int64_t width = 64;         ///< channels of conv1; the published net has 64
   int64_t frozen_stages = 2;  ///< not trained: 1 conv1_*, 2 conv2_* too, ...; 0 trains all
@@ -18,7 +20,7 @@ struct VggOptions {
 /// VGG16 (Simonyan and Zisserman 2015, configuration D) from conv1_1 to conv5_3: one map "conv5" of
 /// stride 16. torchvision's names: features.0 .. features.28, or features.0 .. features.41 with a norm after
 /// each convolution (vgg16_bn). fc6 and fc7 belong to the RoI head.
-class VggImpl : public BackboneImpl, public Fusible {
+class RCNN_EXPORT VggImpl : public BackboneImpl, public Fusible {
  public:
   explicit VggImpl(const VggOptions& options);
   std::vector<at::Tensor> forward(const at::Tensor& images) override;
@@ -31,10 +33,10 @@ class VggImpl : public BackboneImpl, public Fusible {
 };
 
 /// Keys: width, frozen_stages.
-std::shared_ptr<BackboneImpl> make_vgg16(const config::Node& node);
+RCNN_EXPORT std::shared_ptr<BackboneImpl> make_vgg16(const config::Node& node);
 
 /// Keys: width, frozen_stages, norm (frozen, batch), norm_eps. With norm batch a frozen stage's statistics go
 /// on being learnt.
-std::shared_ptr<BackboneImpl> make_vgg16_bn(const config::Node& node);
+RCNN_EXPORT std::shared_ptr<BackboneImpl> make_vgg16_bn(const config::Node& node);
 
 }  // namespace rcnn::nn

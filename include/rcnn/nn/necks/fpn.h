@@ -4,11 +4,13 @@
 #include <vector>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/conv_norm.h>
 #include <rcnn/nn/necks/neck.h>
 
 namespace rcnn::nn {
 
+/// The pyramid, its strides and levels apart, which are those of what comes in.
 struct FpnOptions {
   int64_t channels = 256;  ///< of every output map
   NormOptions norm{.type = Norm::none};
@@ -18,7 +20,7 @@ struct FpnOptions {
 /// the coarsest map down, a 3x3 convolution on each sum; one more map by subsampling the coarsest, for the
 /// RPN alone. For c2..c5 it gives p2..p6. torchvision's names: inner_blocks.N.0, layer_blocks.N.0, and their
 /// norms as N.1.
-class FpnImpl : public NeckImpl, public Fusible {
+class RCNN_EXPORT FpnImpl : public NeckImpl, public Fusible {
  public:
   FpnImpl(const std::vector<FeatureSpec>& inputs, const FpnOptions& options);
   std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps) override;
@@ -32,6 +34,7 @@ class FpnImpl : public NeckImpl, public Fusible {
 };
 
 /// Keys: channels, norm (none, frozen, batch), norm_eps.
-std::shared_ptr<NeckImpl> make_fpn(const config::Node& node, const std::vector<FeatureSpec>& inputs);
+RCNN_EXPORT std::shared_ptr<NeckImpl> make_fpn(const config::Node& node,
+                                               const std::vector<FeatureSpec>& inputs);
 
 }  // namespace rcnn::nn

@@ -6,11 +6,12 @@
 #include <torch/nn/modules/linear.h>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 
 namespace rcnn::nn {
 
 /// Turns pooled features into one vector a RoI.
-class BoxHeadImpl : public torch::nn::Module {
+class RCNN_EXPORT BoxHeadImpl : public torch::nn::Module {
  public:
   /// pooled [K, C, size, size] -> [K, channels()]
   virtual at::Tensor forward(const at::Tensor& pooled) = 0;
@@ -25,15 +26,17 @@ class BoxHeadImpl : public torch::nn::Module {
 ///         Keys: convs = 4, channels = 256, hidden = 1024, norm = none (frozen, batch), norm_eps.
 ///   res5  the last stage of a ResNet as layer4, then the mean over the grid. Keys: depth = 50 and those of
 ///         ResNetShape.
-std::shared_ptr<BoxHeadImpl> make_box_head(const config::Node& node, int64_t in_channels, int64_t size);
+RCNN_EXPORT std::shared_ptr<BoxHeadImpl> make_box_head(const config::Node& node, int64_t in_channels,
+                                                       int64_t size);
 
 /// Class scores and box deltas from a RoI's vector (Fast R-CNN, section 2.1). torchvision's names, cls_score
 /// and bbox_pred, and its initialisation: the linear layer's own. The paper's N(0, 0.001) for bbox_pred
 /// passes next to no gradient on to the layers before it at first, which short schedules pay for.
-class BoxPredictorImpl : public torch::nn::Module {
+class RCNN_EXPORT BoxPredictorImpl : public torch::nn::Module {
  public:
   BoxPredictorImpl(int64_t channels, int64_t num_classes, bool class_agnostic);
 
+  /// What it says of K RoIs.
   struct Output {
     at::Tensor scores;  ///< [K, C + 1] logits, background first
     at::Tensor deltas;  ///< [K, C + 1, 4], or [K, 1, 4] when class-agnostic

@@ -3,11 +3,13 @@
 #include <vector>
 
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/backbones/backbone.h>
 
 namespace rcnn::nn {
 
-struct RoiPoolerOptions {
+/// How RoIs are cut out of feature maps.
+struct RCNN_EXPORT RoiPoolerOptions {
   enum class Kind { align, pool } kind = Kind::align;
   int64_t size = 7;            ///< height and width of the output grid
   int64_t sampling_ratio = 2;  ///< of RoIAlign; 0 adapts it to each RoI
@@ -18,7 +20,7 @@ struct RoiPoolerOptions {
 };
 
 /// Pools a fixed grid of features for each RoI, from the level that suits its size (FPN, equation 1).
-class RoiPooler {
+class RCNN_EXPORT RoiPooler {
  public:
   /// `features` are the maps it will see, finest first. RoIPool works on one level only: ConfigError
   /// otherwise.

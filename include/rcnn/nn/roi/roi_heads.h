@@ -7,6 +7,7 @@
 #include <rcnn/boxes/matcher.h>
 #include <rcnn/boxes/sampler.h>
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 #include <rcnn/losses/multi_task.h>
 #include <rcnn/nn/roi/box_head.h>
 #include <rcnn/nn/roi/pooler.h>
@@ -15,7 +16,8 @@
 
 namespace rcnn::nn {
 
-struct RoiHeadsOptions {
+/// The second stage, but its head: "roi" of a config's model.
+struct RCNN_EXPORT RoiHeadsOptions {
   RoiPoolerOptions pooler = {};
   boxes::MatcherOptions matcher{.positive_iou = 0.5, .negative_iou = 0.5};
   boxes::SamplerOptions sampler{.count = 512, .positive_fraction = 0.25};
@@ -32,7 +34,7 @@ struct RoiHeadsOptions {
 
 /// The second stage (Fast R-CNN, sections 2.1 to 2.3): pooling, box head, class scores and class-wise boxes.
 /// Parameters: box_head.*, box_predictor.*
-class RoiHeadsImpl : public torch::nn::Module {
+class RCNN_EXPORT RoiHeadsImpl : public torch::nn::Module {
  public:
   /// `features` are the maps it pools from; `head` is the config of the box head.
   RoiHeadsImpl(const std::vector<FeatureSpec>& features, int64_t num_classes, const RoiHeadsOptions& options,

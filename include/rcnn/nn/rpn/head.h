@@ -4,6 +4,7 @@
 
 #include <torch/nn/modules/conv.h>
 
+#include <rcnn/export.h>
 #include <rcnn/nn/conv_norm.h>
 
 namespace rcnn::nn {
@@ -24,7 +25,7 @@ struct AnchorPrediction {
 /// One or more 3x3 convolutions, each with its ReLU, and two sibling 1x1 convolutions, shared by all levels
 /// (Faster R-CNN, section 3.1). torchvision's names: conv.0.0, conv.1.0, ..., cls_logits, bbox_pred. Weights
 /// start as N(0, 0.01), biases as 0.
-class RpnHeadImpl : public torch::nn::Module, public Fusible {
+class RCNN_EXPORT RpnHeadImpl : public torch::nn::Module, public Fusible {
  public:
   RpnHeadImpl(int64_t channels, int64_t anchors_per_cell, int64_t convs = 1);
   RpnPrediction forward(const std::vector<at::Tensor>& maps);

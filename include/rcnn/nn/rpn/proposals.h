@@ -3,11 +3,13 @@
 #include <vector>
 
 #include <rcnn/boxes/coder.h>
+#include <rcnn/export.h>
 #include <rcnn/nn/rpn/head.h>
 #include <rcnn/types.h>
 
 namespace rcnn::nn {
 
+/// How many proposals there are, and which are left out.
 struct ProposalOptions {
   int64_t pre_nms = 2000;   ///< best anchors kept before NMS, on each level
   int64_t post_nms = 2000;  ///< proposals an image after NMS, over all levels
@@ -28,8 +30,8 @@ struct Proposals {
 /// anchors   float32 [A_level, 4], a level each
 /// sizes     of the images inside the padding
 /// returns   P <= post_nms proposals an image, possibly 0
-Proposals propose(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors,
-                  const std::vector<ImageSize>& sizes, const boxes::BoxCoder& coder,
-                  const ProposalOptions& options);
+RCNN_EXPORT Proposals propose(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors,
+                              const std::vector<ImageSize>& sizes, const boxes::BoxCoder& coder,
+                              const ProposalOptions& options);
 
 }  // namespace rcnn::nn

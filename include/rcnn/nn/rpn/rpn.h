@@ -7,13 +7,15 @@
 #include <rcnn/boxes/matcher.h>
 #include <rcnn/boxes/sampler.h>
 #include <rcnn/config/node.h>
+#include <rcnn/export.h>
 #include <rcnn/losses/multi_task.h>
 #include <rcnn/nn/backbones/backbone.h>
 #include <rcnn/nn/rpn/proposals.h>
 
 namespace rcnn::nn {
 
-struct RpnOptions {
+/// The first stage: "rpn" of a config's model.
+struct RCNN_EXPORT RpnOptions {
   boxes::AnchorOptions anchors = {};
   int64_t convs = 1;  ///< 3x3 convolutions of the head
   boxes::MatcherOptions matcher{.positive_iou = 0.7, .negative_iou = 0.3, .low_quality = true};
@@ -32,11 +34,12 @@ struct RpnOptions {
 };
 
 /// Region proposal network (Faster R-CNN, section 3). Parameters: head.*
-class RpnImpl : public torch::nn::Module {
+class RCNN_EXPORT RpnImpl : public torch::nn::Module {
  public:
   /// `features` are the maps it will see, all with the same channels.
   RpnImpl(const std::vector<FeatureSpec>& features, const RpnOptions& options);
 
+  /// What it makes of a batch.
   struct Output {
     Proposals proposals;
     losses::MultiTaskLoss loss;  ///< defined when there were targets
