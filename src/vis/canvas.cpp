@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <c10/util/Exception.h>
 #include <opencv2/imgproc.hpp>
@@ -16,6 +17,13 @@ constexpr double kSmallestReadable = 0.25;  // font scale: letters 5 pixels high
 cv::Scalar text_colour(const cv::Scalar& background) {
   const double luminance = 0.299 * background[0] + 0.587 * background[1] + 0.114 * background[2];
   return luminance > 128 ? cv::Scalar(0, 0, 0) : cv::Scalar(255, 255, 255);
+}
+
+/// A strip moved into the canvas.
+cv::Rect moved_into(cv::Rect strip, const cv::Mat& canvas) {
+  strip.x = std::clamp(strip.x, 0, std::max(0, canvas.cols - strip.width));
+  strip.y = std::clamp(strip.y, 0, std::max(0, canvas.rows - strip.height));
+  return strip;
 }
 
 }  // namespace
@@ -97,9 +105,32 @@ std::optional<Label> place_label(const cv::Mat& canvas, const std::string& words
   }
   cv::Rect strip(box.x, 0, text.size.width + 2 * pad, text.height() + 2 * pad);
   strip.y = box.y >= strip.height ? box.y - strip.height : box.y;
-  strip.x = std::clamp(strip.x, 0, std::max(0, canvas.cols - strip.width));
-  strip.y = std::clamp(strip.y, 0, std::max(0, canvas.rows - strip.height));
-  return Label{std::move(text), strip};
+  return Label{std::move(text), moved_into(strip, canvas)};
+}
+
+cv::Rect free_place(const cv::Mat& canvas, const cv::Rect& strip, const cv::Rect& box,
+                    const std::vector<cv::Rect>& others) {
+  const int right = box.x + box.width - strip.width, bottom = box.y + box.height;
+  const cv::Point corners[] = {strip.tl(),
+                               {right, strip.y},
+                               {box.x, bottom},
+                               {right, bottom},
+                               {box.x, box.y},
+                               {right, box.y},
+                               {box.x, bottom - strip.height},
+                               {right, bottom - strip.height}};
+  cv::Rect best;
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (const auto& corner : corners) {
+    const auto place = moved_into({corner, strip.size()}, canvas);
+    int64_t covered = 0;
+    for (const auto& other : others) covered += (place & other).area();
+    if (covered < least) {
+      least = covered;
+      best = place;
+    }
+  }
+  return best;
 }
 
 void draw_label(cv::Mat& canvas, const Label& label, const cv::Scalar& colour) {

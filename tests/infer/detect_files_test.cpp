@@ -116,7 +116,7 @@ TEST_F(DetectFiles, TheCallerMayEndIt) {
     size_t seen = 0;
     detect_files(detector_, files, {.batch = batch},
                  [&](const FileResult&, const DetectFilesTimes&) { return ++seen < 2; });
-    EXPECT_EQ(seen, 2);
+    EXPECT_EQ(seen, 2u);
   }
 }
 

@@ -211,15 +211,6 @@ TEST_F(CommandTest, ImagesThatAreNotThereAreNamed) {
   EXPECT_THAT(error_of(detect(folder_.path(), weights()), 3), HasSubstr("no image there"));
 }
 
-TEST_F(CommandTest, DetectNeverDrawsOverItsImages) {
-  const auto image = folder_.write("photos/street.jpg", file_bytes(picture()));
-  for (const auto& output : {image.parent_path(), folder_.path() / "photos" / "." / ""}) {
-    EXPECT_THAT(error_of(run_rcnn({"detect", image, "--weights", weights(), "--output", output}), 2),
-                AllOf(HasSubstr("--output"), HasSubstr("street.jpg"), HasSubstr("name another folder")));
-  }
-  EXPECT_EQ(file_bytes(image), file_bytes(picture()));
-}
-
 TEST_F(CommandTest, ALossThatIsNotFiniteHasItsExitCode) {
   const auto finished = train({"train.lr=1e30", "train.iterations=9"});
   EXPECT_EQ(finished.exit_code, 6);

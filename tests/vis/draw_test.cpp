@@ -98,6 +98,19 @@ TEST(Draw, LabelsStayWholeAtEveryBorder) {
   EXPECT_EQ(text_pixels({1000, 1000, 1200, 1200}), whole);
 }
 
+TEST(Draw, LabelsKeepOffEachOther) {
+  // Two boxes whose labels would lie on each other above them: the second one's goes elsewhere, whole.
+  const at::Tensor image = plain(300, 400, 90);
+  const Box box{100, 100, 300, 200}, beside{104, 102, 296, 196};
+  const auto label_pixels = [&](const std::vector<Detection>& detections, int64_t label) {
+    const at::Tensor drawn = draw_detections(image, detections, kPets);
+    return drawn.eq(line_colour(label, kPets)).all(2).sum().item<int64_t>();
+  };
+  const int64_t alone = label_pixels({{beside, .8F, 2}}, 2);
+  const int64_t with_better = label_pixels({{box, .9F, 1}, {beside, .8F, 2}}, 2);
+  EXPECT_NEAR(static_cast<double>(with_better), static_cast<double>(alone), .1 * static_cast<double>(alone));
+}
+
 TEST(Draw, AnEdgeOutsideTheImageShowsAtItsBorder) {
   const at::Tensor mask = drawn(100, 100, {-1e30F, 50, 1e30F, 90});
   EXPECT_TRUE(mask[70][0].item<bool>());

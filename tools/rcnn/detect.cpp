@@ -45,7 +45,7 @@ void check_output(const fs::path& output, const std::vector<data::FoundImage>& i
     if (std::ranges::mismatch(folder, fs::canonical(parent)).in1 == folder.end()) {
       throw ConfigError(
           fmt::format("--output {}: {} lies there and could be overwritten; name another folder",
-                      output.string(), image.lexically_relative(output).string()));
+                      output.string(), image.string()));
     }
   }
 }
@@ -195,7 +195,8 @@ void add_detect(CLI::App& app) {
   command->add_option("--weights", a.weights, "weight file that rcnn train wrote")->required();
   command->add_option("--output", a.output, "folder for pictures and detections.json")->required();
   command->add_flag("--recursive", a.recursive, "folders with all folders below them");
-  command->add_flag("!--no-images", a.pictures, "draw no pictures");
+  command->add_flag_callback(
+      "--no-images", [&a] { a.pictures = false; }, "draw no pictures");
   command->add_flag("--csv", a.csv, "write detections.csv, too");
   command->add_flag("--crops", a.crops, "write each object as crops/CLASS/NAME_NUMBER.jpg");
 

@@ -47,6 +47,34 @@ struct NmsCase {
   int64_t max_kept;
 };
 
+template <class T>
+struct SoftNmsCase {
+  explicit SoftNmsCase(Random& random) {
+    const int64_t count = random.one_of<int64_t>({0, 1, 2, random.below(100), random.below(200)});
+    const bool coarse = random.once_in(2), tied = random.once_in(2);
+    coordinates.resize(4 * count);
+    for (int64_t i = 0; i < count; ++i) {
+      random_box(random, coarse, 20, coordinates.data() + 4 * i);
+      const double score = random.uniform(-0.1, 1);
+      scores.push_back(static_cast<T>(tied ? std::round(score * 4) / 4 : score));
+      if (random.once_in(30)) scores.back() = std::numeric_limits<T>::quiet_NaN();
+      groups.push_back(random.between(-1, 1) * (int64_t{1} << 40));
+    }
+    boxes = {coordinates.data(), scores.data(), random.once_in(2) ? groups.data() : nullptr, count};
+    decay = {random.once_in(2), random.one_of<T>({0, T(0.3), T(0.5), 1}),
+             random.one_of<T>({T(0.1), T(0.5), 2})};
+    min_score = random.one_of<T>({0, T(0.05), T(0.25)});
+    max_kept = random.one_of<int64_t>({0, 1, 5, count, count + 7});
+  }
+
+  std::vector<T> coordinates, scores;
+  std::vector<int64_t> groups;
+  ScoredBoxes<T> boxes;
+  SoftNmsDecay<T> decay;
+  T min_score;
+  int64_t max_kept;
+};
+
 struct MatchCase {
   explicit MatchCase(Random& random) {
     const auto draw = [&](int64_t count) {

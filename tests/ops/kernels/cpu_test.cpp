@@ -92,6 +92,24 @@ void test_nms_of_many(Random& random) {
   compare_nms<float>(random, 1, count, random.one_of({100.0, 1000.0}));
 }
 
+template <class T>
+void test_soft_nms(Random& random) {
+  const SoftNmsCase<T> c(random);
+  std::vector<int64_t> indices(c.max_kept, 77);
+  std::vector<T> scores(c.max_kept, 77);
+  const int64_t count =
+      reference::soft_nms(c.boxes, c.decay, c.min_score, {indices.data(), scores.data(), c.max_kept});
+  for (const Way& way : ways(random)) {
+    std::vector<int64_t> got_indices(c.max_kept, 77);
+    std::vector<T> got_scores(c.max_kept, 77);
+    check(cpu::soft_nms(c.boxes, c.decay, c.min_score, {got_indices.data(), got_scores.data(), c.max_kept},
+                        way.parallel) == count,
+          "count");
+    check_same_bits(got_indices, indices, "indices");
+    check_same_bits(got_scores, scores, "scores");
+  }
+}
+
 void test_match_boxes(Random& random) {
   const MatchCase c(random);
   const int64_t count = c.input.candidate_count;
@@ -204,6 +222,8 @@ int main(int argc, char** argv) {
   run("nms float", test_nms<float>, first_seed, cases);
   run("nms double", test_nms<double>, first_seed, cases);
   run("nms of many", test_nms_of_many, first_seed, (cases + 99) / 100);
+  run("soft_nms float", test_soft_nms<float>, first_seed, cases);
+  run("soft_nms double", test_soft_nms<double>, first_seed, cases);
   run("match_boxes", test_match_boxes, first_seed, cases);
   run("roi_pool float", test_roi_pool<float>, first_seed, cases);
   run("roi_pool double", test_roi_pool<double>, first_seed, cases);

@@ -10,6 +10,7 @@
 #include "ops/kernels/real.h"
 #include "ops/kernels/roi_align.h"
 #include "ops/kernels/roi_pool.h"
+#include "ops/kernels/soft_nms.h"
 
 /// Every kernel once more from its definition, one element at a time on one thread. Shares the launchers'
 /// argument types with them and no arithmetic.
@@ -73,6 +74,37 @@ void nms(const SortedBoxes<T>& boxes, T iou_threshold, const KeptBoxes& kept) {
     positions.resize(kept.max_kept, -1);
     std::copy(positions.begin(), positions.end(), kept.positions + image * kept.max_kept);
   }
+}
+
+/// One loop over all boxes as in the paper's figure 2. Returns how many are kept.
+template <class T>
+int64_t soft_nms(const ScoredBoxes<T>& boxes, const SoftNmsDecay<T>& decay, T min_score,
+                 const SoftlyKept<T>& kept) {
+  const auto box = [&](int64_t i) {
+    const T* at = boxes.boxes + 4 * i;
+    return Box<T>{at[0], at[1], at[2], at[3]};
+  };
+  std::vector<T> left(boxes.scores, boxes.scores + boxes.count);
+  std::vector<bool> taken(left.size());
+  int64_t count = 0;
+  for (; count < kept.max_kept; ++count) {
+    int64_t best = -1;
+    for (int64_t i = 0; i < boxes.count; ++i) {
+      if (!taken[i] && left[i] > min_score && (best < 0 || left[i] > left[best])) best = i;
+    }
+    if (best < 0) break;
+    taken[best] = true;
+    kept.indices[count] = best;
+    kept.scores[count] = left[best];
+    for (int64_t i = 0; i < boxes.count; ++i) {
+      if (taken[i] || (boxes.groups && boxes.groups[i] != boxes.groups[best])) continue;
+      const T overlap = iou(box(best), box(i));
+      if (overlap == 0) continue;
+      if (decay.gaussian) left[i] *= std::exp(-(overlap * overlap) / decay.sigma);
+      if (!decay.gaussian && overlap >= decay.iou_threshold) left[i] *= 1 - overlap;
+    }
+  }
+  return count;
 }
 
 inline void match_boxes(const MatchInput& input, const MatchOutput& output) {

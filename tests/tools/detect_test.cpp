@@ -1,0 +1,320 @@
+// What `rcnn detect` writes and says, with weights that were never trained.
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <torch/torch.h>
+#include <unistd.h>
+
+#include <rcnn/data/image.h>
+#include <rcnn/data/scenes.h>
+#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/weights.h>
+
+#include "tests/tools/rcnn.h"
+
+namespace rcnn::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+
+/// The paths of all files below a folder, sorted.
+std::vector<std::string> files_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_directory()) names.push_back(entry.path().lexically_relative(folder));
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+class DetectTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    shared_ = std::make_unique<TempFolder>();
+    data::draw_scenes(shared_->path() / "scenes", {.train = 3, .test = 0, .size = {64, 96}});
+    std::vector<Category> categories;
+    for (const char* name : {"circle", "cross", "square", "star", "triangle"}) {
+      categories.push_back({.id = 10 * (std::ssize(categories) + 1), .name = name});
+    }
+    const auto model = tiny_model(5);
+    {
+      const torch::NoGradGuard no_grad;  // so that scores differ, and some are high
+      const auto state = nn::state_of(*model);
+      at::Tensor(state.at("roi_heads.box_predictor.cls_score.weight")).mul_(300);
+    }
+    nn::save_model(weights(), {model, categories, config::Config::parse(tiny_config(), "here")});
+  }
+  static void TearDownTestSuite() { shared_.reset(); }
+
+  static fs::path weights() { return shared_->path() / "weights.safetensors"; }
+  static std::string scene(int number) {
+    return file_bytes(shared_->path() / "scenes" / "JPEGImages" /
+                      ("scene_0000" + std::to_string(number) + ".jpg"));
+  }
+  std::vector<std::string> arguments(const std::vector<std::string>& words) const {
+    std::vector<std::string> all = {"detect", "--device", "cpu", "--weights", weights(), "--output", output_};
+    all.insert(all.end(), words.begin(), words.end());
+    return all;
+  }
+  Finished detect(const std::vector<std::string>& words) const { return run_rcnn(arguments(words)); }
+  Json found() const { return Json::parse(file_bytes(output_ / "detections.json")); }
+
+  static std::unique_ptr<TempFolder> shared_;
+  const TempFolder folder_;
+  const fs::path photos_ = folder_.path() / "photos";
+  const fs::path output_ = folder_.path() / "found";
+};
+std::unique_ptr<TempFolder> DetectTest::shared_;
+
+TEST_F(DetectTest, DrawsAndLists) {
+  const auto a = folder_.write("photos/a.jpg", scene(1)), b = folder_.write("photos/b.jpg", scene(2));
+  const auto finished = detect({a, b, "--score", "0"});
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(finished.out, "");
+  EXPECT_THAT(finished.err, AllOf(HasSubstr("objects on 2 images"), HasSubstr("images a second"),
+                                  HasSubstr("decoding"), HasSubstr("network"), HasSubstr("drawing")));
+  EXPECT_THAT(files_in(output_), ElementsAre("a.jpg", "b.jpg", "detections.json"));
+  EXPECT_EQ(data::image_size(output_ / "a.jpg"), (ImageSize{64, 96}));
+  const auto list = found();
+  ASSERT_GT(list.size(), 4u);
+  std::set<std::pair<int64_t, std::string>> images;
+  for (const auto& entry : list) {
+    images.emplace(entry.at("image_id").get<int64_t>(), entry.at("file_name").get<std::string>());
+    EXPECT_EQ(entry.at("bbox").size(), 4u);
+    EXPECT_EQ(entry.at("category_id").get<int64_t>() % 10, 0);
+  }
+  EXPECT_THAT(images, ElementsAre(std::pair(1, a.string()), std::pair(2, b.string())));
+}
+
+TEST_F(DetectTest, KeepsTheFoldersBelowAnInputAndNamesApart) {
+  for (const char* name : {"x.jpg", "x.png", "a/x.jpg", "a/b/x.jpg", "a/crops/star/x.jpg"})
+    folder_.write(fs::path("photos") / name, scene(1));
+  ASSERT_EQ(detect({photos_}).exit_code, 0);
+  EXPECT_THAT(files_in(output_), ElementsAre("detections.json", "x.jpg", "x_2.jpg"));
+  fs::remove_all(output_);
+  ASSERT_EQ(detect({photos_, "--recursive"}).exit_code, 0);
+  EXPECT_THAT(files_in(output_), ElementsAre("a/b/x.jpg", "a/crops/star/x.jpg", "a/x.jpg", "detections.json",
+                                             "x.jpg", "x_2.jpg"));
+}
+
+TEST_F(DetectTest, TakesPatternsAndAList) {
+  const auto a = folder_.write("photos/a.jpg", scene(1)), b = folder_.write("photos/deep/b.jpg", scene(2));
+  ASSERT_EQ(detect({photos_ / "**" / "b*.jpg"}).exit_code, 0);
+  EXPECT_THAT(files_in(output_), ElementsAre("deep/b.jpg", "detections.json"));
+  fs::remove_all(output_);
+  const auto list = folder_.write("list.txt", b.string() + "\n" + a.string() + "\n");
+  const auto finished = run_program(
+      "/bin/sh", {"-c", std::string(RCNN_PROGRAM) + " detect - --device cpu --weights " + weights().string() +
+                            " --output " + output_.string() + " < " + list.string()});
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(files_in(output_), ElementsAre("a.jpg", "b.jpg", "detections.json"));
+}
+
+TEST_F(DetectTest, WritesWhatItIsToldTo) {
+  const auto a = folder_.write("photos/a.b.jpg", scene(1));
+  ASSERT_EQ(detect({a, "--no-images", "--csv", "--crops", "--score", "0.1", "--max", "3"}).exit_code, 0);
+  const auto list = found();
+  ASSERT_THAT(list, SizeIs(3));
+  std::vector<std::string> expected = {"detections.csv", "detections.json"};
+  for (size_t i = 0; i < list.size(); ++i) {
+    expected.push_back("crops/" + list[i].at("category_name").get<std::string>() + "/a.b_" +
+                       std::to_string(i + 1) + ".jpg");
+    const auto size = data::image_size(output_ / expected.back());
+    const auto& bbox = list[i].at("bbox");
+    EXPECT_NEAR(static_cast<double>(size.width), bbox[2].get<double>(), 2);
+    EXPECT_NEAR(static_cast<double>(size.height), bbox[3].get<double>(), 2);
+  }
+  std::ranges::sort(expected);
+  EXPECT_EQ(files_in(output_), expected);
+  const auto table = file_bytes(output_ / "detections.csv");
+  EXPECT_EQ(std::ranges::count(table, '\n'), 4);
+  EXPECT_THAT(table, HasSubstr("\n" + a.string() + ","));
+
+  fs::remove_all(output_);
+  ASSERT_EQ(detect({a, "--no-images"}).exit_code, 0);
+  EXPECT_THAT(files_in(output_), ElementsAre("detections.json"));
+}
+
+TEST_F(DetectTest, ReportsWhatIsAskedFor) {
+  const auto a = folder_.write("photos/a.jpg", scene(1));
+  const auto with = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {a.string(), "--no-images"});
+    const auto finished = detect(words);
+    EXPECT_EQ(finished.exit_code, 0) << finished.err;
+    return found();
+  };
+  EXPECT_EQ(with({"--score", "1"}), Json::array());
+  const auto all = with({"--score", "0.05"});
+  ASSERT_GT(all.size(), 4u);
+  const auto high = with({"--score", "0.3"});
+  EXPECT_LT(high.size(), all.size());
+  for (const auto& entry : high) EXPECT_GT(entry.at("score").get<double>(), 0.3);
+  EXPECT_THAT(with({"--score", "0.05", "--max", "2"}), SizeIs(2));
+  EXPECT_GT(with({"--score", "0.05", "--nms", "1"}).size(), all.size());
+  EXPECT_GT(with({"--score", "0.05", "--soft-nms", "gaussian"}).size(), all.size());
+  EXPECT_GT(with({"--score", "0.05", "--soft-nms", "linear", "--nms", "0.3"}).size(),
+            with({"--score", "0.05", "--nms", "0.3"}).size());
+
+  const auto name = all[0].at("category_name").get<std::string>();
+  const auto id = all[0].at("category_id").get<int64_t>();
+  for (const auto& word : {name, std::to_string(id)}) {
+    const auto some = with({"--score", "0.05", "--classes", word});
+    EXPECT_GT(some.size(), 0u);
+    for (const auto& entry : some) EXPECT_EQ(entry.at("category_id"), id);
+  }
+  EXPECT_EQ(with({"--score", "0.05", "--classes", "circle,cross,square,30,star,triangle"}), all);
+}
+
+TEST_F(DetectTest, ABatchGivesWhatSingleImagesGive) {
+  for (int i = 1; i <= 3; ++i) folder_.write("photos/" + std::to_string(i) + ".jpg", scene(i));
+  ASSERT_EQ(detect({photos_, "--no-images"}).exit_code, 0);
+  const auto single = found();
+  ASSERT_EQ(detect({photos_, "--no-images", "--batch", "2", "--threads", "1"}).exit_code, 0);
+  const auto batched = found();
+  ASSERT_EQ(single.size(), batched.size());
+  for (size_t i = 0; i < single.size(); ++i) {
+    EXPECT_EQ(single[i].at("file_name"), batched[i].at("file_name"));
+    EXPECT_NEAR(single[i].at("score").get<double>(), batched[i].at("score").get<double>(), 1e-3);
+  }
+}
+
+TEST_F(DetectTest, LooksSeveralTimes) {
+  const auto a = folder_.write("photos/a.jpg", scene(1));
+  const auto once = [&] {
+    EXPECT_EQ(detect({a, "--no-images", "--score", "0.2"}).exit_code, 0);
+    return found();
+  }();
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"--flip"},
+        {"--scales", "48,64,96"},
+        {"--tile", "48", "--overlap", "0.3"},
+        {"--flip", "--scales", "48,64", "--tile", "64", "--batch", "4"}}) {
+    auto all = words;
+    all.insert(all.begin(), {a.string(), "--no-images", "--score", "0.2"});
+    const auto finished = detect(all);
+    ASSERT_EQ(finished.exit_code, 0) << finished.err;
+    EXPECT_NE(found(), once) << testing::PrintToString(words);
+    for (const auto& entry : found()) {
+      const auto& bbox = entry.at("bbox");
+      EXPECT_LE(bbox[0].get<double>() + bbox[2].get<double>(), 96 + 1e-3);
+      EXPECT_LE(bbox[1].get<double>() + bbox[3].get<double>(), 64 + 1e-3);
+    }
+  }
+}
+
+TEST_F(DetectTest, AnImageThatCannotBeReadDoesNotStopTheOthers) {
+  const auto a = folder_.write("photos/a.jpg", scene(1)), bad = folder_.write("photos/bad.jpg", "no image"),
+             cut = folder_.write("photos/cut.jpg", scene(1).substr(0, 500)),
+             z = folder_.write("photos/z.jpg", scene(2));
+  for (const char* batch : {"1", "4"}) {
+    const auto finished = detect({photos_, "--score", "0", "--batch", batch});
+    EXPECT_EQ(finished.exit_code, 3);
+    EXPECT_EQ(finished.out, "");
+    EXPECT_THAT(finished.err,
+                AllOf(HasSubstr("warning: " + bad.string()), HasSubstr("warning: " + cut.string()),
+                      HasSubstr("warning: 2 of 4 images failed")));
+    EXPECT_THAT(files_in(output_), ElementsAre("a.jpg", "detections.json", "z.jpg"));
+    std::set<int64_t> ids;
+    for (const auto& entry : found()) ids.insert(entry.at("image_id").get<int64_t>());
+    EXPECT_THAT(ids, ElementsAre(1, 4));  // places in the list, whatever fails
+  }
+}
+
+TEST_F(DetectTest, APictureThatCannotBeWrittenDoesNotStopTheOthers) {
+  const TempFolder outside;
+  const auto precious = outside.write("a.jpg", "precious");
+  folder_.write("photos/in/a.jpg", scene(1)), folder_.write("photos/b.jpg", scene(2));
+  folder_.write("photos/c.jpg", scene(3));
+  fs::create_directories(output_);
+  fs::create_directory_symlink(outside.path(), output_ / "in");
+  fs::create_symlink(precious, output_ / "c.jpg");
+  const auto finished = detect({photos_, "--recursive", "--score", "0"});
+  EXPECT_EQ(finished.exit_code, 3);
+  EXPECT_THAT(finished.err, HasSubstr("leads out of the output folder"));
+  EXPECT_EQ(file_bytes(precious), "precious");
+  EXPECT_EQ(data::image_size(output_ / "c.jpg"), (ImageSize{64, 96}));
+  std::set<std::string> names;
+  for (const auto& entry : found()) names.insert(entry.at("file_name").get<std::string>());
+  EXPECT_THAT(names, SizeIs(3));
+}
+
+TEST_F(DetectTest, NeverWritesAmongItsImages) {
+  const auto image = folder_.write("photos/street.jpg", scene(1));
+  const auto deep = folder_.write("photos/sub/deep.jpg", scene(1));
+  for (const auto& output : {photos_, photos_ / "." / "", folder_.path()}) {
+    const auto finished =
+        run_rcnn({"detect", photos_, "--recursive", "--weights", weights(), "--output", output});
+    EXPECT_THAT(error_of(finished, 2),
+                AllOf(HasSubstr("--output"), HasSubstr(".jpg lies there"), HasSubstr("name another folder")));
+  }
+  // Below the images it may lie, but what it wrote there is no image of the next run.
+  const std::vector<std::string> below = {"detect",    photos_,   "--recursive", "--device",       "cpu",
+                                          "--weights", weights(), "--output",    photos_ / "found"};
+  EXPECT_EQ(run_rcnn(below).exit_code, 0);
+  EXPECT_THAT(error_of(run_rcnn(below), 2), HasSubstr("lies there"));
+  EXPECT_EQ(file_bytes(image), scene(1));
+  EXPECT_EQ(file_bytes(deep), scene(1));
+}
+
+TEST_F(DetectTest, SaysWhatIsWrongWithItsWords) {
+  const auto a = folder_.write("photos/a.jpg", scene(1));
+  for (const auto& [words, said] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"--classes", "circel"}, "--classes: there is no class 'circel'; did you mean circle?"},
+           {{"--score", "2"}, "--score"},
+           {{"--nms", "-1"}, "--nms"},
+           {{"--soft-nms", "hard"}, "--soft-nms"},
+           {{"--max", "0"}, "--max"},
+           {{"--batch", "0"}, "--batch"},
+           {{"--threads", "0"}, "--threads"},
+           {{"--threads", "two"}, "--threads"},
+           {{"--precision", "fp16"}, "--precision"},
+           {{"--device", "tpu"}, "tpu"},
+           {{"--scales", "600,5"}, "--scales"},
+           {{"--tile", "3"}, "--tile"},
+           {{"--overlap", "0.3"}, "--overlap requires --tile"},
+           {{"--tile", "300", "--overlap", "1"}, "--overlap"}}) {
+    auto all = words;
+    all.push_back(a);
+    // Without a --device of its own, for one of the cases names another.
+    std::vector<std::string> line = {"detect", "--weights", weights(), "--output", output_};
+    line.insert(line.end(), all.begin(), all.end());
+    EXPECT_THAT(error_of(run_rcnn(line), 2), HasSubstr(said)) << testing::PrintToString(words);
+  }
+  EXPECT_FALSE(fs::exists(output_));
+}
+
+TEST_F(DetectTest, StoppedItWritesWhatItHas) {
+  for (int i = 0; i < 3000; ++i) folder_.write("photos/" + std::to_string(i) + ".jpg", scene(1 + i % 3));
+  for (const auto& [signal, code] : {std::pair(SIGINT, 130), std::pair(SIGTERM, 143)}) {
+    RunningProgram running(RCNN_PROGRAM, arguments({photos_, "--score", "0"}));
+    for (int waits = 0; waits < 60'000 && !fs::exists(output_ / "0.jpg"); ++waits) usleep(1000);
+    running.send(signal);
+    const auto finished = running.finish();
+    EXPECT_EQ(finished.exit_code, code) << finished.err;
+    EXPECT_THAT(finished.err,
+                AllOf(HasSubstr("stops after the image in work"), HasSubstr("interrupted after")));
+    std::set<std::string> images;
+    for (const auto& entry : found()) images.insert(entry.at("file_name").get<std::string>());
+    EXPECT_THAT(images, Not(IsEmpty()));
+    EXPECT_LT(images.size(), 3000u);
+    fs::remove_all(output_);
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::tools
