@@ -6,7 +6,7 @@
 #include <regex>
 #include <sstream>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ struct Command {
 };
 
 /// What `run` may use. Exit code 77 says that something is not installed.
-constexpr const char* kShell = R"(
+constexpr const char* kShell = R"sh(
 network='model.backbone.width=4 model.roi.head.hidden=16'
 short="$network data.min_size=64 data.max_size=96 data.test.limit=1 data.classes=null train.iterations=2"
 
@@ -47,57 +47,59 @@ is_script() { [[ -x $1 ]] && bash -n "$1"; }
 # has_flags PROGRAM ARGUMENT...: its --help knows the flags among them.
 has_flags() {
   local help word
-  help="$("$@" --help 2>&1)" ||
-{
-  echo "$help";
-  [[$help == *ModuleNotFoundError * ]] && exit 77;
-  exit 1;
-}
-  for
-    word;
-  do [[$word != --*]] || grep - q - e "$word\b" < < < "$help" || {
-      echo "no $word in: $help";
-      exit 1;
-    };
+  if ! help="$("$@" --help 2>&1)"; then
+    echo "$help"
+    [[ $help != *ModuleNotFoundError* ]] || exit 77
+    exit 1
+  fi
+  for word; do
+    [[ $word != --* ]] || grep -q -e "$word\b" <<<"$help" || { echo "no $word in: $help"; exit 1; }
   done
-  }
+}
 
-#are_pinned NAME == VERSION... : tools / setup.sh installs the same.
-  are_pinned() {
-    local wheel; for
-      wheel;
-    do grep - q - e "[( ]$wheel" tools / setup.sh || {
-        echo "$wheel";
-        exit 1;
-      };
-    done;
-  }
-)";
+# are_pinned NAME==VERSION...: tools/setup.sh installs the same.
+are_pinned() {
+  local wheel
+  for wheel; do
+    grep -q -e "[(= ]$wheel" tools/setup.sh || { echo "no $wheel in tools/setup.sh"; exit 1; }
+  done
+}
+)sh";
+
+/// Follows a change of the folder.
+constexpr const char* kEnvironment =
+    "\nexport HOME=$PWD RCNN_DATA=$PWD/datasets PATH=$PWD/bin:" RCNN_BINARY "/bin:$PATH\n";
 
 /// In the README's order, which counts: a run that is made is scored later.
 const std::vector<Command> kCommands = {
     {"tools/demo.sh", "is_script {}"},
     {"tools/test.sh", "is_script {}"},
-    {R"(eval "$(tools/setup.sh)")", "is_script tools/setup.sh"},
+    {R"sh(eval "$(tools/setup.sh)")sh", "is_script tools/setup.sh"},
     {"cmake --preset release && cmake --build --preset release",
-     R"(presets="$(cmake --list-presets=all)" && [[ $(grep -c '"release"' <<<"$presets") -ge 2 ]])"},
+     R"sh(presets="$(cmake --list-presets=all)" && [[ $(grep -c '"release"' <<<"$presets") -ge 2 ]])sh"},
     {"export RCNN_DATA=$HOME/datasets", "{} && test -d $RCNN_DATA/bccd"},
-    {"rcnn train configs/faster_rcnn/resnet18_c4_bccd.json --output runs/bccd", "{} $short",
+    {"rcnn train configs/faster_rcnn/resnet18_c4_bccd.json --output runs/bccd",
+     "{} $short",
      {"runs/bccd/config.json", "runs/bccd/metrics.jsonl", "runs/bccd/log.txt", "runs/bccd/last.safetensors",
-      "runs/bccd/best.safetensors", "runs/bccd/state-2.safetensors"}},
+      "runs/bccd/best.safetensors", "runs/bccd/state-00000002.safetensors"}},
     {"rcnn train configs/faster_rcnn/vgg16_voc07.json --output runs/voc train.lr=0.0005 train.seed=1",
-     "{} $short", {"runs/voc/last.safetensors"}},
+     "{} $short",
+     {"runs/voc/last.safetensors"}},
     {"rcnn train configs/faster_rcnn/vgg16_voc07.json --dry-run", "{} $short"},
     {"rcnn train --output runs/voc --resume"},
-    {"rcnn lr-find configs/faster_rcnn/resnet18_c4_bccd.json --output runs/lr", "{} $short --iterations 10",
+    {"rcnn lr-find configs/faster_rcnn/resnet18_c4_bccd.json --output runs/lr",
+     "{} $short --iterations 10",
      {"runs/lr/lr_find.png", "runs/lr/lr_find.json"}},
     {"rcnn eval --weights runs/bccd/last.safetensors"},
-    {"rcnn eval --weights runs/bccd/last.safetensors data.test.split=val eval.metric=coco --results found.json",
-     "{}", {"found.json"}},
+    {"rcnn eval --weights runs/bccd/last.safetensors data.test.split=val eval.metric=coco --results "
+     "found.json",
+     "{}",
+     {"found.json"}},
     {"rcnn eval --annotations instances_val2017.json --detections found.json --per-class"},
     {"rcnn eval --weights runs/bccd/last.safetensors --errors"},
     {"rcnn eval --weights runs/bccd/last.safetensors --proposals"},
-    {"rcnn detect --weights runs/bccd/last.safetensors photos/ more.jpg --output found --score 0.5", "{}",
+    {"rcnn detect --weights runs/bccd/last.safetensors photos/ more.jpg --output found --score 0.5",
+     "{}",
      {"found/detections.json", "found/more.jpg"}},
     {"rcnn report runs/bccd --output bccd.html", "{}", {"bccd.html"}},
     {"rcnn report found/detections.json --images photos --output found.html", "{}", {"found.html"}},
@@ -105,35 +107,45 @@ const std::vector<Command> kCommands = {
     {"rcnn info configs/faster_rcnn/vgg16_voc07.json --size 600x1000", "{} $network"},
     {"rcnn weights convert fasterrcnn_resnet50_fpn_coco.pth r50.safetensors"
      " --config configs/torchvision/fasterrcnn_resnet50_fpn.json --classes data/classes/coco_91.txt",
-     "{} $network data.min_size=64 data.max_size=96", {"r50.safetensors"}},
-    {"rcnn detect --weights r50.safetensors photos/ --output found", "rm -r found && {}",
+     "{} $network data.min_size=64 data.max_size=96",
+     {"r50.safetensors"}},
+    {"rcnn detect --weights r50.safetensors photos/ --output found",
+     "rm -r found && {}",
      {"found/detections.json"}},
     {"rcnn weights inspect model_final.pkl"},
     {"rcnn weights diff a.pth b.safetensors"},
-    {"rcnn demo --output runs/demo", "{} train.iterations=2 data.test.limit=1",
+    {"rcnn demo --output runs/demo",
+     "{} train.iterations=2 data.test.limit=1",
      {"runs/demo/run/last.safetensors", "runs/demo/detections/detections.json"}},
     {"rcnn --version"},
     {"rcnn train --help"},
-    {"cmake --install build/release --prefix $HOME/rcnn", "{}", {"rcnn/bin/rcnn", "rcnn/include/rcnn/rcnn.h"}},
+    {"cmake --install build/release --prefix $HOME/rcnn",
+     "{}",
+     {"rcnn/bin/rcnn", "rcnn/include/rcnn/rcnn.h"}},
     {"OMP_NUM_THREADS=1 python tests/oracle/bench_weight_files.py --rounds 15", "has_flags env {}"},
     {"rcnn data check bccd coco/annotations/instances_train2017.json"},
     {"rcnn data show bccd --output sheets", "{}", {"sheets/train_1.jpg"}},
     {"rcnn data anchors bccd configs/faster_rcnn/resnet18_c4_bccd.json"},
-    {"rcnn data split instances.json --images photos --output parts --parts train=0.8,val=0.2 --seed 0", "{}",
+    {"rcnn data split instances.json --images photos --output parts --parts train=0.8,val=0.2 --seed 0",
+     "{}",
      {"parts/instances_train.json", "parts/instances_val.json"}},
-    {"rcnn data convert yolo_set --to coco --output coco_set", "{}",
+    {"rcnn data convert yolo_set --to coco --output coco_set",
+     "{}",
      {"coco_set/annotations/instances_train.json"}},
     {"python tools/bench/coco_file.py --rounds 3", "has_flags {}"},
     {"rcnn train configs/faster_rcnn/resnet18_c4_bccd.json --output runs/bccd-0 train.seed=0", "{} $short"},
     {"rcnn train configs/faster_rcnn/resnet18_c4_bccd.json --output runs/bccd train.epochs=1 train.steps=null"
-     " data.test.limit=2", "rm -r runs/bccd && {} $short"},
+     " data.test.limit=2",
+     "rm -r runs/bccd && {} $short"},
     {"python tools/bench/train_step.py --rounds 1 --steps 3 --threads 2", "has_flags {}"},
     {"python tools/bench/coco_eval.py --rounds 3", "has_flags {}"},
-    {"OMP_NUM_THREADS=1 build/release/bin/bench_loader $RCNN_DATA/tinycoco/images/train2017 --workers 2 --batch 2",
+    {"OMP_NUM_THREADS=1 build/release/bin/bench_loader $RCNN_DATA/tinycoco/images/train2017 --workers 2 "
+     "--batch 2",
      "{} --images 4 --rounds 1"},
     {"pip install torch==2.11.0 torchvision==0.26.0 safetensors", "words=({}) && are_pinned ${words[@]:2}"},
     {"python tests/oracle/bench_torchvision.py", "has_flags {}"},
-    {"cmake -S src/ops/kernels -B build/kernels && cmake --build build/kernels && ctest --test-dir build/kernels",
+    {"cmake -S src/ops/kernels -B build/kernels && cmake --build build/kernels && ctest --test-dir "
+     "build/kernels",
      "cmake -S src/ops/kernels -B build/kernels -DRCNN_WITH_CUDA=OFF"},
 };
 
@@ -233,11 +245,14 @@ class Readme : public testing::Test {
     fs::create_symlink(bccd, data / "VOCdevkit/VOC2007");
     fs::create_symlink(bccd, home_ / "bccd");
     fs::create_symlink(bccd / "JPEGImages", home_ / "photos");
-    fs::create_symlink(bccd / "JPEGImages/scene_00000.jpg", home_ / "more.jpg");
+    fs::copy_file(bccd / "JPEGImages/scene_00001.jpg", home_ / "more.jpg");
 
     data::Problems problems;
-    auto parts = data::read_parts(data::locate(bccd, {.splits = {"test", "train"}}), problems);
-    for (auto& part : parts) part.name = part.name == "test" ? "val2017" : "train2017";
+    std::vector<data::AnnotatedPart> parts;
+    for (const auto& [split, name] : {std::pair{"train", "train2017"}, std::pair{"test", "val2017"}}) {
+      parts.push_back(data::read_parts(data::locate(bccd, {.splits = {split}}), problems).at(0));
+      parts.back().name = name;
+    }
     data::write_coco(data / "coco", parts, data::ImageFiles::link);
     fs::create_symlink(data / "coco", home_ / "coco");
     fs::create_directories(data / "tinycoco/images");
@@ -252,7 +267,7 @@ class Readme : public testing::Test {
     folder_.write("yolo_set/classes.txt", "star\n");
     folder_.write("yolo_set/labels/train/a.txt", "0 0.5 0.5 0.25 0.25\n");
     fs::create_directories(home_ / "yolo_set/images/train");
-    fs::copy_file(bccd / "JPEGImages/scene_00000.jpg", home_ / "yolo_set/images/train/a.jpg");
+    fs::copy_file(bccd / "JPEGImages/scene_00001.jpg", home_ / "yolo_set/images/train/a.jpg");
   }
 
   /// The state of a config's detector, as narrow as kShell has it.
@@ -291,10 +306,7 @@ class Readme : public testing::Test {
     for (size_t at = 0; (at = line.find("{}", at)) != std::string::npos; at += command.text.size()) {
       line.replace(at, 2, command.text);
     }
-    const std::string path = getenv("PATH");
-    return run_program("/bin/bash", {"-c", kShell + ("cd " + home_.string()) + "\n" + line},
-                       {"HOME=" + home_.string(), "RCNN_DATA=" + (home_ / "datasets").string(),
-                        "PATH=" + (home_ / "bin").string() + ":" RCNN_BINARY "/bin:" + path});
+    return run_program("/bin/bash", {"-c", kShell + ("cd " + home_.string()) + kEnvironment + line});
   }
 
   const TempFolder folder_;
