@@ -6,12 +6,14 @@
 /// What goes into a detector and what comes out of it, without LibTorch. The conventions stand in types.h.
 namespace rcnn {
 
+/// In pixels.
 struct ImageSize {
   int64_t height = 0;
   int64_t width = 0;
   bool operator==(const ImageSize&) const = default;
 };
 
+/// Corners in pixels, x2 and y2 exclusive.
 struct Box {
   float x1 = 0, y1 = 0, x2 = 0, y2 = 0;
   float width() const { return x2 - x1; }

@@ -8,6 +8,7 @@
 /// Messages for people, on stderr: stdout carries data only.
 namespace rcnn::log {
 
+/// Says it as it is.
 RCNN_EXPORT void info(std::string_view message);
 
 /// Prefixed with "warning: ".

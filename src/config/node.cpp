@@ -8,6 +8,7 @@
 #include <rcnn/config/node.h>
 
 #include "config/document.h"
+#include "config/suggestion.h"
 
 namespace rcnn::config {
 namespace {
@@ -77,35 +78,6 @@ void read_key(const Document& document, const std::string& path, std::string_vie
   const Json* found = document.find(full);
   if (!found) return;
   if (const auto wrong = assign(value, *found, range); !wrong.empty()) throw document.error(full, wrong);
-}
-
-/// Levenshtein's distance.
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i + 1);
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t substituted = diagonal + (a[i] != b[j]);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({substituted, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
-/// "; did you mean X?" when a known name is close, at most a third of the letters wrong; empty otherwise.
-template <class Names>
-std::string suggestion(std::string_view wrong, const Names& known) {
-  std::string_view nearest;
-  size_t least = (wrong.size() + 1) / 3 + 1;
-  for (std::string_view name : known) {
-    if (const size_t d = distance(wrong, name); d < least) {
-      least = d;
-      nearest = name;
-    }
-  }
-  return nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest);
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <set>
@@ -5,10 +6,12 @@
 #include <string_view>
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <rcnn/data/categories.h>
 #include <rcnn/error.h>
 
+#include "config/suggestion.h"
 #include "data/trimmed.h"
 
 namespace rcnn::data {
@@ -27,6 +30,19 @@ bool split(std::string_view text, Category& category) {
   if (error != std::errc() || rest != text.data() + end) return false;
   category.name = trimmed(text.substr(end));
   return true;
+}
+
+ConfigError unknown_class(const std::string& word, const std::vector<Category>& categories) {
+  std::vector<std::string_view> names;
+  for (const auto& category : categories) names.push_back(category.name);
+  auto advice = config::suggestion(word, names);
+  if (advice.empty()) {
+    constexpr size_t kMost = 10;
+    const bool more = names.size() > kMost;
+    names.resize(std::min(names.size(), kMost));
+    advice = fmt::format("; known: {}{}", fmt::join(names, ", "), more ? ", ..." : "");
+  }
+  return ConfigError(fmt::format("there is no class '{}'{}", word, advice));
 }
 
 }  // namespace
@@ -61,6 +77,21 @@ std::vector<Category> read_categories(const std::filesystem::path& file) {
     categories.push_back(std::move(category));
   }
   return categories;
+}
+
+std::vector<int64_t> labels_of(const std::vector<std::string>& words,
+                               const std::vector<Category>& categories) {
+  std::set<int64_t> labels;
+  for (const auto& word : words) {
+    auto found = std::ranges::find(categories, word, &Category::name);
+    if (found == categories.end()) {
+      found = std::ranges::find(categories, word,
+                                [](const Category& category) { return std::to_string(category.id); });
+    }
+    if (found == categories.end()) throw unknown_class(word, categories);
+    labels.insert(found - categories.begin() + 1);
+  }
+  return {labels.begin(), labels.end()};
 }
 
 }  // namespace rcnn::data

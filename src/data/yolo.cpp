@@ -90,9 +90,9 @@ class Reader {
   AnnotatedPart read(const std::string& name, const Part& part) {
     AnnotatedPart result{.name = name, .content = {}, .images = part.images};
     result.content.categories = categories_;
-    for (const auto& file : find_images({part.images})) {
+    for (const auto& [file, name] : find_images({part.images})) {
       try {
-        const CocoImage image{.id = ++images_, .file_name = file.filename(), .size = image_size(file)};
+        const CocoImage image{.id = ++images_, .file_name = name, .size = image_size(file)};
         read_lines(part.labels / file.stem().concat(".txt"), image, result.content);
         result.content.images.push_back(image);
       } catch (const DataError& error) {

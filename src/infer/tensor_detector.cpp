@@ -1,10 +1,13 @@
+#include <algorithm>
+#include <utility>
+
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
-#include <rcnn/boxes/box.h>
 #include <rcnn/data/options.h>
 #include <rcnn/device.h>
 #include <rcnn/infer/tensor_detector.h>
+#include <rcnn/infer/views.h>
 #include <rcnn/nn/inference.h>
 #include <rcnn/nn/model_file.h>
 
@@ -20,33 +23,49 @@ std::vector<std::string> overrides_of(const DetectorOptions& options) {
   add("score_threshold", options.score_threshold);
   add("nms_threshold", options.nms_threshold);
   add("max_detections", options.max_detections);
+  add("nms", options.nms);
   return overrides;
 }
 
-/// In the pixels of the image instead of the network's.
-Detections in_image(const Detections& found, ImageSize network, ImageSize image) {
-  // Rounding can carry a box on the border past it.
-  return {boxes::clip(boxes::rescale(found.boxes, network, image), image), found.scores, found.labels};
+ImageSize size_of(const at::Tensor& image) {
+  TORCH_CHECK(image.dim() == 3, "an image must be uint8 [H, W, 3], got ", image.sizes());
+  return {image.size(0), image.size(1)};
+}
+
+/// All detections of some views of one image.
+Detections joined(const std::vector<Detections>& parts) {
+  std::vector<at::Tensor> boxes, scores, labels;
+  for (const auto& part : parts) {
+    boxes.push_back(part.boxes);
+    scores.push_back(part.scores);
+    labels.push_back(part.labels);
+  }
+  return {at::cat(boxes), at::cat(scores), at::cat(labels)};
 }
 
 }  // namespace
 
 TensorDetector TensorDetector::load(const std::filesystem::path& weights, const DetectorOptions& options) {
-  const auto device = parse_device(options.device);
-  const auto described = nn::load_model(weights, overrides_of(options));
-  TensorDetector detector(described, device);
-  detector.precision_ = options.precision;
-  nn::prepare_for_inference(*described.model, options.precision);
-  return detector;
+  return {nn::load_model(weights, overrides_of(options)), options};
 }
 
-TensorDetector::TensorDetector(const nn::DescribedModel& model, const at::Device& device)
+TensorDetector::TensorDetector(const nn::DescribedModel& model, const at::Device& device,
+                               const ViewOptions& views, int64_t view_batch)
     : model_(model.model),
       categories_(model.categories),
       transform_(data::DataOptions::from(model.config.root().child("data")).test_transform()),
-      device_(device) {
+      device_(device),
+      views_(views),
+      view_batch_(view_batch) {
+  TORCH_CHECK(view_batch > 0, "TensorDetector: view_batch: expected 1 or more, got ", view_batch);
   model_->to(device_);
   model_->eval();
+}
+
+TensorDetector::TensorDetector(nn::DescribedModel&& model, const DetectorOptions& options)
+    : TensorDetector(model, parse_device(options.device), options.views, options.view_batch) {
+  precision_ = options.precision;
+  nn::prepare_for_inference(*model_, precision_);
 }
 
 ImageSize TensorDetector::network_size(ImageSize image) const {
@@ -58,7 +77,7 @@ Detections TensorDetector::detect(const at::Tensor& image) const {
 }
 
 std::vector<Detections> TensorDetector::detect(std::span<const at::Tensor> images) const {
-  return run(&nn::DetectionModelImpl::detect, images);
+  return views_ == ViewOptions{} ? run(&nn::DetectionModelImpl::detect, images) : detect_views(images);
 }
 
 Detections TensorDetector::proposals(const at::Tensor& image) const {
@@ -70,17 +89,53 @@ std::vector<Detections> TensorDetector::run(Find find, std::span<const at::Tenso
   const torch::NoGradGuard no_grad;
   const nn::Autocast autocast(device_.type(), precision_);
   ImageBatch batch{.images = {images.begin(), images.end()}, .sizes = {}};
-  std::vector<ImageSize> originals;
-  for (const auto& image : images) {
-    TORCH_CHECK(image.dim() == 3, "an image must be uint8 [H, W, 3], got ", image.sizes());
-    originals.push_back({image.size(0), image.size(1)});
-    batch.sizes.push_back(network_size(originals.back()));
-  }
+  for (const auto& image : images) batch.sizes.push_back(network_size(size_of(image)));
   auto detections = (*model_.*find)(batch);
   for (size_t i = 0; i < detections.size(); ++i) {
-    detections[i] = in_image(detections[i], batch.sizes[i], originals[i]);
+    const auto size = size_of(images[i]);
+    detections[i] = in_image(detections[i], {.part = size, .network = batch.sizes[i]}, size);
   }
   return detections;
+}
+
+std::vector<Detections> TensorDetector::detect_views(std::span<const at::Tensor> images) const {
+  const torch::NoGradGuard no_grad;
+  const nn::Autocast autocast(device_.type(), precision_);
+  struct Look {
+    size_t image, place;  // of the view among the image's
+    View view;
+  };
+  std::vector<Look> looks;
+  std::vector<std::vector<Detections>> found(images.size());
+  for (size_t i = 0; i < images.size(); ++i) {
+    const auto views = views_of(size_of(images[i]), views_, transform_.min_size, transform_.max_size);
+    for (const auto& view : views) looks.push_back({.image = i, .place = found[i].size(), .view = view});
+    found[i].resize(views.size());
+  }
+  // One size in a batch, for padding costs time and shows at the border.
+  const auto size = [](const Look& look) {
+    return std::pair(look.view.network.height, look.view.network.width);
+  };
+  std::ranges::stable_sort(looks, {}, size);
+  for (size_t begin = 0, end = 0; begin < looks.size(); begin = end) {
+    ImageBatch batch;
+    while (end < looks.size() && std::ssize(batch.images) < view_batch_ &&
+           size(looks[end]) == size(looks[begin])) {
+      const auto& look = looks[end++];
+      batch.images.push_back(pixels_of(images[look.image], look.view));
+      batch.sizes.push_back(look.view.network);
+    }
+    const auto detections = model_->detect(batch);
+    for (size_t i = begin; i < end; ++i) {
+      const auto& [image, place, view] = looks[i];
+      found[image][place] = in_image(detections[i - begin], view, size_of(images[image]));
+    }
+  }
+  std::vector<Detections> merged;
+  for (const auto& of_image : found) {
+    merged.push_back(nn::suppress(joined(of_image), model_->suppression()));
+  }
+  return merged;
 }
 
 std::vector<Detection> to_list(const Detections& detections) {

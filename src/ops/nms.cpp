@@ -13,6 +13,7 @@
 #include <rcnn/ops/nms.h>
 
 #include "ops/device.h"
+#include "ops/nms_checks.h"
 #include "ops/parallel.h"
 
 namespace rcnn::ops {
@@ -23,32 +24,6 @@ template <class T>
 T round_down(double value) {
   const T rounded = static_cast<T>(value);
   return rounded > value ? std::nextafter(rounded, std::numeric_limits<T>::lowest()) : rounded;
-}
-
-/// `shape`: the letters of the sizes before the 4 of the boxes, "N" or "B, N". groups may be undefined.
-void check(const char* op, const char* shape, int64_t dims, const at::Tensor& boxes, const at::Tensor& scores,
-           const at::Tensor& groups, double iou_threshold) {
-  TORCH_CHECK(boxes.dim() == dims + 1 && boxes.size(dims) == 4, op, ": boxes: expected [", shape,
-              ", 4], got ", boxes.sizes());
-  TORCH_CHECK(boxes.scalar_type() == at::kFloat || boxes.scalar_type() == at::kDouble, op,
-              ": boxes: expected float32 or float64, got ", boxes.scalar_type());
-  const auto check_beside = [&](const char* name, const at::Tensor& tensor) {
-    TORCH_CHECK(tensor.sizes() == boxes.sizes().slice(0, dims), op, ": ", name, ": expected [", shape,
-                "] for boxes [", shape, ", 4], got ", tensor.sizes(), " and ", boxes.sizes());
-    TORCH_CHECK(tensor.device() == boxes.device(), op, ": ", name, ": expected the boxes' device ",
-                boxes.device(), ", got ", tensor.device());
-  };
-  check_beside("scores", scores);
-  TORCH_CHECK(scores.scalar_type() == boxes.scalar_type(), op, ": scores: expected the boxes' dtype ",
-              boxes.scalar_type(), ", got ", scores.scalar_type());
-  if (groups.defined()) {
-    check_beside("groups", groups);
-    TORCH_CHECK(groups.scalar_type() == at::kLong, op, ": groups: expected int64, got ",
-                groups.scalar_type());
-  }
-  TORCH_CHECK(iou_threshold >= 0 && iou_threshold <= 1, op, ": iou_threshold: expected 0 to 1, got ",
-              iou_threshold);
-  check_device(op, boxes.device());  // before the sort, which other devices may have or not
 }
 
 /// boxes [B, N, 4], scores and groups [B, N], valid [B] or undefined for N; B, N and max_kept at least 1.
@@ -91,7 +66,7 @@ PaddedNms suppress(const char* op, const at::Tensor& boxes, const at::Tensor& sc
 at::Tensor nms_of_one_image(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups,
                             double iou_threshold, int64_t max_kept) {
   constexpr const char* kOp = "nms";
-  check(kOp, "N", 1, boxes, scores, groups, iou_threshold);
+  check_nms(kOp, "N", 1, boxes, scores, groups, iou_threshold);
   TORCH_CHECK(max_kept >= -1, kOp, ": max_kept: expected -1 or a count, got ", max_kept);
   const int64_t count = boxes.size(0), most = max_kept < 0 ? count : std::min(max_kept, count);
   if (most == 0) return at::empty({0}, boxes.options().dtype(at::kLong).requires_grad(false));
@@ -115,7 +90,7 @@ at::Tensor batched_nms(const at::Tensor& boxes, const at::Tensor& scores, const 
 PaddedNms padded_nms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups,
                      double iou_threshold, int64_t max_kept) {
   constexpr const char* kOp = "padded_nms";
-  check(kOp, "B, N", 2, boxes, scores, groups, iou_threshold);
+  check_nms(kOp, "B, N", 2, boxes, scores, groups, iou_threshold);
   TORCH_CHECK(max_kept >= 0, kOp, ": max_kept: expected a count, got ", max_kept);
   const int64_t images = boxes.size(0), count = boxes.size(1);
   const auto integers = boxes.options().dtype(at::kLong).requires_grad(false);

@@ -44,5 +44,21 @@ TEST_F(CategoriesFile, ErrorsNameTheLine) {
   EXPECT_THAT(message_of<DataError>([&] { read_categories(folder_.path()); }), HasSubstr("cannot be read"));
 }
 
+TEST(LabelsOf, TakesNamesAndIdsInAnyOrder) {
+  const std::vector<Category> categories = {{7, "person"}, {13, "stop sign"}, {20, "13"}, {2, "bus"}};
+  EXPECT_EQ(labels_of({"bus", "person", "bus"}, categories), (std::vector<int64_t>{1, 4}));
+  EXPECT_EQ(labels_of({"7", "stop sign"}, categories), (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(labels_of({"13"}, categories), (std::vector<int64_t>{3}));  // a name comes first
+  EXPECT_TRUE(labels_of({}, categories).empty());
+  EXPECT_THAT(message_of<ConfigError>([&] {
+                labels_of({"bus", "persn"}, categories);
+              }),
+              AllOf(HasSubstr("no class 'persn'"), HasSubstr("did you mean person?")));
+  EXPECT_THAT(message_of<ConfigError>([&] { labels_of({"zebra"}, categories); }),
+              HasSubstr("known: person, stop sign, 13, bus"));
+  EXPECT_THROW(labels_of({""}, categories), ConfigError);
+  EXPECT_THROW(labels_of({"x"}, {}), ConfigError);
+}
+
 }  // namespace
 }  // namespace rcnn::data

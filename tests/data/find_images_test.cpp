@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <sstream>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -13,14 +14,34 @@ namespace rcnn::data {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 
+std::vector<fs::path> paths(const std::vector<fs::path>& inputs, const FindImagesOptions& options = {}) {
+  std::vector<fs::path> found;
+  for (const auto& image : find_images(inputs, options)) found.push_back(image.path);
+  return found;
+}
+
+std::vector<std::string> relatives(const std::vector<fs::path>& inputs,
+                                   const FindImagesOptions& options = {}) {
+  std::vector<std::string> found;
+  for (const auto& image : find_images(inputs, options)) found.push_back(image.relative);
+  return found;
+}
+
+std::vector<fs::path> listed(const std::string& text, const std::vector<fs::path>& inputs = {"-"}) {
+  std::istringstream list(text);
+  return paths(inputs, {.list = &list});
+}
+
 TEST(FindImages, TakesFilesAsTheyAreAndInTheOrderGiven) {
   const TempFolder folder;
   const auto b = folder.write("b.jpg", ""), a = folder.write("a.data", "");
-  EXPECT_THAT(find_images({b, a}), ElementsAre(b, a));
+  EXPECT_THAT(paths({b, a}), ElementsAre(b, a));
+  EXPECT_THAT(relatives({b, a}), ElementsAre("b.jpg", "a.data"));
 }
 
 TEST(FindImages, TakesFromAFolderWhatHasAnImageEndingSorted) {
@@ -30,16 +51,17 @@ TEST(FindImages, TakesFromAFolderWhatHasAnImageEndingSorted) {
   }
   fs::create_directory(folder.path() / "folder.jpg");
   const auto c = folder.write("c.webp", ""), a = folder.write("a.JPG", ""), b = folder.write("b.Png", "");
-  EXPECT_THAT(find_images({folder.path()}), ElementsAre(a, b, c));
+  EXPECT_THAT(paths({folder.path()}), ElementsAre(a, b, c));
+  EXPECT_THAT(relatives({folder.path()}), ElementsAre("a.JPG", "b.Png", "c.webp"));
   for (const char* name : {"d.jpeg", "e.bmp", "f.tif", "g.tiff"}) folder.write(name, "");
-  EXPECT_THAT(find_images({folder.path()}), SizeIs(7));
+  EXPECT_THAT(paths({folder.path()}), SizeIs(7));
 }
 
 TEST(FindImages, SortsWithinAFolderOnly) {
   const TempFolder folder;
   const auto z = folder.write("z.png", "");
   const auto b = folder.write("in/b.png", ""), a = folder.write("in/a.png", "");
-  EXPECT_THAT(find_images({z, folder.path() / "in"}), ElementsAre(z, a, b));
+  EXPECT_THAT(paths({z, folder.path() / "in"}), ElementsAre(z, a, b));
 }
 
 TEST(FindImages, FollowsLinksToImagesAndPassesOverThoseThatLeadNowhere) {
@@ -48,7 +70,90 @@ TEST(FindImages, FollowsLinksToImagesAndPassesOverThoseThatLeadNowhere) {
   fs::create_symlink(image, folder.path() / "good.png");
   fs::create_symlink(folder.path() / "nothing", folder.path() / "dangling.png");
   fs::create_symlink(folder.path() / "loop.png", folder.path() / "loop.png");
-  EXPECT_THAT(find_images({folder.path()}), ElementsAre(folder.path() / "good.png", image));
+  EXPECT_THAT(paths({folder.path()}), ElementsAre(folder.path() / "good.png", image));
+}
+
+TEST(FindImages, GoesDownWhereItIsToldTo) {
+  const TempFolder folder;
+  folder.write("b.jpg", ""), folder.write("a/x.jpg", ""), folder.write("a/deep/y.png", "");
+  folder.write("a/notes.txt", "");
+  EXPECT_THAT(relatives({folder.path()}), ElementsAre("b.jpg"));
+  EXPECT_THAT(relatives({folder.path()}, {.recursive = true}),
+              ElementsAre("a/deep/y.png", "a/x.jpg", "b.jpg"));
+  // However the folder is written.
+  EXPECT_THAT(relatives({folder.path() / "a" / ".." / ""}, {.recursive = true}), SizeIs(3));
+}
+
+TEST(FindImages, GoesThroughNoFolderTwiceWhateverTheLinks) {
+  const TempFolder folder, other;
+  folder.write("m/x.jpg", ""), other.write("o.jpg", "");
+  fs::create_directory_symlink(folder.path(), folder.path() / "m" / "up");
+  fs::create_directory_symlink(folder.path() / "m", folder.path() / "again");
+  fs::create_directory_symlink(other.path(), folder.path() / "other");
+  EXPECT_THAT(relatives({folder.path()}, {.recursive = true}), ElementsAre("m/x.jpg", "other/o.jpg"));
+}
+
+TEST(FindImages, NamesEachFileOnce) {
+  const TempFolder folder;
+  const auto a = folder.write("in/a.jpg", ""), b = folder.write("in/b.jpg", "");
+  const auto in = folder.path() / "in";
+  EXPECT_THAT(paths({b, in, a, in / "." / "a.jpg", folder.path() / "*" / "a.jpg"}), ElementsAre(b, a));
+  fs::create_directory_symlink(in, folder.path() / "link");
+  EXPECT_THAT(paths({in, folder.path() / "link"}), ElementsAre(a, b));
+}
+
+TEST(FindImages, KnowsPatterns) {
+  const TempFolder folder;
+  for (const char* name :
+       {"a1.jpg", "a2.jpg", "b1.png", "notes.txt", "x/a1.jpg", "x/y/a1.jpg", "x/y/z/c.jpg"})
+    folder.write(name, "");
+  const auto found = [&](const char* pattern) { return relatives({folder.path() / pattern}); };
+  EXPECT_THAT(found("a*.jpg"), ElementsAre("a1.jpg", "a2.jpg"));
+  EXPECT_THAT(found("?1.*"), ElementsAre("a1.jpg", "b1.png"));
+  EXPECT_THAT(found("[b-z]*"), ElementsAre("b1.png", "x/a1.jpg"));
+  EXPECT_THAT(found("x/*/a1.jpg"), ElementsAre("y/a1.jpg"));
+  EXPECT_THAT(found("**/a1.jpg"), ElementsAre("a1.jpg", "x/a1.jpg", "x/y/a1.jpg"));
+  EXPECT_THAT(found("x/**/*.jpg"), ElementsAre("a1.jpg", "y/a1.jpg", "y/z/c.jpg"));
+  EXPECT_THAT(found("x/**"), ElementsAre("a1.jpg", "y/a1.jpg", "y/z/c.jpg"));
+  EXPECT_THAT(found("**/y/**/*.jpg"), ElementsAre("x/y/a1.jpg", "x/y/z/c.jpg"));
+  EXPECT_THAT(message_of<DataError>([&] { found("c*.jpg"); }), HasSubstr("c*.jpg: matches no image"));
+  EXPECT_THAT(message_of<DataError>([&] { found("*.txt"); }), HasSubstr("matches no image"));
+  EXPECT_THAT(message_of<DataError>([&] { found("nowhere/**/*.jpg"); }), HasSubstr("matches no image"));
+}
+
+TEST(FindImages, APatternFromHereNeedsNoFolder) {
+  const TempFolder folder;
+  folder.write("x/a.jpg", ""), folder.write("b.jpg", "");
+  const auto before = fs::current_path();
+  fs::current_path(folder.path());
+  const auto found = paths({"**/*.jpg"});
+  fs::current_path(before);
+  EXPECT_THAT(found, ElementsAre("b.jpg", "x/a.jpg"));
+}
+
+TEST(FindImages, AFileOfThatVeryNameIsNoPattern) {
+  const TempFolder folder;
+  const auto odd = folder.write("a[1].jpg", ""), star = folder.write("*.jpg", "");
+  folder.write("a1.jpg", "");
+  EXPECT_THAT(paths({odd}), ElementsAre(odd));
+  EXPECT_THAT(paths({star}), ElementsAre(star));
+  folder.write("odd[1]/x/y.jpg", "");
+  EXPECT_THAT(relatives({folder.path() / "**" / "y.jpg"}), ElementsAre("odd[1]/x/y.jpg"));
+}
+
+TEST(FindImages, ReadsAList) {
+  const TempFolder folder;
+  const auto a = folder.write("a.jpg", "").string(), b = folder.write("b c.jpg", "").string();
+  EXPECT_THAT(listed(b + "\n\n" + a + "\n"), ElementsAre(b, a));
+  EXPECT_THAT(listed(b + "\r\n" + a), ElementsAre(b, a));
+  const auto lines = folder.write("two\nlines.jpg", "").string();
+  EXPECT_THAT(listed(lines + '\0' + a + '\0'), ElementsAre(lines, a));
+  EXPECT_THAT(listed(folder.path().string()), SizeIs(3));
+  EXPECT_THAT(listed(a, {b, "-"}), ElementsAre(b, a));
+  EXPECT_THAT(message_of<DataError>([&] { listed(a + "\n" + a + ".png\n"); }),
+              AllOf(HasSubstr("line 2 of the list"), HasSubstr("a.jpg.png: No such file")));
+  EXPECT_THAT(message_of<DataError>([&] { listed("\n\n"); }), HasSubstr("the list names no image"));
+  EXPECT_THAT(message_of<DataError>([&] { paths({"-"}); }), HasSubstr("-: No such file"));
 }
 
 TEST(FindImages, NamesWhatIsNotThere) {
@@ -63,11 +168,14 @@ TEST(FindImages, NamesWhatIsNotThere) {
   EXPECT_THROW(find_images({""}), DataError);
 }
 
-TEST(FindImages, NoImageAtAllIsAnError) {
+TEST(FindImages, AnInputWithoutAnImageIsAnError) {
   const TempFolder folder;
-  folder.write("notes.txt", "");
-  EXPECT_THAT(message_of<DataError>([&] { find_images({folder.path()}); }),
-              HasSubstr(folder.path().string() + ": no image there"));
+  folder.write("empty/notes.txt", "");
+  const auto image = folder.write("image.png", "");
+  EXPECT_THAT(message_of<DataError>([&] {
+                find_images({image, folder.path() / "empty"});
+              }),
+              HasSubstr((folder.path() / "empty").string() + ": no image there"));
   EXPECT_THROW(find_images({}), DataError);
 }
 

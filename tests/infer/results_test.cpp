@@ -56,6 +56,30 @@ TEST(Results, OddNamesStayReadable) {
   EXPECT_EQ(name("b\xff.jpg", "caf\xe9"), std::pair(std::string("b\uFFFD.jpg"), std::string("caf\uFFFD")));
 }
 
+TEST(ResultsTable, HasALineForEachDetection) {
+  const TempFolder folder;
+  const auto file = folder.path() / "detections.csv";
+  const Detection dog{.box = {1.5f, 2, 11.5f, 22}, .score = 0.75f, .label = 2};
+  const Detection cat{.box = {0, 0, 0.1f, 4}, .score = 0.1f, .label = 1};
+  write_csv(file, {{1, "street.jpg", {dog, cat}}, {2, "empty.png", {}}}, kCategories);
+  EXPECT_EQ(file_bytes(file),
+            "file_name,class,class_id,score,x1,y1,x2,y2\n"
+            "street.jpg,dog,17,0.75,1.5,2,11.5,22\n"
+            "street.jpg,cat,3,0.1,0,0,0.1,4\n");
+  write_csv(file, {}, kCategories);
+  EXPECT_EQ(file_bytes(file), "file_name,class,class_id,score,x1,y1,x2,y2\n");
+}
+
+TEST(ResultsTable, QuotesWhatNeedsIt) {
+  const TempFolder folder;
+  const auto file = folder.path() / "detections.csv";
+  write_csv(file, {{1, "a \"b\",c\n.jpg", {{.box = {}, .score = 1, .label = 1}}}},
+            {{.id = 1, .name = "x,y"}});
+  EXPECT_EQ(file_bytes(file),
+            "file_name,class,class_id,score,x1,y1,x2,y2\n"
+            "\"a \"\"b\"\",c\n.jpg\",\"x,y\",1,1,0,0,0,0\n");
+}
+
 TEST(Results, ADiskThatRefusesIsADataError) {
   const TempFolder folder;
   const auto file = folder.path() / "nowhere" / "detections.json";

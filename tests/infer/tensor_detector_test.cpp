@@ -113,9 +113,11 @@ class NoProposals : public nn::DetectionModelImpl {
   std::vector<nn::Loss> losses(const ImageBatch&, const std::vector<Target>&) override { return {}; }
   std::vector<Detections> detect(const ImageBatch&) override { return {}; }
   const nn::PixelOptions& pixels() const override { return pixels_; }
+  const nn::SuppressionOptions& suppression() const override { return suppression_; }
 
  private:
   nn::PixelOptions pixels_;
+  nn::SuppressionOptions suppression_;
 };
 
 TEST(TensorDetector, SaysWhenTheModelMakesNoProposals) {

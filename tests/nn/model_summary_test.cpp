@@ -114,6 +114,7 @@ class Fake : public DetectionModelImpl {
     return {};
   }
   const PixelOptions& pixels() const override { return pixels_; }
+  const SuppressionOptions& suppression() const override { return suppression_; }
 
   bool products_ = false;
   std::vector<Target> targets_;
@@ -121,6 +122,7 @@ class Fake : public DetectionModelImpl {
  private:
   at::Tensor weight_;
   PixelOptions pixels_;
+  SuppressionOptions suppression_;
 };
 
 TEST(ModelSummary, MemoryIsTheMostThatIsAliveAtOnce) {

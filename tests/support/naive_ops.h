@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <vector>
 
@@ -47,6 +48,34 @@ inline at::Tensor naive_nms(const at::Tensor& boxes, const at::Tensor& scores, c
     if (free) kept.push_back(i);
   }
   return torch::tensor(kept, at::kLong);
+}
+
+struct NaiveSoftNms {
+  at::Tensor indices, scores;
+};
+
+/// Figure 2 of the paper, `decay` being its f. Stops where no score is above min_score.
+inline NaiveSoftNms naive_soft_nms(const at::Tensor& boxes, const at::Tensor& scores,
+                                   const at::Tensor& groups, const std::function<double(double)>& decay,
+                                   double min_score) {
+  std::vector<double> left, kept_scores;
+  for (int64_t i = 0; i < scores.size(0); ++i) left.push_back(scores[i].item<double>());
+  std::vector<int64_t> kept;
+  std::vector<bool> taken(left.size());
+  while (true) {
+    int64_t best = -1;
+    for (int64_t i = 0; i < std::ssize(left); ++i) {
+      if (!taken[i] && left[i] > min_score && (best < 0 || left[i] > left[best])) best = i;
+    }
+    if (best < 0) return {torch::tensor(kept, at::kLong), torch::tensor(kept_scores, at::kDouble)};
+    taken[best] = true;
+    kept.push_back(best);
+    kept_scores.push_back(left[best]);
+    for (int64_t i = 0; i < std::ssize(left); ++i) {
+      if (groups[i].item<int64_t>() != groups[best].item<int64_t>()) continue;
+      left[i] *= decay(naive_iou(naive_box(boxes, best), naive_box(boxes, i)));
+    }
+  }
 }
 
 inline at::Tensor naive_roi_pool(const at::Tensor& features, const at::Tensor& rois, int64_t height,

@@ -233,6 +233,18 @@ TEST_F(ReportOfDetections, SaysWhatImagesAreMissing) {
   EXPECT_THAT(file_bytes(output_), HasSubstr("<b>b.jpg</b>"));
 }
 
+TEST_F(ReportOfDetections, FindsImagesWhereTheListSaysOrByTheirNamesAlone) {
+  const auto list = temp_.write("elsewhere.json", R"([{"image_id": 1, "file_name": ")" + photos_ +
+                                                      R"(/a.jpg", "category_id": 1, "category_name": "cat",
+                                 "bbox": [8, 8, 40, 40], "score": 0.9}])");
+  ASSERT_EQ(run_rcnn({"report", list, "--output", output_}).exit_code, 0);
+  EXPECT_THAT(file_bytes(output_), HasSubstr("a.jpg</b> 1 detection"));
+  const auto moved = temp_.path() / "moved";
+  fs::rename(photos_, moved);
+  ASSERT_EQ(run_rcnn({"report", list, "--output", output_, "--images", moved}).exit_code, 0);
+  EXPECT_THAT(file_bytes(output_), HasSubstr("a.jpg</b> 1 detection"));
+}
+
 TEST_F(ReportOfDetections, OfAnotherDataSetIsRefused) {
   const auto other =
       temp_.write("other.json", R"({"images": [{"id": 1, "file_name": "z.jpg"}], "annotations": [],

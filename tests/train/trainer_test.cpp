@@ -288,9 +288,11 @@ class Greedy : public nn::DetectionModelImpl {
   }
   std::vector<Detections> detect(const ImageBatch&) override { return {}; }
   const nn::PixelOptions& pixels() const override { return pixels_; }
+  const nn::SuppressionOptions& suppression() const override { return suppression_; }
 
  private:
   const nn::PixelOptions pixels_;
+  const nn::SuppressionOptions suppression_;
   const at::Tensor weight_ = register_parameter("weight", at::zeros({1}));
 };
 

@@ -76,7 +76,7 @@ std::shared_ptr<data::Dataset> dataset_of(const fs::path& folder, int64_t count)
   const auto files = data::find_images({folder});
   std::vector<data::Record> records;
   for (int64_t i = 0; i < count; ++i) {
-    const auto& file = files[static_cast<size_t>(i) % files.size()];
+    const auto& file = files[static_cast<size_t>(i) % files.size()].path;
     records.push_back({.id = std::to_string(i), .image = file, .objects = {}});
   }
   return std::make_shared<data::RecordList>(std::move(records), std::vector<Category>{});

@@ -19,6 +19,17 @@ std::string version_text() {
 
 }  // namespace
 
+void add_precision(CLI::App& command, nn::Precision& precision) {
+  command
+      .add_option_function<std::string>(
+          "--precision",
+          [&precision](const std::string& word) {
+            precision = word == "bf16" ? nn::Precision::bf16 : nn::Precision::fp32;
+          },
+          "fp32 or bf16, which is faster where the processor has it [fp32]")
+      ->check(CLI::IsMember({"fp32", "bf16"}));
+}
+
 CommandLine::CommandLine()
     : app("rcnn: train two-stage object detectors, score them, and detect with them", "rcnn") {
   app.set_version_flag("--version", version_text);

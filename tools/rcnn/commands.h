@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include <rcnn/config/config.h>
+#include <rcnn/infer/detector_options.h>
 #include <rcnn/train/run.h>
 
 /// The program's commands: each adds itself to the command line and runs when chosen.
@@ -25,6 +26,9 @@ void add_report(CLI::App& app);
 void add_train(CLI::App& app);
 void add_weights(CLI::App& app);
 
+/// --precision, of commands that detect.
+void add_precision(CLI::App& command, nn::Precision& precision);
+
 /// What `rcnn train` does with a config at hand; shared with the demo. Returns the weight file. An
 /// interrupted run ends in CLI::RuntimeError with the signal's exit code, its state saved.
 struct TrainArguments {
@@ -38,13 +42,19 @@ std::filesystem::path train(const TrainArguments& arguments);
 /// `rcnn train --dry-run`.
 void dry_run(const config::Config& config, const std::string& device);
 
-/// What `rcnn detect` does; shared with the demo. Returns the number of images that could not be read.
+/// What `rcnn detect` does; shared with the demo. Returns the number of images that something went wrong
+/// with. An interrupted run ends in CLI::RuntimeError with the signal's exit code, what was found so far
+/// written.
 struct DetectArguments {
   std::filesystem::path weights;
-  std::vector<std::filesystem::path> inputs;  ///< image files and folders of them
+  std::vector<std::filesystem::path> inputs;  ///< as data::find_images takes them; "-" is stdin
   std::filesystem::path output;
-  double score = 0.5;
-  std::string device = "auto";
+  DetectorOptions detector{.score_threshold = 0.5};
+  std::vector<std::string> classes = {};  ///< names or ids; none: all
+  int64_t batch = 0;                      ///< 0: what suits the device
+  int64_t threads = 0;                    ///< 0: LibTorch's own choice
+  bool recursive = false;
+  bool pictures = true, crops = false, csv = false;
 };
 int64_t detect(const DetectArguments& arguments);
 

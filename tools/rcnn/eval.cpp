@@ -1,7 +1,8 @@
 #include <memory>
+#include <utility>
 
 #include <rcnn/data/options.h>
-#include <rcnn/device.h>
+#include <rcnn/nn/model_file.h>
 
 #include "commands.h"
 #include "evaluate.h"
@@ -11,7 +12,8 @@ namespace rcnn::tools {
 namespace {
 
 struct Arguments {
-  std::string weights, device = "auto", results;
+  std::string weights, results;
+  DetectorOptions detector;
   std::vector<std::string> words;  // a config file, key=value ...
   ScoreFilesArguments files;       // its flags hold for weights, too
 };
@@ -35,7 +37,7 @@ void run(const Arguments& arguments) {
   root.has("train");
   root.finish();
   const auto test = open_test_set(data, model.categories);
-  const TensorDetector detector(model, parse_device(arguments.device));
+  const TensorDetector detector(std::move(model), arguments.detector);
   const bool proposals = arguments.files.proposals;
   const auto [score, images] = proposals
                                    ? evaluate_proposals(detector, test)
@@ -92,7 +94,8 @@ void add_eval(CLI::App& app) {
       "score the RPN alone (or --detections whatever their class): recall of up to 1000 proposals an "
       "image; the model makes at most model.rpn.test.post_nms");
   command->add_flag("--json", arguments->files.json, "one JSON object on stdout instead of a table");
-  command->add_option("--device", arguments->device, "auto, cpu or cuda")->capture_default_str();
+  command->add_option("--device", arguments->detector.device, "auto, cpu or cuda")->capture_default_str();
+  add_precision(*command, arguments->detector.precision);
   command->callback([arguments] { choose(*arguments); });
 }
 

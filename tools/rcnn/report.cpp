@@ -55,6 +55,17 @@ std::unordered_map<int64_t, std::string> file_names(const std::optional<data::Co
   return files;
 }
 
+/// Where the image of a name lies: below the folder that was named, with or without the name's own folders;
+/// without such a folder where the name leads, which is what `rcnn detect` writes. Empty when it is not
+/// there.
+fs::path image_of(const std::string& name, const fs::path& folder) {
+  std::error_code not_there;
+  for (const auto& file : {folder / name, folder / fs::path(name).filename()}) {
+    if (!name.empty() && fs::is_regular_file(file, not_there)) return file;
+  }
+  return {};
+}
+
 vis::EvaluationInput input_of(const std::optional<data::CocoFile>& file, const data::CocoResultNames& names,
                               std::vector<data::CocoResult> results, const fs::path& origin) {
   vis::EvaluationInput input;
@@ -98,14 +109,19 @@ vis::Report report_of_detections(const Arguments& arguments) {
   }
   auto evaluation = arguments.evaluation;
   ImageReader reader(report);
-  if (arguments.images.empty()) {
-    report.warnings.push_back("images: --images FOLDER says where they are");
-  } else {
-    evaluation.read = [&, files = file_names(file, names)](int64_t id) {
-      const auto name = files.find(id);
-      return reader.read(name == files.end() ? fmt::format("image {}", id) : name->second,
-                         arguments.images / (name == files.end() ? "" : name->second));
+  const auto files = file_names(file, names);
+  const auto is_there = [&](const auto& entry) { return !image_of(entry.second, arguments.images).empty(); };
+  if (std::ranges::any_of(files, is_there)) {
+    evaluation.read = [&](int64_t id) {
+      const auto entry = files.find(id);
+      const auto name = entry == files.end() ? fmt::format("image {}", id) : entry->second;
+      const auto found = image_of(name, arguments.images);
+      return reader.read(name, found.empty() ? arguments.images / name : found);
     };
+  } else {
+    report.warnings.push_back(
+        fmt::format("images: none of them is {}; --images FOLDER says where they are",
+                    arguments.images.empty() ? "where the list says" : "in " + arguments.images.string()));
   }
   vis::add_evaluation(report, std::move(input), evaluation);
   return report;

@@ -13,6 +13,7 @@ constexpr std::array kSignals = {SIGINT, SIGTERM, SIGUSR1};
 
 volatile std::sig_atomic_t deferred = 0;
 volatile std::sig_atomic_t received = 0;
+StopWords said;
 std::array<struct sigaction, kSignals.size()> before;
 
 int code_of(int signal) {
@@ -26,19 +27,20 @@ void say(std::string_view text) {
 /// Only what is safe in a handler.
 void handle(int signal) {
   if (!deferred) {
-    say("interrupted before the first iteration\n");
+    say(said.at_once);
     _exit(code_of(signal));
   }
   if (received && signal == SIGINT) _exit(code_of(signal));
   if (!received) {
     received = signal;
-    say("stops after this iteration and saves its state; Ctrl-C once more leaves at once\n");
+    say(said.requested);
   }
 }
 
 }  // namespace
 
-StopSignals::StopSignals() {
+StopSignals::StopSignals(const StopWords& words) {
+  said = words;
   deferred = 0;
   received = 0;
   struct sigaction action = {};

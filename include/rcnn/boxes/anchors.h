@@ -9,6 +9,7 @@
 
 namespace rcnn::boxes {
 
+/// Which anchors there are: every size with every ratio.
 struct AnchorOptions {
   /// Square roots of the anchors' areas, in pixels. On one level all of them are used in every cell; on a
   /// pyramid there is one a level, finest first.

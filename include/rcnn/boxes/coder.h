@@ -8,6 +8,7 @@
 
 namespace rcnn::boxes {
 
+/// How deltas are scaled.
 struct BoxCoderOptions {
   /// Deltas are multiplied by these: (1, 1, 1, 1) in the RPN, (10, 10, 5, 5) in the RoI head, which is the
   /// paper's division by standard deviations (.1, .1, .2, .2).

@@ -5,6 +5,7 @@
 
 namespace rcnn::boxes {
 
+/// Which candidates count as objects, and which as background.
 struct MatcherOptions {
   double positive_iou = 0.5;  ///< at least this IoU with its best ground truth makes a candidate positive
   double negative_iou = 0.5;  ///< below this, and ...

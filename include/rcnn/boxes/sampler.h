@@ -8,6 +8,7 @@
 
 namespace rcnn::boxes {
 
+/// How many candidates of an image a loss is taken of.
 struct SamplerOptions {
   int64_t count = 256;             ///< candidates an image
   double positive_fraction = 0.5;  ///< at most this share of them positive

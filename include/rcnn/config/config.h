@@ -38,6 +38,7 @@ class RCNN_EXPORT Config {
   /// The whole document as indented JSON, keys in the order first met; parse(dump()) gives it back.
   std::string dump() const;
 
+  /// A leaf and where its value is from.
   struct Entry {
     std::string key;     ///< "model.rpn.nms_threshold"
     std::string value;   ///< as JSON

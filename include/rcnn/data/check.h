@@ -11,6 +11,7 @@
 
 namespace rcnn::data {
 
+/// How thoroughly check() looks.
 struct CheckOptions {
   bool decode = true;  ///< every image, on all cores; otherwise only their headers are read
   /// Called now and then, in the caller's thread, while images are decoded.

@@ -10,6 +10,7 @@
 
 namespace rcnn::data {
 
+/// Where a COCO data set is, and what becomes of its bad records.
 struct CocoOptions {
   std::filesystem::path annotations = {};  ///< an instances file, see read_coco_file()
   std::filesystem::path images = {};       ///< the folder that its file names start from

@@ -21,8 +21,11 @@ struct ColorJitterOptions {
 /// on the CPU, in place. Brightness 0 is black, contrast 0 the mean of the grey image, saturation 0 the grey
 /// image; 1 changes nothing. A turn of the hue is from -0.5 to 0.5.
 RCNN_EXPORT void adjust_brightness(at::Tensor& image, double factor);
+/// See adjust_brightness().
 RCNN_EXPORT void adjust_contrast(at::Tensor& image, double factor);
+/// See adjust_brightness().
 RCNN_EXPORT void adjust_saturation(at::Tensor& image, double factor);
+/// See adjust_brightness().
 RCNN_EXPORT void adjust_hue(at::Tensor& image, double turn);
 
 /// The adjustments whose option is not 0, in random order, in place. Order and factors depend on `seed`

@@ -29,6 +29,7 @@ struct AnnotatedPart {
 /// read at all.
 RCNN_EXPORT std::vector<AnnotatedPart> read_parts(std::span<const DatasetPart> parts, Problems& problems);
 
+/// What a converted data set has for images: links to the old ones, or copies.
 enum class ImageFiles { link, copy };
 
 /// Writes annotations/instances_<part>.json for each part, and the images as the folder <part>: a link to

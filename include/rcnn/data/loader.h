@@ -24,6 +24,7 @@ struct BadImage {
   std::string message;  ///< what read_image says: the file and what is wrong with it
 };
 
+/// How batches are put together.
 struct LoaderOptions {
   int64_t batch_size = 2;
   int64_t workers = 2;   ///< threads that decode ahead; 0 decodes in the caller's thread

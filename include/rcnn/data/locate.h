@@ -19,6 +19,7 @@ struct RCNN_EXPORT DatasetPart {
   void require_one_source() const;
 };
 
+/// What a person says beside the name of a data set.
 struct LocateOptions {
   std::filesystem::path images = {};     ///< the folder of a COCO file's images; empty: looked for
   std::vector<std::string> splits = {};  ///< the parts wanted, by name; empty: all

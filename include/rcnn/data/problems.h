@@ -10,11 +10,13 @@ namespace rcnn::data {
 /// What to do with a record that cannot be used as it is.
 enum class Policy { skip, stop };
 
+/// An error stops a training; a warning does not.
 enum class Severity { warning, error };
 
 /// What is wrong with a data set, everything at once: an entry for each kind of thing, with all its places.
 class RCNN_EXPORT Problems {
  public:
+  /// One kind of thing and all its places.
   struct Kind {
     Severity severity = Severity::error;
     std::string what;                ///< "dropped a box of zero size"

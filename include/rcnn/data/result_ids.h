@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <rcnn/data/coco_file.h>
+#include <rcnn/export.h>
 
 namespace rcnn::data {
 
@@ -12,7 +13,7 @@ namespace rcnn::data {
 /// and has the category ids of its weights. Results of categories that the file does not have are left out.
 ///
 /// Throws DataError, naming `origin`, for the first result on an image that is not in the file.
-std::vector<CocoResult> with_ids_of(const CocoFile& file, std::vector<CocoResult> results,
-                                    const CocoResultNames& names, const std::string& origin);
+RCNN_EXPORT std::vector<CocoResult> with_ids_of(const CocoFile& file, std::vector<CocoResult> results,
+                                                const CocoResultNames& names, const std::string& origin);
 
 }  // namespace rcnn::data

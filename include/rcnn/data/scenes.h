@@ -8,6 +8,7 @@
 
 namespace rcnn::data {
 
+/// How much draw_scenes() draws.
 struct SceneOptions {
   int64_t train = 400;  ///< images in ImageSets/Main/train.txt
   int64_t test = 100;   ///< images in ImageSets/Main/test.txt

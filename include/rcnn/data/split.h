@@ -28,6 +28,7 @@ struct SplitShare {
 RCNN_EXPORT std::vector<size_t> stratified_split(const std::vector<std::vector<int64_t>>& labels,
                                                  const std::vector<SplitShare>& parts, uint64_t seed);
 
+/// A part of a split data set and what is in it.
 struct WrittenPart {
   std::string name;
   std::filesystem::path file;

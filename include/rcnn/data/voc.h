@@ -11,6 +11,7 @@
 
 namespace rcnn::data {
 
+/// Where a Pascal VOC data set is, and what becomes of its bad records.
 struct VocOptions {
   std::filesystem::path root = {};        ///< folder with Annotations/, JPEGImages/ and ImageSets/Main/
   std::string split = "train";            ///< the list ImageSets/Main/<split>.txt

@@ -34,6 +34,7 @@ struct AreaRange {
   double min = 0, max = 0;
 };
 
+/// What detections are scored at; the defaults are COCO's.
 struct RCNN_EXPORT CocoMapOptions {
   std::vector<double> iou_thresholds = coco_iou_thresholds();  ///< at most 64
   std::vector<AreaRange> areas = {

@@ -5,9 +5,11 @@
 #include <vector>
 
 #include <rcnn/eval/coco_map.h>
+#include <rcnn/export.h>
 
 namespace rcnn::eval {
 
+/// When a detection has found an object.
 struct CocoMatchesOptions {
   double iou_threshold = 0.5;
 };
@@ -28,7 +30,9 @@ struct CocoMatches {
 ///
 /// `category_ids` ascend without repetition; objects and detections of others do not count. Throws
 /// c10::Error for a score that is not a number.
-CocoMatches coco_matches(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
-                         std::span<const int64_t> category_ids, const CocoMatchesOptions& options = {});
+RCNN_EXPORT CocoMatches coco_matches(std::span<const CocoTruth> truths,
+                                     std::span<const CocoDetection> detections,
+                                     std::span<const int64_t> category_ids,
+                                     const CocoMatchesOptions& options = {});
 
 }  // namespace rcnn::eval

@@ -11,6 +11,7 @@
 
 namespace rcnn::eval {
 
+/// Where errors part from one another; the defaults are TIDE's.
 struct ErrorBreakdownOptions {
   double foreground_iou = 0.5;   ///< from here on a box lies on an object
   double background_iou = 0.1;   ///< up to here it lies on background

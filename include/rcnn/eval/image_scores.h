@@ -6,6 +6,7 @@
 
 #include <rcnn/eval/coco_map.h>
 #include <rcnn/eval/coco_matches.h>
+#include <rcnn/export.h>
 
 namespace rcnn::eval {
 
@@ -25,10 +26,12 @@ struct ImageScore {
 /// Counts, on each of the images `image_ids` (without repetition), the detections whose score reaches the
 /// threshold and the objects that these leave unfound; `matches` are theirs. In the order of the ids; objects
 /// and detections on other images are left out.
-std::vector<ImageScore> image_scores(std::span<const int64_t> image_ids, std::span<const CocoTruth> truths,
-                                     std::span<const CocoDetection> detections, const CocoMatches& matches,
-                                     double score_threshold = 0.3);
+RCNN_EXPORT std::vector<ImageScore> image_scores(std::span<const int64_t> image_ids,
+                                                 std::span<const CocoTruth> truths,
+                                                 std::span<const CocoDetection> detections,
+                                                 const CocoMatches& matches, double score_threshold = 0.3);
 
+/// What rank_images() chose.
 struct RankedImages {
   std::vector<ImageScore> worst;  ///< the worst first
   std::vector<ImageScore> best;   ///< the best first
@@ -38,6 +41,6 @@ struct RankedImages {
 /// F1, then more objects found; the lower id comes first where these are equal. An image without an error is
 /// none of the worst, one where nothing was found none of the best, and none is both: of fewer than twice
 /// `count` images the worst take half.
-RankedImages rank_images(std::vector<ImageScore> scores, int64_t count);
+RCNN_EXPORT RankedImages rank_images(std::vector<ImageScore> scores, int64_t count);
 
 }  // namespace rcnn::eval

@@ -10,6 +10,7 @@
 
 namespace rcnn::eval {
 
+/// From which scores on false positives count.
 struct NegativeImagesOptions {
   std::vector<double> score_thresholds = {0.05, 0.5};
 };

@@ -10,6 +10,7 @@
 
 namespace rcnn::eval {
 
+/// What recall is computed over.
 struct ProposalRecallOptions {
   std::vector<double> iou_thresholds = CocoMapOptions::coco_iou_thresholds();  ///< at most 64
   std::vector<AreaRange> areas = CocoMapOptions().areas;

@@ -6,6 +6,7 @@
 
 #include <rcnn/eval/coco_map.h>
 #include <rcnn/eval/coco_matches.h>
+#include <rcnn/export.h>
 
 namespace rcnn::eval {
 
@@ -20,7 +21,7 @@ struct ScoreHistogram {
 
 /// Counts detections by score; those that do not count in `matches`, which are theirs, are left out. Throws
 /// c10::Error for a score that is not finite and for less than one bin.
-ScoreHistogram score_histogram(std::span<const CocoDetection> detections, const CocoMatches& matches,
-                               int64_t bins = 20);
+RCNN_EXPORT ScoreHistogram score_histogram(std::span<const CocoDetection> detections,
+                                           const CocoMatches& matches, int64_t bins = 20);
 
 }  // namespace rcnn::eval

@@ -29,11 +29,13 @@ enum class VocRule {
   area,      ///< VOC 2010 and later: area under the interpolated curve
 };
 
+/// How voc_map() scores.
 struct VocMapOptions {
   VocRule rule = VocRule::area;
   double iou_threshold = 0.5;
 };
 
+/// The score of one class.
 struct VocClassResult {
   std::optional<double> average_precision;  ///< none when the class has no ground truth that counts
   int64_t truths = 0;                       ///< without the difficult ones
@@ -41,6 +43,7 @@ struct VocClassResult {
   std::vector<double> precision, recall;  ///< after each detection by falling score; empty without an AP
 };
 
+/// The score of all classes.
 struct VocMap {
   double mean_average_precision = 0;    ///< over the classes that have ground truth; 0 when none has
   std::vector<VocClassResult> classes;  ///< [C], label l at l - 1

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include <rcnn/infer/view_options.h>
 #include <rcnn/nn/precision.h>
 
 namespace rcnn {
@@ -15,6 +16,9 @@ struct DetectorOptions {
   std::optional<double> score_threshold = {};     ///< what scores less is not reported: 0..1
   std::optional<double> nms_threshold = {};       ///< IoU above which the lower score of a class gives way
   std::optional<int64_t> max_detections = {};     ///< best ones of an image; 1 or more
+  std::optional<std::string> nms = {};  ///< "hard", "soft_linear", "soft_gaussian": nn/suppression.h
+  ViewOptions views = {};
+  int64_t view_batch = 1;  ///< views that go through the network at once; without views a call is one batch
 };
 
 }  // namespace rcnn

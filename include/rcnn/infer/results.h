@@ -22,4 +22,10 @@ struct ImageDetections {
 RCNN_EXPORT void write_results(const std::filesystem::path& file, const std::vector<ImageDetections>& images,
                                const std::vector<Category>& categories);
 
+/// Writes a table with the columns file_name, class, class_id, score, x1, y1, x2, y2, one detection a line;
+/// fields are quoted as RFC 4180 says where they need it, numbers the shortest that read back the same.
+/// Throws DataError when the disk refuses.
+RCNN_EXPORT void write_csv(const std::filesystem::path& file, const std::vector<ImageDetections>& images,
+                           const std::vector<Category>& categories);
+
 }  // namespace rcnn

@@ -27,14 +27,21 @@ class RCNN_EXPORT TensorDetector {
 
   /// Uses a model at hand as it is, in evaluation mode from here on; it is shared, not copied. Images are
   /// resized as the config's "data" says.
-  TensorDetector(const nn::DescribedModel& model, const at::Device& device);
+  TensorDetector(const nn::DescribedModel& model, const at::Device& device, const ViewOptions& views = {},
+                 int64_t view_batch = 1);
+
+  /// Takes a model over and makes it one that only detects, as load() does. Of the options device, precision
+  /// and views count; what suppresses detections is as the model was made.
+  TensorDetector(nn::DescribedModel&& model, const DetectorOptions& options);
 
   /// Objects on an image, uint8 [H, W, 3] RGB on any device, best score first: boxes in the image's pixels,
   /// within it. Tensors of D rows, possibly 0, on the detector's device. Throws c10::Error for what is no
   /// image.
   Detections detect(const at::Tensor& image) const;
 
-  /// The same for several images in one batch; none give none.
+  /// The same for several images in one batch; none give none. Where the options ask for several views
+  /// (infer/views.h) those of all images go through the network, so many of one size at once, and what an
+  /// image's views show becomes its detections by the model's own nn::suppress().
   std::vector<Detections> detect(std::span<const at::Tensor> images) const;
 
   /// What the region proposal network takes for an object of any class, best first: the score is its
@@ -53,12 +60,15 @@ class RCNN_EXPORT TensorDetector {
  private:
   using Find = std::vector<Detections> (nn::DetectionModelImpl::*)(const ImageBatch&);
   std::vector<Detections> run(Find find, std::span<const at::Tensor> images) const;
+  std::vector<Detections> detect_views(std::span<const at::Tensor> images) const;
 
   std::shared_ptr<nn::DetectionModelImpl> model_;
   std::vector<Category> categories_;
   data::TransformOptions transform_;
   at::Device device_;
   nn::Precision precision_ = nn::Precision::fp32;
+  ViewOptions views_;
+  int64_t view_batch_ = 1;
 };
 
 /// One struct a row, in their order.

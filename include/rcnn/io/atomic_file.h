@@ -16,6 +16,8 @@ namespace rcnn::io {
 /// system's reason, and before anything is written where the disk has no room for it.
 RCNN_EXPORT void write_atomically(const std::filesystem::path& file,
                                   std::span<const std::string_view> pieces);
+
+/// The same for one piece.
 RCNN_EXPORT void write_atomically(const std::filesystem::path& file, std::string_view content);
 
 /// Removes the temporary files that a process which was killed while it wrote left in `folder`: all files

@@ -20,6 +20,7 @@ class FusedConv;
 /// included.
 enum class Norm { none, frozen, batch };
 
+/// The normalisation behind a convolution.
 struct RCNN_EXPORT NormOptions {
   Norm type = Norm::frozen;
   double eps = 1e-5;  ///< added to the variance; 0 with torchvision's fasterrcnn_resnet50_fpn COCO_V1 weights

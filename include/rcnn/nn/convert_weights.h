@@ -12,6 +12,7 @@
 
 namespace rcnn::nn {
 
+/// What becomes of weights on the way.
 struct ConvertOptions {
   /// The detector that the weights belong to. They are loaded into it, so that all must fit, and a
   /// safetensors file describes itself afterwards.

@@ -9,6 +9,7 @@
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
 #include <rcnn/nn/pixels.h>
+#include <rcnn/nn/suppression.h>
 #include <rcnn/types.h>
 
 namespace rcnn::nn {
@@ -35,6 +36,9 @@ class RCNN_EXPORT DetectionModelImpl : public torch::nn::Module {
   virtual std::vector<Detections> proposals(const ImageBatch& images);
 
   virtual const PixelOptions& pixels() const = 0;
+
+  /// How detect() chooses among candidates: for who merges detections of several views of one image.
+  virtual const SuppressionOptions& suppression() const = 0;
 };
 
 /// Makes the detector that a config's "model" describes, with fresh weights. `num_classes` comes from the

@@ -27,6 +27,7 @@ class RCNN_EXPORT FasterRcnnImpl : public DetectionModelImpl {
   std::vector<Detections> detect(const ImageBatch& images) override;
   std::vector<Detections> proposals(const ImageBatch& images) override;
   const PixelOptions& pixels() const override { return pixels_; }
+  const SuppressionOptions& suppression() const override { return roi_heads_->options().suppression; }
 
   /// The maps that the RPN sees; the RoI heads pool from the first roi_levels() of them.
   std::vector<at::Tensor> feature_maps(const ImageBatch& images);
@@ -44,6 +45,7 @@ class RCNN_EXPORT FasterRcnnImpl : public DetectionModelImpl {
   at::Tensor parameter_;  // one of them: says where the model is, and in what precision it computes
 };
 
+/// The factory for detection_models().
 RCNN_EXPORT std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model,
                                                                  int64_t num_classes);
 

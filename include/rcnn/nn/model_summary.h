@@ -22,6 +22,7 @@ struct LayerSummary {
   int64_t last_call = -1;  ///< the place of its last product among all; -1 for none
 };
 
+/// What detecting with a model takes, layer by layer.
 struct ModelSummary {
   std::vector<LayerSummary> layers;  ///< in the order of named_modules()
   int64_t weight_bytes = 0;          ///< of parameters and buffers

@@ -20,6 +20,7 @@ struct ChangedTensor {
   bool other_type() const { return a.scalar_type() != b.scalar_type(); }
 };
 
+/// How two sets of weights differ.
 struct WeightDiff {
   std::vector<std::string> only_a, only_b;
   std::vector<ChangedTensor> changed;  ///< in shape, type or values

@@ -15,6 +15,7 @@ class Module;
 
 namespace rcnn::nn {
 
+/// Tensors by name.
 using TensorMap = std::map<std::string, at::Tensor>;
 
 /// Parameters and buffers of a module under their dotted names; the tensors are the module's own.

@@ -10,6 +10,7 @@
 
 namespace rcnn::ops {
 
+/// The grid and where its samples lie.
 struct RoiAlignOptions {
   int64_t height = 7;  ///< of the output grid
   int64_t width = 7;

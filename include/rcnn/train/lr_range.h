@@ -22,6 +22,7 @@ struct LrRangeOptions {
 /// warm-up, base_batch and averaged weights. Throws c10::Error unless 0 < from < to and iterations > 0.
 RCNN_EXPORT TrainOptions lr_range_options(TrainOptions options, const LrRangeOptions& range);
 
+/// The loss at a rate.
 struct LrPoint {
   double lr = 0;
   double loss = 0;  ///< of one batch, the sum of its parts

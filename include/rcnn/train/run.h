@@ -29,6 +29,7 @@ struct RCNN_EXPORT ScoringOptions {
   double deciding(const Scores& scores) const;
 };
 
+/// What a run tells its caller and asks of it. Any of them may be empty.
 struct RunHooks {
   std::function<void(const Progress&)> on_progress = {};
   /// Called after each iteration.

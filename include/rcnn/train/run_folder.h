@@ -78,6 +78,7 @@ class RCNN_EXPORT RunFolder {
   /// the scores that stay.
   std::vector<ScoredIteration> rewind(int64_t iteration);
 
+  /// A state and the file it was read from.
   struct Found {
     std::filesystem::path file;
     SavedState saved;

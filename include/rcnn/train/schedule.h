@@ -12,6 +12,7 @@ namespace rcnn::train {
 /// restarts); as a power of the share of the run that is left; or by the same factor in every iteration.
 enum class Schedule { steps, cosine, polynomial, exponential };
 
+/// How the learning rate goes: a part of a config's "train".
 struct RCNN_EXPORT ScheduleOptions {
   double lr = 0.02;
   int64_t warmup_iterations = 0;  ///< the rate grows linearly over so many iterations

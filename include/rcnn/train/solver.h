@@ -25,6 +25,7 @@ namespace rcnn::train {
 /// them.
 enum class SolverType { sgd, adamw };
 
+/// How weights follow their gradients: a part of a config's "train".
 struct RCNN_EXPORT SolverOptions {
   SolverType type = SolverType::sgd;
   double momentum = 0.9;                     ///< sgd

@@ -38,6 +38,7 @@ RCNN_EXPORT nn::TensorMap copies(const nn::TensorMap& tensors);
 RCNN_EXPORT void save_state(const std::filesystem::path& file, const TrainingState& state,
                             std::map<std::string, std::string> metadata);
 
+/// What a state file holds.
 struct SavedState {
   TrainingState state;  ///< its tensors alias the file
   std::map<std::string, std::string> metadata;

@@ -16,6 +16,7 @@ struct SheetBox {
   bool ignore = false;  ///< difficult or crowd: framed by a broken line
 };
 
+/// How a contact sheet is laid out.
 struct SheetOptions {
   int64_t columns = 6;
   ImageSize thumbnail{.height = 300, .width = 400};  ///< that pictures are made to fit into

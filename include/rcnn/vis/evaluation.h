@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <rcnn/eval/coco_map.h>
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 #include <rcnn/vis/report.h>
 
@@ -25,6 +26,7 @@ struct NamedImage {
   at::Tensor image;
 };
 
+/// How much of an evaluation a report shows.
 struct EvaluationOptions {
   eval::ConfusionOptions thresholds;
   int64_t images = 8;  ///< to show: so many of the worst and so many of the best
@@ -35,6 +37,6 @@ struct EvaluationOptions {
 /// Fills the parts of a report that an evaluation knows: classes, scores, confusions and errors, and the
 /// images, which rank_images() chooses. Without truths there are counts by class, the scores' histogram and
 /// the images with the most detections. Throws what the evaluations throw.
-void add_evaluation(Report& report, EvaluationInput input, const EvaluationOptions& options);
+RCNN_EXPORT void add_evaluation(Report& report, EvaluationInput input, const EvaluationOptions& options);
 
 }  // namespace rcnn::vis

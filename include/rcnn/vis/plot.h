@@ -24,6 +24,7 @@ struct Mark {
   std::string label = {};
 };
 
+/// What stands around a plot, and its size.
 struct PlotOptions {
   std::string title = {}, x_label = {}, y_label = {};
   bool log_x = false;

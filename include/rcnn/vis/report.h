@@ -8,6 +8,7 @@
 #include <rcnn/eval/confusion.h>
 #include <rcnn/eval/error_breakdown.h>
 #include <rcnn/eval/score_histogram.h>
+#include <rcnn/export.h>
 #include <rcnn/types.h>
 #include <rcnn/vis/plot.h>
 
@@ -27,6 +28,7 @@ struct JudgedBox {
   std::optional<float> score = {};  ///< of a detection
 };
 
+/// A picture of a report, with boxes.
 struct ReportImage {
   at::Tensor image;  ///< uint8 [H, W, 3] RGB on the CPU
   std::string name;
@@ -71,6 +73,6 @@ struct Report {
 ///
 /// Throws c10::Error for another kind of image, a label outside 1..C, a box that is not finite, numbers of
 /// classes that do not agree, and curves as plot() does.
-std::string to_html(const Report& report);
+RCNN_EXPORT std::string to_html(const Report& report);
 
 }  // namespace rcnn::vis

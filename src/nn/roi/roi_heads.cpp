@@ -4,7 +4,6 @@
 
 #include <rcnn/boxes/box.h>
 #include <rcnn/nn/roi/roi_heads.h>
-#include <rcnn/ops/nms.h>
 
 namespace rcnn::nn {
 namespace {
@@ -29,9 +28,7 @@ RoiHeadsOptions RoiHeadsOptions::from(const config::Node& node) {
   std::copy(weights.begin(), weights.end(), options.coder.weights.begin());
   node.read("class_agnostic", options.class_agnostic);
   node.read("beta", options.beta, {.min = 0});
-  node.read("score_threshold", options.score_threshold, {.min = 0, .max = 1});
-  node.read("nms_threshold", options.nms_threshold, {.min = 0, .max = 1});
-  node.read("max_detections", options.max_detections, {.min = 1});
+  options.suppression = SuppressionOptions::from(node);
   if (options.matcher.negative_iou > options.matcher.positive_iou) {
     throw node.error("negative_iou", "must not be above positive_iou");
   }
@@ -97,17 +94,14 @@ std::vector<Detections> RoiHeadsImpl::detect(const std::vector<at::Tensor>& maps
 
 Detections RoiHeadsImpl::select(const at::Tensor& scores, const at::Tensor& boxes, ImageSize size) const {
   const auto num_classes = scores.size(1) - 1;
-  const auto above = (scores.narrow(1, 1, num_classes) > options_.score_threshold).nonzero();
+  const auto above = (scores.narrow(1, 1, num_classes) > options_.suppression.score_threshold).nonzero();
   const auto roi = above.select(1, 0), label = above.select(1, 1) + 1;
   const auto box_of = options_.class_agnostic ? at::zeros_like(label) : label;
   const auto candidates = boxes::clip(boxes.index({roi, box_of}), size);
   const auto keep = boxes::large_enough(candidates, kMinDetectionSize).nonzero().squeeze(1);
-  Detections all{candidates.index_select(0, keep), scores.index({roi, label}).index_select(0, keep),
-                 label.index_select(0, keep)};
-  const auto best =
-      ops::batched_nms(all.boxes, all.scores, all.labels, options_.nms_threshold, options_.max_detections);
-  return {all.boxes.index_select(0, best), all.scores.index_select(0, best),
-          all.labels.index_select(0, best)};
+  return suppress({candidates.index_select(0, keep), scores.index({roi, label}).index_select(0, keep),
+                   label.index_select(0, keep)},
+                  options_.suppression);
 }
 
 }  // namespace rcnn::nn

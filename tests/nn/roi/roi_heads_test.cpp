@@ -32,9 +32,9 @@ TEST(RoiHeadsOptions, EveryKeyIsRead) {
   EXPECT_EQ(options.coder.weights, (std::array{1., 2., 3., 4.}));
   EXPECT_TRUE(options.class_agnostic);
   EXPECT_EQ(options.beta, 1);
-  EXPECT_EQ(options.score_threshold, 0.3);
-  EXPECT_EQ(options.nms_threshold, 0.4);
-  EXPECT_EQ(options.max_detections, 9);
+  EXPECT_EQ(options.suppression.score_threshold, 0.3);
+  EXPECT_EQ(options.suppression.nms_threshold, 0.4);
+  EXPECT_EQ(options.suppression.max_detections, 9);
 }
 
 TEST(RoiHeadsOptions, WhatIsWrongIsNamed) {
@@ -96,7 +96,7 @@ at::Tensor labels(std::vector<int64_t> values) {
 }
 
 TEST(RoiHeads, ReportWhatIsAboveTheThresholdBestFirst) {
-  auto heads = reader({.score_threshold = 0.05});
+  auto heads = reader({.suppression = {.score_threshold = 0.05}});
   const auto map = background();
   paint(map, 0, kBoxes[0], {0.4f, 0.56f, 0.04f});
   paint(map, 0, kBoxes[1], {0.1f, 0.06f, 0.84f});
@@ -113,11 +113,12 @@ TEST(RoiHeads, SuppressWithinAClassOnly) {
   const auto twice = at::cat({kBoxes.slice(0, 0, 1), kBoxes.slice(0, 0, 1)});
   const auto found = heads->detect({map}, {twice}, {kSize})[0];
   EXPECT_TRUE(identical(found.labels, labels({1, 2})));
-  EXPECT_EQ(reader({.nms_threshold = 1})->detect({map}, {twice}, {kSize})[0].labels.size(0), 4);
+  EXPECT_EQ(reader({.suppression = {.nms_threshold = 1}})->detect({map}, {twice}, {kSize})[0].labels.size(0),
+            4);
 }
 
 TEST(RoiHeads, KeepTheBestOfTooMany) {
-  auto heads = reader({.max_detections = 2});
+  auto heads = reader({.suppression = {.max_detections = 2}});
   const auto map = background();
   paint(map, 0, kBoxes[0], {0.3f, 0.6f, 0.1f});
   paint(map, 0, kBoxes[1], {0.1f, 0.1f, 0.8f});

@@ -25,6 +25,7 @@ class RCNN_EXPORT BackboneImpl : public torch::nn::Module {
   ///          counts: ResNets round up, VGGs down
   virtual std::vector<at::Tensor> forward(const at::Tensor& images) = 0;
 
+  /// What the maps are, known before any image.
   virtual std::vector<FeatureSpec> features() const = 0;
 };
 

@@ -53,6 +53,7 @@ TORCH_MODULE(ResidualBlock);
 RCNN_EXPORT torch::nn::Sequential make_resnet_stage(const ResNetShape& shape, int stage,
                                                     int64_t dilation = 1);
 
+/// Which ResNet, and which of its maps.
 struct ResNetOptions {
   ResNetShape shape;
   std::vector<std::string> levels = {"c4"};  ///< maps to give: c2..c5, strides 4..32, finest first

@@ -10,6 +10,7 @@
 
 namespace rcnn::nn {
 
+/// Which VGG16.
 struct VggOptions {
   int64_t width = 64;         ///< channels of conv1; the published net has 64
   int64_t frozen_stages = 2;  ///< not trained: 1 conv1_*, 2 conv2_* too, ...; 0 trains all

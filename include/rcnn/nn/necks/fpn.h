@@ -10,6 +10,7 @@
 
 namespace rcnn::nn {
 
+/// The pyramid, its strides and levels apart, which are those of what comes in.
 struct FpnOptions {
   int64_t channels = 256;  ///< of every output map
   NormOptions norm{.type = Norm::none};

@@ -36,6 +36,7 @@ class RCNN_EXPORT BoxPredictorImpl : public torch::nn::Module {
  public:
   BoxPredictorImpl(int64_t channels, int64_t num_classes, bool class_agnostic);
 
+  /// What it says of K RoIs.
   struct Output {
     at::Tensor scores;  ///< [K, C + 1] logits, background first
     at::Tensor deltas;  ///< [K, C + 1, 4], or [K, 1, 4] when class-agnostic

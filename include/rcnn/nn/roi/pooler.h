@@ -8,6 +8,7 @@
 
 namespace rcnn::nn {
 
+/// How RoIs are cut out of feature maps.
 struct RCNN_EXPORT RoiPoolerOptions {
   enum class Kind { align, pool } kind = Kind::align;
   int64_t size = 7;            ///< height and width of the output grid

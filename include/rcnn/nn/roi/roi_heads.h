@@ -11,10 +11,12 @@
 #include <rcnn/losses/multi_task.h>
 #include <rcnn/nn/roi/box_head.h>
 #include <rcnn/nn/roi/pooler.h>
+#include <rcnn/nn/suppression.h>
 #include <rcnn/types.h>
 
 namespace rcnn::nn {
 
+/// The second stage, but its head: "roi" of a config's model.
 struct RCNN_EXPORT RoiHeadsOptions {
   RoiPoolerOptions pooler = {};
   boxes::MatcherOptions matcher{.positive_iou = 0.5, .negative_iou = 0.5};
@@ -22,13 +24,11 @@ struct RCNN_EXPORT RoiHeadsOptions {
   boxes::BoxCoderOptions coder{.weights = {10, 10, 5, 5}};
   bool class_agnostic = false;  ///< one box a RoI instead of one for each class
   double beta = 1.0 / 9;        ///< of the Smooth L1 loss
-  double score_threshold = 0.05;
-  double nms_threshold = 0.5;
-  int64_t max_detections = 100;  ///< an image
+  SuppressionOptions suppression = {};
 
   /// Keys: pooler {...}, positive_iou, negative_iou, negative_low, ignore_share, batch_per_image,
-  /// positive_fraction, box_weights, class_agnostic, beta, score_threshold, nms_threshold, max_detections;
-  /// `head` is make_box_head's.
+  /// positive_fraction, box_weights, class_agnostic, beta, and SuppressionOptions'; `head` is
+  /// make_box_head's.
   static RoiHeadsOptions from(const config::Node& node);
 };
 

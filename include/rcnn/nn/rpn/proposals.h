@@ -9,6 +9,7 @@
 
 namespace rcnn::nn {
 
+/// How many proposals there are, and which are left out.
 struct ProposalOptions {
   int64_t pre_nms = 2000;   ///< best anchors kept before NMS, on each level
   int64_t post_nms = 2000;  ///< proposals an image after NMS, over all levels

@@ -14,6 +14,7 @@
 
 namespace rcnn::nn {
 
+/// The first stage: "rpn" of a config's model.
 struct RCNN_EXPORT RpnOptions {
   boxes::AnchorOptions anchors = {};
   int64_t convs = 1;  ///< 3x3 convolutions of the head
@@ -38,6 +39,7 @@ class RCNN_EXPORT RpnImpl : public torch::nn::Module {
   /// `features` are the maps it will see, all with the same channels.
   RpnImpl(const std::vector<FeatureSpec>& features, const RpnOptions& options);
 
+  /// What it makes of a batch.
   struct Output {
     Proposals proposals;
     losses::MultiTaskLoss loss;  ///< defined when there were targets

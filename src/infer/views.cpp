@@ -1,0 +1,93 @@
+#include <cmath>
+
+#include <torch/torch.h>
+
+#include <rcnn/boxes/box.h>
+#include <rcnn/data/transforms.h>
+#include <rcnn/infer/views.h>
+
+namespace rcnn {
+namespace {
+
+void check(const ViewOptions& options) {
+  for (const auto size : options.min_sizes) TORCH_CHECK(size > 0, "views: min_sizes: got ", size);
+  TORCH_CHECK(options.tile >= 0, "views: tile: expected a length in pixels or 0, got ", options.tile);
+  TORCH_CHECK(options.overlap >= 0 && options.overlap <= 0.9, "views: overlap: expected 0 to 0.9, got ",
+              options.overlap);
+}
+
+/// Where tiles begin along a side: as few as overlap enough, evenly spread.
+std::vector<int64_t> tile_starts(int64_t length, const ViewOptions& options) {
+  if (length <= options.tile) return {0};
+  const auto step = static_cast<double>(options.tile) * (1 - options.overlap);
+  const auto room = static_cast<double>(length - options.tile);
+  const auto steps = static_cast<int64_t>(std::ceil(room / std::max(step, 1.0)));
+  std::vector<int64_t> starts;
+  for (int64_t i = 0; i <= steps; ++i) {
+    starts.push_back(std::llround(room * static_cast<double>(i) / static_cast<double>(steps)));
+  }
+  return starts;
+}
+
+/// Views without scale and flip: the image, and its tiles where it is larger than one.
+std::vector<View> parts_of(ImageSize image, const ViewOptions& options) {
+  std::vector<View> parts = {{.part = image}};
+  if (options.tile == 0 || (image.height <= options.tile && image.width <= options.tile)) return parts;
+  const ImageSize tile{std::min(image.height, options.tile), std::min(image.width, options.tile)};
+  for (const auto y : tile_starts(image.height, options)) {
+    for (const auto x : tile_starts(image.width, options)) parts.push_back({.x = x, .y = y, .part = tile});
+  }
+  return parts;
+}
+
+/// bool [N]: whether boxes in a part's pixels keep off its sides that lie inside the image.
+at::Tensor uncut(const at::Tensor& boxes, const View& view, ImageSize image) {
+  constexpr double kClose = 0.01;
+  const auto height = static_cast<double>(view.part.height), width = static_cast<double>(view.part.width);
+  auto whole = at::ones({boxes.size(0)}, boxes.options().dtype(at::kBool));
+  if (view.x > 0) whole &= boxes.select(1, 0) > kClose * width;
+  if (view.y > 0) whole &= boxes.select(1, 1) > kClose * height;
+  if (view.x + view.part.width < image.width) whole &= boxes.select(1, 2) < (1 - kClose) * width;
+  if (view.y + view.part.height < image.height) whole &= boxes.select(1, 3) < (1 - kClose) * height;
+  return whole;
+}
+
+}  // namespace
+
+std::vector<View> views_of(ImageSize image, const ViewOptions& options, int64_t min_size, int64_t max_size) {
+  check(options);
+  const auto min_sizes = options.min_sizes.empty() ? std::vector{min_size} : options.min_sizes;
+  std::vector<View> views;
+  for (auto view : parts_of(image, options)) {
+    for (const auto size : min_sizes) {
+      view.network = data::resized(view.part, size, max_size * size / min_size);
+      for (const bool flipped : {false, true}) {
+        view.flipped = flipped;
+        if (!flipped || options.flip) views.push_back(view);
+      }
+    }
+  }
+  return views;
+}
+
+at::Tensor pixels_of(const at::Tensor& image, const View& view) {
+  const auto part = image.narrow(0, view.y, view.part.height).narrow(1, view.x, view.part.width);
+  return view.flipped ? part.flip(1) : part;
+}
+
+Detections in_image(const Detections& found, const View& view, ImageSize image) {
+  // Rounding can carry a box on the border past it.
+  auto boxes = boxes::clip(boxes::rescale(found.boxes, view.network, view.part), view.part);
+  if (view.flipped) {
+    const auto width = static_cast<double>(view.part.width);
+    boxes = at::stack(
+        {width - boxes.select(1, 2), boxes.select(1, 1), width - boxes.select(1, 0), boxes.select(1, 3)}, 1);
+  }
+  if (view.part == image) return {boxes, found.scores, found.labels};
+  const auto rows = uncut(boxes, view, image).nonzero().squeeze(1);
+  const auto corner = at::tensor({view.x, view.y, view.x, view.y}, boxes.options());
+  return {boxes.index_select(0, rows) + corner, found.scores.index_select(0, rows),
+          found.labels.index_select(0, rows)};
+}
+
+}  // namespace rcnn
