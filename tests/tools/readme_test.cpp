@@ -102,7 +102,7 @@ const std::vector<Command> kCommands = {
      "{}",
      {"found/detections.json", "found/more.jpg"}},
     {"rcnn report runs/bccd --output bccd.html", "{}", {"bccd.html"}},
-    {"rcnn report found/detections.json --images photos --output found.html", "{}", {"found.html"}},
+    {"rcnn report found/detections.json --output found.html", "{}", {"found.html"}},
     {"rcnn config show configs/faster_rcnn/resnet18_c4_bccd.json train.epochs=20"},
     {"rcnn info configs/faster_rcnn/vgg16_voc07.json --size 600x1000", "{} $network"},
     {"rcnn weights convert fasterrcnn_resnet50_fpn_coco.pth r50.safetensors"
