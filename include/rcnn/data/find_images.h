@@ -9,12 +9,14 @@
 
 namespace rcnn::data {
 
+/// An image file that find_images() found.
 struct FoundImage {
   std::filesystem::path path;      ///< as `inputs` lead to it: opens from the current folder
   std::filesystem::path relative;  ///< below the folder that was named, or the file's name alone
   bool operator==(const FoundImage&) const = default;
 };
 
+/// How far find_images() looks.
 struct FindImagesOptions {
   bool recursive = false;        ///< folders with all folders below them
   std::istream* list = nullptr;  ///< what "-" stands for, if anything

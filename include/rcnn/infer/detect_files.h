@@ -12,6 +12,7 @@
 
 namespace rcnn {
 
+/// How much of detect_files() goes on at once.
 struct DetectFilesOptions {
   int64_t batch = 1;     ///< images that go through the network at once
   int64_t decoders = 2;  ///< threads that read images ahead
@@ -36,8 +37,7 @@ struct DetectFilesTimes {
 /// a batch and an image for each decoder are held at once, beside what on_file keeps.
 ///
 /// on_file  gets each file's result in the caller's thread, in order, and the times so far. What it throws
-/// ends
-///          the run and comes out here; when it returns false this returns without the rest.
+///          ends the run and comes out here; when it returns false this returns without the rest.
 ///
 /// An error in one image, be it unreadable, never ends the run: the result says it. When memory runs out in a
 /// batch its images are tried one by one, and the result of one that is too large even then says what to

@@ -20,6 +20,7 @@ struct SoftNmsOptions {
   int64_t max_kept = -1;       ///< stop after so many; -1 for all
 };
 
+/// What soft_nms() leaves.
 struct SoftNms {
   at::Tensor indices;  ///< int64 [K], of the kept boxes by falling score
   at::Tensor scores;   ///< [K], what their scores have become, the scores' dtype
