@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <iostream>
 #include <string>
@@ -23,6 +24,8 @@
 #include <rcnn/error.h>
 #include <rcnn/infer/results.h>
 #include <rcnn/infer/tensor_detector.h>
+
+#include "rcnn/freed_memory.h"
 
 namespace rcnn::bench {
 namespace {
@@ -80,6 +83,9 @@ void bench_detect(const Options& options) {
 }  // namespace rcnn::bench
 
 int main(int count, char** arguments) {
+  // As the program does.
+  setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0);
+  rcnn::tools::keep_freed_memory();
   CLI::App app("Times detecting on one image file");
   rcnn::bench::Options options;
   app.add_option("weights", options.weights)->required();

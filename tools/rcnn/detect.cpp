@@ -17,6 +17,7 @@
 #include <rcnn/log.h>
 
 #include "commands.h"
+#include "freed_memory.h"
 #include "picture_writer.h"
 #include "progress.h"
 #include "stop_signals.h"
@@ -161,6 +162,7 @@ class Detecting {
 
 int64_t detect(const DetectArguments& arguments) {
   const StopSignals signals(kStopWords);
+  keep_freed_memory();
   const auto files =
       data::find_images(arguments.inputs, {.recursive = arguments.recursive, .list = &std::cin});
   check_output(arguments.output, files);

@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "evaluate.h"
+#include "freed_memory.h"
 #include "score_files.h"
 
 namespace rcnn::tools {
@@ -19,6 +20,7 @@ struct Arguments {
 };
 
 void run(const Arguments& arguments) {
+  keep_freed_memory();
   std::vector<std::string> overrides = arguments.words, model_overrides;
   std::string config_file;
   if (!overrides.empty() && overrides.front().find('=') == std::string::npos) {

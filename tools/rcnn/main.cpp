@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
   std::error_code error;
   const auto module = fs::read_symlink("/proc/self/exe", error).parent_path() / RCNN_COMMANDS;
   if (error) return fail("where rcnn lies is unknown, /proc/self/exe: " + error.message());
+  setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0);  // LibTorch asks once: large tensors in large pages
   void* commands = dlopen(module.c_str(), RTLD_LAZY | RTLD_GLOBAL);
   auto* run = commands ? reinterpret_cast<int (*)(int, char**)>(dlsym(commands, "rcnn_run")) : nullptr;
   if (!run) return fail(std::string("rcnn is not installed whole, ") + dlerror());
