@@ -13,9 +13,8 @@ namespace rcnn::nn {
 /// Whose names, and with them whose conventions, weights follow.
 ///
 /// torchvision   what this library uses: `backbone.body.layer1.0.conv1.weight`, background is class 0
-/// detectron2    `backbone.bottom_up.res2.0.conv1.weight`, `proposal_generator.*`; background is the last
-/// class,
-///               which has no box; the anchors of a cell go by size, then by ratio
+/// detectron2    `backbone.bottom_up.res2.0.conv1.weight`, `proposal_generator.*`; background comes last,
+///               without a box; the anchors of a cell go by size, then by ratio
 /// caffe2        Detectron's blobs: `res2_0_branch2a_w`; batch norm is a scale and a shift
 enum class WeightNames { torchvision, detectron2, caffe2 };
 
