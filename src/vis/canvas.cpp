@@ -65,7 +65,7 @@ std::string printable(const std::string& name) {
 
 Style::Style(const cv::Mat& canvas)
     : line(int(std::ceil(0.0015 * (canvas.cols + canvas.rows)))),
-      font_scale(std::max(0.4, 0.00055 * (canvas.cols + canvas.rows))) {}
+      font_scale(std::max(0.4, 0.00045 * (canvas.cols + canvas.rows))) {}
 
 cv::Rect pixels_of(const Box& box, const cv::Mat& canvas) {
   const auto inside = [](float at, int size) {
