@@ -109,7 +109,9 @@ std::vector<Detections> TensorDetector::detect_views(std::span<const at::Tensor>
   std::vector<std::vector<Detections>> found(images.size());
   for (size_t i = 0; i < images.size(); ++i) {
     const auto views = views_of(size_of(images[i]), views_, transform_.min_size, transform_.max_size);
-    for (const auto& view : views) looks.push_back({.image = i, .place = found[i].size(), .view = view});
+    for (size_t place = 0; place < views.size(); ++place) {
+      looks.push_back({.image = i, .place = place, .view = views[place]});
+    }
     found[i].resize(views.size());
   }
   // One size in a batch, for padding costs time and shows at the border.

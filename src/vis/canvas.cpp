@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include <c10/util/Exception.h>
 #include <opencv2/imgproc.hpp>
@@ -65,7 +64,7 @@ std::string printable(const std::string& name) {
 
 Style::Style(const cv::Mat& canvas)
     : line(int(std::ceil(0.0015 * (canvas.cols + canvas.rows)))),
-      font_scale(std::max(0.4, 0.00055 * (canvas.cols + canvas.rows))) {}
+      font_scale(std::max(0.4, 0.00045 * (canvas.cols + canvas.rows))) {}
 
 cv::Rect pixels_of(const Box& box, const cv::Mat& canvas) {
   const auto inside = [](float at, int size) {
@@ -108,8 +107,8 @@ std::optional<Label> place_label(const cv::Mat& canvas, const std::string& words
   return Label{std::move(text), moved_into(strip, canvas)};
 }
 
-cv::Rect free_place(const cv::Mat& canvas, const cv::Rect& strip, const cv::Rect& box,
-                    const std::vector<cv::Rect>& others) {
+std::optional<cv::Rect> free_place(const cv::Mat& canvas, const cv::Rect& strip, const cv::Rect& box,
+                                   const std::vector<cv::Rect>& others) {
   const int right = box.x + box.width - strip.width, bottom = box.y + box.height;
   const cv::Point corners[] = {strip.tl(),
                                {right, strip.y},
@@ -119,18 +118,12 @@ cv::Rect free_place(const cv::Mat& canvas, const cv::Rect& strip, const cv::Rect
                                {right, box.y},
                                {box.x, bottom - strip.height},
                                {right, bottom - strip.height}};
-  cv::Rect best;
-  int64_t least = std::numeric_limits<int64_t>::max();
   for (const auto& corner : corners) {
     const auto place = moved_into({corner, strip.size()}, canvas);
-    int64_t covered = 0;
-    for (const auto& other : others) covered += (place & other).area();
-    if (covered < least) {
-      least = covered;
-      best = place;
-    }
+    const auto is_covered = [&](const cv::Rect& other) { return (place & other).area() > 0; };
+    if (std::ranges::none_of(others, is_covered)) return place;
   }
-  return best;
+  return std::nullopt;
 }
 
 void draw_label(cv::Mat& canvas, const Label& label, const cv::Scalar& colour) {

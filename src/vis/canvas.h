@@ -62,10 +62,10 @@ struct Label {
 std::optional<Label> place_label(const cv::Mat& canvas, const std::string& text, const cv::Rect& box,
                                  const Style& style);
 
-/// Where a label of `box` covers the least of others: as place_label() put it if it covers none, else along
-/// another edge of the box.
-cv::Rect free_place(const cv::Mat& canvas, const cv::Rect& strip, const cv::Rect& box,
-                    const std::vector<cv::Rect>& others);
+/// Where a label of `box` covers none of the others: as place_label() put it, else along another edge of the
+/// box; nothing where they are everywhere.
+std::optional<cv::Rect> free_place(const cv::Mat& canvas, const cv::Rect& strip, const cv::Rect& box,
+                                   const std::vector<cv::Rect>& others);
 
 void draw_label(cv::Mat& canvas, const Label& label, const cv::Scalar& colour);
 

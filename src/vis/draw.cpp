@@ -1,5 +1,3 @@
-#include <utility>
-
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/vis/draw.h>
@@ -17,24 +15,23 @@ at::Tensor draw_detections(const at::Tensor& image, std::span<const Detection> d
   if (canvas.empty()) return result;
 
   const Style style(canvas);
-  // Labels after all boxes, so that no line crosses a text; the first, the best, on top, and with the first
-  // choice of a place.
+  // Labels after all boxes, so that no line crosses a text; the first box, the best, on top, and its label
+  // with the first choice of a place.
   for (auto d = detections.rbegin(); d != detections.rend(); ++d) {
     draw_frame(canvas, pixels_of(d->box, canvas), style.line, class_colour(d->label));
   }
-  std::vector<std::pair<Label, int64_t>> labels;
   std::vector<cv::Rect> strips;
   for (const Detection& d : detections) {
     const std::string text = fmt::format("{} {:.2f}", printable(categories[d.label - 1].name), d.score);
     const cv::Rect box = pixels_of(d.box, canvas);
     auto label = place_label(canvas, text, box, style);
     if (!label) continue;
-    label->strip = free_place(canvas, label->strip, box, strips);
-    strips.push_back(label->strip);
-    labels.emplace_back(std::move(*label), d.label);
+    const auto place = free_place(canvas, label->strip, box, strips);
+    if (!place) continue;
+    label->strip = *place;
+    strips.push_back(*place);
+    draw_label(canvas, *label, class_colour(d.label));
   }
-  for (auto l = labels.rbegin(); l != labels.rend(); ++l)
-    draw_label(canvas, l->first, class_colour(l->second));
   return result;
 }
 
