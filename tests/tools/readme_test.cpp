@@ -13,6 +13,7 @@
 
 #include <rcnn/config/config.h>
 #include <rcnn/data/convert.h>
+#include <rcnn/data/image.h>
 #include <rcnn/data/locate.h>
 #include <rcnn/data/problems.h>
 #include <rcnn/data/scenes.h>
@@ -101,6 +102,10 @@ const std::vector<Command> kCommands = {
     {"rcnn detect --weights runs/bccd/last.safetensors photos/ more.jpg --output found --score 0.5",
      "{}",
      {"found/detections.json", "found/more.jpg"}},
+    {"rcnn detect --weights runs/bccd/last.safetensors 'scans/**/*.tif' --output found --tile 1024 --csv "
+     "--crops",
+     "rm -r found && {} --score 0",
+     {"found/detections.json", "found/detections.csv", "found/crops"}},
     {"rcnn report runs/bccd --output bccd.html", "{}", {"bccd.html"}},
     {"rcnn report found/detections.json --output found.html", "{}", {"found.html"}},
     {"rcnn config show configs/faster_rcnn/resnet18_c4_bccd.json train.epochs=20"},
@@ -246,6 +251,9 @@ class Readme : public testing::Test {
     fs::create_symlink(bccd, home_ / "bccd");
     fs::create_symlink(bccd / "JPEGImages", home_ / "photos");
     fs::copy_file(bccd / "JPEGImages/scene_00001.jpg", home_ / "more.jpg");
+
+    fs::create_directories(home_ / "scans/1");
+    data::write_image(home_ / "scans/1/a.tif", data::read_image(home_ / "more.jpg"));
 
     data::Problems problems;
     std::vector<data::AnnotatedPart> parts;
