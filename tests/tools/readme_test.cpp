@@ -102,7 +102,7 @@ const std::vector<Command> kCommands = {
     {"rcnn detect --weights runs/bccd/last.safetensors photos/ more.jpg --output found --score 0.5",
      "{}",
      {"found/detections.json", "found/more.jpg"}},
-    {"rcnn detect --weights runs/bccd/last.safetensors 'scans/**/*.tif' --output found --tile 1024 --csv "
+    {"rcnn detect --weights runs/bccd/last.safetensors 'scans/**/*.png' --output found --tile 1024 --csv "
      "--crops",
      "rm -r found && {} --score 0",
      {"found/detections.json", "found/detections.csv", "found/crops"}},
@@ -253,7 +253,7 @@ class Readme : public testing::Test {
     fs::copy_file(bccd / "JPEGImages/scene_00001.jpg", home_ / "more.jpg");
 
     fs::create_directories(home_ / "scans/1");
-    data::write_image(home_ / "scans/1/a.tif", data::read_image(home_ / "more.jpg"));
+    data::write_image(home_ / "scans/1/a.png", data::read_image(home_ / "more.jpg"));
 
     data::Problems problems;
     std::vector<data::AnnotatedPart> parts;
