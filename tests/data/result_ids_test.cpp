@@ -16,7 +16,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-const CocoFile kPets{.images = {{700, "day/a.jpg"}, {5, "day/b.jpg"}, {6, "night/b.jpg"}},
+const CocoFile kPets{.images = {{700, "day/a.jpg", {}}, {5, "day/b.jpg", {}}, {6, "night/b.jpg", {}}},
                      .annotations = {},
                      .categories = {{90, "cat"}, {3, "dog"}},
                      .details = {}};

@@ -13,6 +13,7 @@
 #include <rcnn/train/trainer.h>
 
 #include "tests/support/message_of.h"
+#include "tests/support/tiny_model.h"
 #include "tests/train/few_scenes.h"
 
 namespace rcnn::train {
