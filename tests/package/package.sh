@@ -37,10 +37,10 @@ check_relocatable() {
 }
 
 # check_exports LIBRARY: what it shows is rcnn's, or an instantiation of other people's templates, which every library
-# has its own copy of (nm's W, V, u).
+# has its own copy of (nm's W, V, u), or the linker's.
 check_exports() {
   local foreign
-  foreign="$(nm -DC --defined-only "$1" | grep -vE '^[0-9a-f]* [WVu] ' |
+  foreign="$(nm -DC --defined-only "$1" | grep -vE '^[0-9a-f]* ([WVu] |[BD] (__bss_start|_edata|_end)$)' |
     grep -vE ' (typeinfo (name )?for |vtable for |VTT for |construction vtable for |guard variable for )?rcnn::' || true)"
   [[ -z $foreign ]] || fail "$1 shows what is not rcnn's:"$'\n'"$foreign"
 }
