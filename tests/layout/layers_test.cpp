@@ -56,7 +56,7 @@ TEST(Layers, ARoomIncludesOnlyItselfAndTheRoomsItMaySee) {
   for_each_include([&](const fs::path& file, const std::string& included) {
     EXPECT_FALSE(included.starts_with("..")) << file << " includes " << included << ": name it from the top";
     const std::string from = room_of(file);
-    if (from == "tools") return;
+    if (from == "tools" || file == "include/rcnn/rcnn.h") return;  // these see all
     ASSERT_TRUE(may_see.contains(from)) << file << ": a room that the table does not know";
     // <rcnn/ops/nms.h>, and "ops/device.h" for what is private to src.
     const fs::path target(included.starts_with("rcnn/") ? "include/" + included : "src/" + included);
