@@ -3,6 +3,7 @@
 
 #include <rcnn/ops/nms.h>
 
+#include "tests/ops/box_lists.h"
 #include "tests/support/devices.h"
 #include "tests/support/goldens.h"
 #include "tests/support/naive_ops.h"
@@ -24,15 +25,6 @@ class NmsTest : public OnDevice {
   }
 };
 INSTANTIATE_TEST_SUITE_P(, NmsTest, devices(), device_name);
-
-at::Tensor random_boxes(int64_t count, double extent) {
-  const at::Tensor corner = at::rand({count, 2}) * extent;
-  return at::cat({corner, corner + at::rand({count, 2}) * extent * 0.4 + 1}, 1);
-}
-
-at::Tensor indices(const std::vector<int64_t>& values) {
-  return torch::tensor(values, at::kLong);
-}
 
 TEST_P(NmsTest, AgreesWithTorchvision) {
   const auto json = golden("ops.json").at("nms");

@@ -6,6 +6,7 @@
 #include <rcnn/ops/nms.h>
 #include <rcnn/ops/soft_nms.h>
 
+#include "tests/ops/box_lists.h"
 #include "tests/support/devices.h"
 #include "tests/support/naive_ops.h"
 #include "tests/support/tensors.h"
@@ -29,15 +30,6 @@ class SoftNmsTest : public OnDevice {
   }
 };
 INSTANTIATE_TEST_SUITE_P(, SoftNmsTest, devices(), device_name);
-
-at::Tensor random_boxes(int64_t count, double extent) {
-  const at::Tensor corner = at::rand({count, 2}) * extent;
-  return at::cat({corner, corner + at::rand({count, 2}) * extent * 0.4 + 1}, 1);
-}
-
-at::Tensor indices(const std::vector<int64_t>& values) {
-  return torch::tensor(values, at::kLong);
-}
 
 std::function<double(double)> decay_of(const SoftNmsOptions& options) {
   if (options.decay == Decay::gaussian)

@@ -8,7 +8,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/image.h>
-#include <rcnn/device.h>
 #include <rcnn/error.h>
 #include <rcnn/nn/model_file.h>
 #include <rcnn/train/run_folder.h>
@@ -74,7 +73,7 @@ fs::path weights_of(const fs::path& folder, const ReportRunArguments& arguments)
 }
 
 /// Detects on the test part and adds what that says.
-void add_scores(vis::Report& report, const config::Config& config, const nn::DescribedModel& model,
+void add_scores(vis::Report& report, const config::Config& config, nn::DescribedModel model,
                 const ReportRunArguments& arguments, vis::EvaluationOptions options) {
   const auto root = config.root();
   const auto data = data::DataOptions::from(root.child("data"));
@@ -82,9 +81,9 @@ void add_scores(vis::Report& report, const config::Config& config, const nn::Des
   root.has("model");
   root.has("train");
   root.finish();
-  const auto device = parse_device(arguments.device);
-  const auto test = open_test_set(data, model.categories);
-  const auto [score, images] = *evaluate(TensorDetector(model, device), test, eval_options, {}, kNeverStop);
+  const TensorDetector detector(std::move(model), {.device = arguments.device});
+  const auto test = open_test_set(data, detector.categories());
+  const auto [score, images] = *evaluate(detector, test, eval_options, {}, kNeverStop);
 
   auto input = coco_input(test, images);
   const auto name = eval_options.metric == EvalOptions::Metric::coco ? "COCO's AP" : "VOC mAP";
@@ -92,7 +91,7 @@ void add_scores(vis::Report& report, const config::Config& config, const nn::Des
   report.facts.push_back({"test images", std::to_string(images.size())});
   report.facts.push_back(
       {"test objects", std::to_string(std::ranges::count(input.truths, false, &eval::CocoTruth::crowd))});
-  report.environment.push_back({"device", device.str()});
+  report.environment.push_back({"device", detector.device().str()});
 
   std::unordered_map<int64_t, fs::path> files;
   for (int64_t i = 0; i < test.dataset->size(); ++i) {
@@ -147,11 +146,11 @@ vis::Report report_of_run(const fs::path& folder, const ReportRunArguments& argu
   std::vector<std::string> of_model;
   std::ranges::copy_if(arguments.overrides, std::back_inserter(of_model),
                        [](const std::string& override) { return override.starts_with("model."); });
-  const auto model = nn::load_model(weights, of_model);
+  auto model = nn::load_model(weights, of_model);
   report.environment.push_back({"weights", weights.string()});
   report.subtitle = fmt::format("{} on the test part of the run's data", weights.filename().string());
   try {
-    add_scores(report, config, model, arguments, options);
+    add_scores(report, config, std::move(model), arguments, options);
   } catch (const DataError& error) {
     report.warnings.push_back(fmt::format("scores and images: {}", error.what()));
   }
