@@ -12,6 +12,17 @@ at::Tensor clip(const at::Tensor& boxes, ImageSize size) {
                    -1);
 }
 
+at::Tensor clip(const at::Tensor& boxes, const std::vector<ImageSize>& sizes) {
+  TORCH_CHECK(boxes.dim() == 3 && boxes.size(0) == std::ssize(sizes), "clip: expected boxes [", sizes.size(),
+              ", N, 4], got ", boxes.sizes());
+  std::vector<double> limits;
+  for (const auto& size : sizes) {
+    const auto width = static_cast<double>(size.width), height = static_cast<double>(size.height);
+    limits.insert(limits.end(), {width, height, width, height});
+  }
+  return boxes.clamp_min(0).minimum(at::tensor(limits, boxes.options()).view({-1, 1, 4}));
+}
+
 at::Tensor large_enough(const at::Tensor& boxes, double min_size) {
   const auto corners = boxes.unbind(-1);
   return (corners[2] - corners[0] >= min_size).logical_and(corners[3] - corners[1] >= min_size);

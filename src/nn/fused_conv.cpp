@@ -35,8 +35,8 @@ bool can_pack(const at::Tensor& weight) {
 }  // namespace
 
 FusedConv::FusedConv(const at::Tensor& weight, const at::Tensor& bias, const torch::nn::Conv2dImpl& conv)
-    : weight_(weight.contiguous(at::MemoryFormat::ChannelsLast)),
-      bias_(bias),
+    : weight_(weight.detach().contiguous(at::MemoryFormat::ChannelsLast)),
+      bias_(bias.detach()),
       packed_(can_pack(weight)),
       stride_(conv.options.stride()->begin(), conv.options.stride()->end()),
       dilation_(conv.options.dilation()->begin(), conv.options.dilation()->end()),

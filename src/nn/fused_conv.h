@@ -9,7 +9,8 @@ namespace rcnn::nn {
 /// is LibTorch's convolution and an operator for each thing that follows. Safe to use from several threads.
 class FusedConv {
  public:
-  /// weight    [out, in, kh, kw], float32 or bfloat16, which is what is computed in: input is converted
+  /// weight    [out, in, kh, kw], of the type that is computed in: input is converted. Whose it is may give
+  ///           the memory up by set_data(): this keeps it
   /// bias      [out], of the same type
   /// conv      has the stride, the padding, the dilation and the groups
   FusedConv(const at::Tensor& weight, const at::Tensor& bias, const torch::nn::Conv2dImpl& conv);

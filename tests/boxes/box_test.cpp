@@ -22,6 +22,17 @@ TEST(Box, ClipMovesOnlyWhatLiesOutside) {
   EXPECT_TRUE(identical(clip(torch::zeros({0, 4}), kSize), torch::zeros({0, 4})));
 }
 
+TEST(Box, ClipOfABatchTakesEachImagesSize) {
+  const auto boxes =
+      torch::tensor({{-3.f, -4.f, 25.f, 17.f}, {1.f, 2.f, 3.f, 4.f}, {kNan, -5.f, 40.f, -1.f}});
+  const ImageSize small{.height = 3, .width = 2};
+  const auto clipped = clip(at::stack({boxes, boxes}), {kSize, small});
+  EXPECT_TRUE(at::equal(clipped[0].nan_to_num(-1), clip(boxes, kSize).nan_to_num(-1)));
+  EXPECT_TRUE(at::equal(clipped[1].nan_to_num(-1), clip(boxes, small).nan_to_num(-1)));
+  EXPECT_EQ(clip(torch::zeros({2, 0, 4}), {kSize, small}).sizes(), (std::vector<int64_t>{2, 0, 4}));
+  EXPECT_NE(error_of([&] { clip(boxes.unsqueeze(0), {kSize, small}); }), "");
+}
+
 TEST(Box, ClipPassesTheGradientOfWhatItLeaves) {
   const auto boxes = torch::tensor({{-3.f, 2.f, 25.f, 4.f}}).requires_grad_();
   clip(boxes, kSize).sum().backward();

@@ -10,6 +10,7 @@
 #include <rcnn/nn/inference.h>
 #include <rcnn/nn/weights.h>
 
+#include "tests/support/devices.h"
 #include "tests/support/tensors.h"
 #include "tests/support/tiny_model.h"
 
@@ -57,6 +58,10 @@ std::vector<std::pair<std::string, std::shared_ptr<DetectionModelImpl>>> models(
            "neck": {"type": "fpn", "channels": 16, "norm": "batch"})",
                        R"([16, 32, 64, 128, 256]}}, "roi": {"pooler": {"size": 4},
            "head": {"type": "conv", "convs": 2, "channels": 8, "hidden": 16, "norm": "batch"}})")},
+      {"pyramid without norms", make(R"({"type": "resnet18", "width": 8, "levels": ["c3", "c4", "c5"]},
+           "neck": {"type": "fpn", "channels": 16})",
+                                     R"([16, 32, 64, 128]}}, "roi": {"pooler": {"size": 4},
+           "head": {"hidden": 16}})")},
   };
 }
 
@@ -65,9 +70,19 @@ ImageBatch images() {
   return {.images = {torch::randint(0, 256, {100, 150, 3}, at::kByte)}, .sizes = {{100, 150}}};
 }
 
-TEST(PrepareForInference, ChangesResultsByRoundingAlone) {
+class PrepareForInference : public test::OnDevice {
+ protected:
+  /// models() there.
+  static auto models_there() {
+    auto all = models();
+    for (auto& [name, model] : all) model->to(device());
+    return all;
+  }
+};
+
+TEST_P(PrepareForInference, ChangesResultsByRoundingAlone) {
   const torch::NoGradGuard no_grad;
-  for (const auto& [name, model] : models()) {
+  for (const auto& [name, model] : models_there()) {
     SCOPED_TRACE(name);
     // In float64, where no choice among boxes hangs on a last digit: there is nothing left to round by.
     model->to(at::kDouble);
@@ -82,9 +97,9 @@ TEST(PrepareForInference, ChangesResultsByRoundingAlone) {
   }
 }
 
-TEST(PrepareForInference, MapsOfFloat32AreTheSameUpToRounding) {
+TEST_P(PrepareForInference, MapsOfFloat32AreTheSameUpToRounding) {
   const torch::NoGradGuard no_grad;
-  for (const auto& [name, model] : models()) {
+  for (const auto& [name, model] : models_there()) {
     SCOPED_TRACE(name);
     auto& faster_rcnn = dynamic_cast<FasterRcnnImpl&>(*model);
     const auto before = faster_rcnn.feature_maps(images());
@@ -97,14 +112,14 @@ TEST(PrepareForInference, MapsOfFloat32AreTheSameUpToRounding) {
   }
 }
 
-TEST(PrepareForInference, ComputesInBfloat16AndAnswersInFloat32) {
+TEST_P(PrepareForInference, ComputesInBfloat16AndAnswersInFloat32) {
   const torch::NoGradGuard no_grad;
-  for (const auto& [name, model] : models()) {
+  for (const auto& [name, model] : models_there()) {
     SCOPED_TRACE(name);
     auto& faster_rcnn = dynamic_cast<FasterRcnnImpl&>(*model);
     const auto exact = faster_rcnn.feature_maps(images());
     prepare_for_inference(*model, Precision::bf16);
-    const Autocast autocast(at::kCPU, Precision::bf16);
+    const Autocast autocast(device().type(), Precision::bf16);
     const auto rounded = faster_rcnn.feature_maps(images());
     for (size_t i = 0; i < exact.size(); ++i) {
       EXPECT_EQ(rounded[i].scalar_type(), at::kBFloat16);
@@ -117,8 +132,8 @@ TEST(PrepareForInference, ComputesInBfloat16AndAnswersInFloat32) {
   }
 }
 
-TEST(PrepareForInference, LeavesNothingToLearnAndIsDoneOnce) {
-  const auto model = models().front().second;
+TEST_P(PrepareForInference, LeavesNothingToLearnAndIsDoneOnce) {
+  const auto model = models_there().front().second;
   model->train();
   prepare_for_inference(*model, Precision::fp32);
   EXPECT_FALSE(model->is_training());
@@ -129,11 +144,13 @@ TEST(PrepareForInference, LeavesNothingToLearnAndIsDoneOnce) {
   EXPECT_TRUE(at::equal(model->detect(images()).front().boxes, once.boxes));
 }
 
-TEST(PrepareForInference, RefusesBfloat16OfAnotherType) {
-  const auto model = models().front().second;
+TEST_P(PrepareForInference, RefusesBfloat16OfAnotherType) {
+  const auto model = models_there().front().second;
   model->to(at::kDouble);
   EXPECT_NE(test::error_of([&] { prepare_for_inference(*model, Precision::bf16); }), "");
 }
+
+INSTANTIATE_TEST_SUITE_P(, PrepareForInference, test::devices(), test::device_name);
 
 }  // namespace
 }  // namespace rcnn::nn

@@ -1,7 +1,7 @@
-"""Times rcnn's operators and torchvision's side by side on the CPU and prints a table of the ratios.
+"""Times rcnn's operators and torchvision's side by side and prints a table of the ratios.
 
 Usage: python tests/oracle/bench_torchvision.py [--bench build/release/bin/bench_ops] [--filter 'nms|roi_align/1000']
-                                                [--threads 2] [--repetitions 5] [--json]
+                                                [--device cpu] [--threads 2] [--repetitions 5] [--json]
 
 Each case of bench_ops that the regular expression finds (all of them by default: half an hour) first writes its inputs
 and results to a file, and torchvision's operator has to give the same results for these inputs, or the program stops
@@ -11,8 +11,8 @@ bench_ops runs as a program of its own, torchvision here.
 
 What torchvision runs: ops.nms, ops.batched_nms, ops.roi_align, ops.roi_pool; over a pyramid, the loop of its
 MultiScaleRoIAlign, with the RoIs' levels given; for matching, ops.box_iou and the maximum over both axes. It has no
-bfloat16 kernels on the CPU: there it gets the same values as float32. GB/s counts what the operator has to read and
-write at least, its inputs and results; extra is how far resident memory rises in one call of ours, results included.
+bfloat16 kernels: there it gets the same values as float32. GB/s counts what the operator has to read and write at
+least, its inputs and results; extra is how far resident memory rises in one call of ours on a CPU, results included.
 """
 import argparse
 import json
@@ -42,8 +42,9 @@ ALIGN_SCALES, POOL_SCALE = (1 / 4, 1 / 8, 1 / 16, 1 / 32), 1 / 16
 class Bench:
     """The program bench_ops."""
 
-    def __init__(self, program, threads):
+    def __init__(self, program, device, threads):
         self.program = program
+        self.device = device
         self.environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
 
     def run(self, *flags):
@@ -60,7 +61,7 @@ class Bench:
         """Google Benchmark's figures for one round."""
         report = self.run(f"--benchmark_filter=^{case}{SUFFIX}$", "--benchmark_format=json",
                           f"--benchmark_min_time={ROUND_SECONDS}",
-                          f"--benchmark_min_warmup_time={WARM_UP_SECONDS}", *flags)
+                          f"--benchmark_min_warmup_time={WARM_UP_SECONDS}", "--device", self.device, *flags)
         (figures,) = json.loads(report)["benchmarks"]
         return figures
 
@@ -69,7 +70,7 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "case.safetensors"
             self.measure(case, "--dump", str(file))
-            dumped = safetensors.torch.load_file(file)
+            dumped = safetensors.torch.load_file(file, device=self.device)
         inputs, results = {}, {}
         for name, tensor in dumped.items():
             kind, name = name.removeprefix(case + "/").split("/")
@@ -82,7 +83,7 @@ def pool(operator, maps, rois, levels):
         return ops.roi_pool(maps[0], rois, GRID, POOL_SCALE)
     if levels is None:
         return ops.roi_align(maps[0], rois, GRID, ALIGN_SCALES[0], SAMPLING_RATIO)
-    output = torch.zeros(len(rois), maps[0].shape[1], *GRID)
+    output = torch.zeros(len(rois), maps[0].shape[1], *GRID, device=rois.device)
     for level, features in enumerate(maps):
         chosen = torch.where(levels == level)[0]
         output[chosen] = ops.roi_align(features, rois[chosen], GRID, ALIGN_SCALES[level], SAMPLING_RATIO)
@@ -180,28 +181,30 @@ def check(case, inputs, ours, theirs):
             check_close(case, name, ours[name], theirs[name])
 
 
-def mean_seconds(call, at_least):
-    """Mean time of single calls, as many as take so long."""
+def mean_seconds(call, at_least, wait):
+    """Mean time of single calls, each waited for, as many as take so long."""
     calls, start = 0, time.perf_counter()
     while (seconds := time.perf_counter() - start) < at_least:
         call()
+        wait()
         calls += 1
     return seconds / calls
 
 
-def round_ms(call):
-    mean_seconds(call, WARM_UP_SECONDS)
-    return 1e3 * mean_seconds(call, ROUND_SECONDS)
+def round_ms(call, wait):
+    mean_seconds(call, WARM_UP_SECONDS, wait)
+    return 1e3 * mean_seconds(call, ROUND_SECONDS, wait)
 
 
 def compare(bench, case, repetitions):
     inputs, results = bench.tensors(case)
     call = torchvision_call(case, inputs)
     check(case, inputs, results, call())
+    wait = torch.cuda.synchronize if bench.device == "cuda" else lambda: None
     ours, theirs = [], []
     for _ in range(repetitions):
         ours.append(bench.measure(case))
-        theirs.append(round_ms(call))
+        theirs.append(round_ms(call, wait))
 
     def median(name):
         return statistics.median(figures[name] for figures in ours)
@@ -210,7 +213,7 @@ def compare(bench, case, repetitions):
     ours_ms, theirs_ms = median("real_time"), statistics.median(theirs)
     return {"operator": operator, "case": rest, "ours_ms": ours_ms, "torchvision_ms": theirs_ms,
             "ratio": theirs_ms / ours_ms, "gb_per_s": median("bytes_per_second") / 1e9,
-            "extra_mb": median("extra_bytes") / 1e6,
+            "extra_mb": median("extra_bytes") / 1e6 if bench.device == "cpu" else None,
             "torchvision_in": "float32" if "/bfloat16/" in case else None}
 
 
@@ -222,25 +225,26 @@ def digits(number):
 def row(figures):
     note = f" ({figures['torchvision_in']})" if figures["torchvision_in"] else ""
     return (f"| {figures['operator']} | {figures['case']} | {digits(figures['ours_ms'])} | "
-            f"{digits(figures['torchvision_ms'])}{note} | {figures['ratio']:.1f} | {digits(figures['gb_per_s'])} | "
-            f"{figures['extra_mb']:.1f} |")
+            f"{digits(figures['torchvision_ms'])}{note} | {figures['ratio']:.1f} | {digits(figures['gb_per_s'])} | " +
+            ("|" if figures["extra_mb"] is None else f"{figures['extra_mb']:.1f} |"))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bench", default=ROOT / "build/release/bin/bench_ops", help="the program bench_ops")
     parser.add_argument("--filter", default=".", help="regular expression for the cases' names")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repetitions", type=int, default=5, help="rounds for each case")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     arguments = parser.parse_args()
 
     torch.set_num_threads(arguments.threads)
-    bench = Bench(arguments.bench, arguments.threads)
+    bench = Bench(arguments.bench, arguments.device, arguments.threads)
     cases = bench.cases(arguments.filter)
     if not arguments.json:
-        print(f"torchvision {torchvision.__version__} with torch {torch.__version__}, {arguments.threads} threads, "
-              f"medians of {arguments.repetitions} rounds\n\n"
+        print(f"torchvision {torchvision.__version__} with torch {torch.__version__}, {arguments.device}, "
+              f"{arguments.threads} threads, medians of {arguments.repetitions} rounds\n\n"
               "| operator | case | ours ms | torchvision ms | ratio | ours GB/s | ours extra MB |\n"
               "|---|---|---|---|---|---|---|")
     compared = []

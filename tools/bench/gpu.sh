@@ -1,54 +1,119 @@
 #!/usr/bin/env bash
-# Every check that needs a GPU, in one command, and then the operators' times:
-#   the kernels by themselves against references   nvcc and CMake
-#   the operators and the network on the device    LibTorch (python3's torch or CMAKE_PREFIX_PATH) and the headers of
-#                                                  nlohmann_json, spdlog, xxhash, libdeflate and GoogleTest; no OpenCV
-#   the network there against the one on the CPU   torchvision, and photographs in RCNN_DATA
-#   times, to build/gpu/bench_ops.json             Google Benchmark
-#   a training step of R50-FPN                     torchvision beside it where there is one
-#   both tests once more under compute-sanitizer   a machine that lets it at the device
+# Every check that needs a GPU, in one command: tools/bench/gpu.sh [BUILD [CHECK...]]
+#
+# Builds into build/gpu what needs no OpenCV (wants LibTorch, which may be python3's torch, and the headers of
+# nlohmann_json, spdlog, xxhash, libdeflate and GoogleTest); or runs the programs of the build folder named, which may
+# have been made on another machine. Checks, each with its output in build/gpu/logs:
+#   kernels            against references, by themselves
+#   ops, nn            the operators and the network on the device
+#   parity             the network there against the one on the CPU    torchvision, and photographs in RCNN_DATA
+#   training           a recipe there, its scores there and on the CPU, SIGTERM and --resume    `rcnn` in the build, RCNN_DATA
+#   detect, train_step, operators    times beside torchvision's
+#   memcheck, racecheck, synccheck, memcheck_ops   compute-sanitizer, on a machine that lets it at the device
+# What cannot run says so and is listed at the end, as is what failed; the exit code is 1 then.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
+logs=build/gpu/logs
+mkdir -p "$logs"
 
-cmake -S src/ops/kernels -B build/kernels -DCMAKE_BUILD_TYPE=Release -DRCNN_WITH_CUDA=ON
-cmake --build build/kernels --parallel
-ctest --test-dir build/kernels --output-on-failure --exclude-regex kernels_cuda
-build/kernels/tests/rcnn_kernels_cuda_test  # not by ctest, which takes a missing device for no failure
-
-if [[ -z ${CMAKE_PREFIX_PATH:-} ]]; then
-  CMAKE_PREFIX_PATH="$(python3 -c 'import torch; print(torch.utils.cmake_prefix_path)')"
-  export CMAKE_PREFIX_PATH
-fi
-cmake -S . -B build/gpu -G Ninja -DCMAKE_BUILD_TYPE=Release -DRCNN_WITH_CUDA=ON -DRCNN_WITH_OPENCV=OFF
-cmake --build build/gpu --target rcnn_ops_test rcnn_nn_test rcnn_parity_test
-build/gpu/tests/ops/rcnn_ops_test | tee build/gpu/ops.txt
-if grep -q 'SKIPPED' build/gpu/ops.txt; then
-  echo 'gpu.sh: tests of the operators were skipped: LibTorch did not see the GPU' >&2
-  exit 1
-fi
-build/gpu/tests/nn/rcnn_nn_test
-python3 tests/oracle/make_parity.py fasterrcnn_resnet18_fpn.float32 build/gpu/tests/parity/goldens ||
-  echo 'gpu.sh: no photographs or no torchvision, so the GPU is not compared with the CPU' >&2
-build/gpu/tests/parity/rcnn_parity_test --gtest_filter='Precision*'
-
-if grep -q '^benchmark_DIR:.*-NOTFOUND$' build/gpu/CMakeCache.txt; then
-  echo 'gpu.sh: no Google Benchmark (Debian: libbenchmark-dev), so nothing is timed' >&2
+if (( $# )); then
+  build=$1 only=" ${*:2} "
 else
-  cmake --build build/gpu --target bench_ops
-  build/gpu/bin/bench_ops --device cuda --benchmark_out=build/gpu/bench_ops.json --benchmark_out_format=json
+  build=build/gpu only='  '
+  if [[ -z ${CMAKE_PREFIX_PATH:-} ]]; then
+    CMAKE_PREFIX_PATH="$(python3 -c 'import torch; print(torch.utils.cmake_prefix_path)')"
+    export CMAKE_PREFIX_PATH
+  fi
+  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DRCNN_WITH_CUDA=ON -DRCNN_WITH_OPENCV=OFF
+  cmake --build "$build" --target rcnn_kernels_cuda_test rcnn_ops_test rcnn_nn_test rcnn_parity_test bench_train
+  grep -q '^benchmark_DIR:.*-NOTFOUND$' "$build/CMakeCache.txt" || cmake --build "$build" --target bench_ops
 fi
 
-cmake --build build/gpu --target bench_train
-if python3 -c 'import safetensors, torchvision'; then
-  python3 tools/bench/train_step.py --bench build/gpu/bin/bench_train --device cuda --batch 8 --steps 20
-else
-  for precision in fp32 bf16; do
-    build/gpu/bin/bench_train configs/torchvision/fasterrcnn_resnet50_fpn.json --device cuda --precision "$precision" --batch 8 --steps 20
+failed=() missing=()
+wanted() { [[ $only == '  ' || $only == *" $1 "* ]]; }
+
+# check NAME COMMAND...
+check() {
+  local name=$1 start=$SECONDS
+  shift
+  wanted "$name" || return 0
+  echo "gpu.sh: $name"
+  "$@" >"$logs/$name.txt" 2>&1 &  # in the background, for in a condition nothing inside would end it
+  if wait $!; then
+    tail -n 20 "$logs/$name.txt"
+  else
+    failed+=("$name")
+    tail -n 60 "$logs/$name.txt"
+  fi
+  echo "gpu.sh: $name took $((SECONDS - start)) s"
+}
+# has NAME TEST...: whether what the check needs is there.
+has() {
+  local name=$1
+  shift
+  wanted "$name" || return
+  "$@" &>/dev/null || { missing+=("$name"); return 1; }
+}
+
+# gpu_tests PROGRAM FILTER: a test that is skipped, as all are where LibTorch sees no GPU, has failed here.
+gpu_tests() {
+  "$1" --gtest_filter="$2" --gtest_brief=1 | tee "$logs/tests.txt"
+  ! grep -E 'SKIPPED|^\[==========\] 0 tests' "$logs/tests.txt"
+}
+
+peer() { python3 -c 'import PIL, safetensors, torchvision'; }
+photographs() { [[ -d ${RCNN_DATA:-/nowhere}/$1 ]]; }
+
+same_as_the_cpu() {
+  python3 tests/oracle/make_parity.py fasterrcnn_resnet18_fpn.float32 "$build/tests/parity/goldens"
+  gpu_tests "$build/tests/parity/rcnn_parity_test" 'Precision*'
+}
+
+# On blood cells: the recipe, cut short; its scores on both devices; an interruption.
+training() {
+  local config=configs/faster_rcnn/resnet18_c4_bccd.json run=build/gpu/run program=$build/bin/rcnn state=0
+  rm -rf "$run" "$run-stopped"
+  "$program" train "$config" --device cuda --output "$run" train.epochs=3 train.steps=null
+  for device in cuda cpu; do
+    "$program" eval --weights "$run/last.safetensors" eval.metric=coco --device "$device"
   done
+  "$program" train "$config" --device cuda --output "$run-stopped" train.iterations=600 &
+  until grep -sq '"iteration": *100' "$run-stopped/metrics.jsonl"; do sleep 0.1; kill -0 $!; done
+  kill -TERM $!
+  wait $! || state=$?
+  (( state == 143 )) || { echo "SIGTERM: exit code $state"; return 1; }
+  "$program" train --resume --device cuda --output "$run-stopped"
+}
+
+check kernels "$build/tests/ops/kernels/rcnn_kernels_cuda_test"
+check ops gpu_tests "$build/tests/ops/rcnn_ops_test" '*/cuda*'
+check nn gpu_tests "$build/tests/nn/rcnn_nn_test" '*/cuda*'
+if has parity peer && has parity photographs voc2012_slice; then
+  check parity same_as_the_cpu
+fi
+if has training test -x "$build/bin/rcnn" && has training photographs bccd; then
+  check training training
+fi
+if has train_step peer; then
+  check train_step python3 tools/bench/train_step.py --bench "$build/bin/bench_train" --device cuda --batch 8 --steps 20 --rounds 2
+fi
+if has detect test -x "$build/bin/bench_detect" && has detect peer && has detect photographs voc2012_slice; then
+  photographs=("$RCNN_DATA"/voc2012_slice/JPEGImages/*.jpg)
+  check detect python3 tools/bench/detect.py "${photographs[0]}" --build "$build" --device cuda --steps 30 --rounds 2
+fi
+if has operators peer && has operators test -x "$build/bin/bench_ops"; then
+  check operators python3 tests/oracle/bench_torchvision.py --bench "$build/bin/bench_ops" --device cuda --repetitions 1 \
+    --filter '^nms/(2000|12000)/|batched|^roi_align/1000/levels:./float32/.*/(forward|backward)/|^roi_pool/300/float32/.*/(forward|backward)/|268569x(1|10|100)/'
+fi
+for tool in memcheck racecheck synccheck; do
+  if has "$tool" command -v compute-sanitizer; then
+    check "$tool" compute-sanitizer --tool "$tool" --error-exitcode 1 "$build/tests/ops/kernels/rcnn_kernels_cuda_test" 20
+  fi
+done
+if has memcheck_ops command -v compute-sanitizer; then
+  check memcheck_ops compute-sanitizer --error-exitcode 1 "$build/tests/ops/rcnn_ops_test" --gtest_filter='*/cuda*'
 fi
 
-for tool in memcheck racecheck synccheck; do
-  compute-sanitizer --tool "$tool" --error-exitcode 1 build/kernels/tests/rcnn_kernels_cuda_test 50
-done
-compute-sanitizer --error-exitcode 1 build/gpu/tests/ops/rcnn_ops_test --gtest_filter='*cuda*'
+echo "gpu.sh: could not run: ${missing[*]:-nothing}; failed: ${failed[*]:-nothing}"
+(( ${#missing[@]} + ${#failed[@]} == 0 ))

@@ -10,7 +10,10 @@ namespace rcnn::boxes {
 /// Moves coordinates that lie outside the image onto its border. `boxes` is float [..., 4]; differentiable.
 RCNN_EXPORT at::Tensor clip(const at::Tensor& boxes, ImageSize size);
 
-/// bool [N]: both sides are at least `min_size`. NaN sides are not.
+/// The same for a batch [B, N, 4], each image's boxes to its own size; not differentiable.
+RCNN_EXPORT at::Tensor clip(const at::Tensor& boxes, const std::vector<ImageSize>& sizes);
+
+/// bool [...] of boxes [..., 4]: both sides are at least `min_size`. NaN sides are not.
 RCNN_EXPORT at::Tensor large_enough(const at::Tensor& boxes, double min_size);
 
 /// bool [N]: the whole box lies inside the image.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include <torch/torch.h>
 
@@ -9,27 +10,25 @@
 namespace rcnn::nn {
 namespace {
 
-void propose_one(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors, int64_t image,
-                 ImageSize size, const boxes::BoxCoder& coder, const ProposalOptions& options,
-                 Proposals& proposals) {
-  std::vector<at::Tensor> level_boxes, level_scores, level_numbers;
+/// The best of every level: [B, N, 4], [B, N] and [B, N], N the same for all images.
+struct Candidates {
+  at::Tensor boxes, scores, levels;
+};
+
+Candidates best_anchors(const RpnPrediction& prediction, const std::vector<at::Tensor>& anchors,
+                        const boxes::BoxCoder& coder, int64_t pre_nms) {
+  std::vector<at::Tensor> references, deltas, scores, levels;
   for (size_t level = 0; level < anchors.size(); ++level) {
-    const auto objectness = prediction.objectness[level].select(0, image).to(at::kFloat);
-    const auto [scores, indices] = objectness.topk(std::min(options.pre_nms, objectness.size(0)));
-    const auto deltas = prediction.deltas[level].select(0, image).index_select(0, indices).to(at::kFloat);
-    level_boxes.push_back(boxes::clip(coder.decode(anchors[level].index_select(0, indices), deltas), size));
+    const auto objectness = prediction.objectness[level].to(at::kFloat);
+    const auto [best, indices] = objectness.topk(std::min(pre_nms, objectness.size(1)), /*dim=*/1);
+    const auto rows = indices.unsqueeze(2).expand({-1, -1, 4});
+    references.push_back(anchors[level].unsqueeze(0).expand({indices.size(0), -1, -1}).gather(1, rows));
+    deltas.push_back(prediction.deltas[level].gather(1, rows).to(at::kFloat));
     // torchvision ranks the levels' boxes by probability: where that rounds to 1, finer levels go first.
-    level_scores.push_back(scores.sigmoid());
-    level_numbers.push_back(at::full_like(indices, static_cast<int64_t>(level)));
+    scores.push_back(best.sigmoid());
+    levels.push_back(at::full_like(indices, static_cast<int64_t>(level)));
   }
-  const auto boxes = at::cat(level_boxes);
-  const auto keep = boxes::large_enough(boxes, options.min_size).nonzero().squeeze(1);
-  const auto candidates = boxes.index_select(0, keep);
-  const auto scores = at::cat(level_scores).index_select(0, keep);
-  const auto best = ops::batched_nms(candidates, scores, at::cat(level_numbers).index_select(0, keep),
-                                     options.nms_threshold, options.post_nms);
-  proposals.boxes.push_back(candidates.index_select(0, best));
-  proposals.scores.push_back(scores.index_select(0, best));
+  return {coder.decode(at::cat(references, 1), at::cat(deltas, 1)), at::cat(scores, 1), at::cat(levels, 1)};
 }
 
 }  // namespace
@@ -38,9 +37,21 @@ Proposals propose(const RpnPrediction& prediction, const std::vector<at::Tensor>
                   const std::vector<ImageSize>& sizes, const boxes::BoxCoder& coder,
                   const ProposalOptions& options) {
   const torch::NoGradGuard no_grad;
+  const auto [decoded, probabilities, levels] = best_anchors(prediction, anchors, coder, options.pre_nms);
+  const auto boxes = boxes::clip(decoded, sizes);
+  const auto scores = probabilities.masked_fill(boxes::large_enough(boxes, options.min_size).logical_not(),
+                                                -std::numeric_limits<double>::infinity());
+  const auto best = ops::padded_nms(boxes, scores, levels, options.nms_threshold,
+                                    std::min(options.post_nms, boxes.size(1)));
+  const auto rows = best.indices.clamp_min(0);
+  const auto best_boxes = boxes.gather(1, rows.unsqueeze(2).expand({-1, -1, 4}));
+  const auto best_scores = scores.gather(1, rows);
+  const auto counts = best.counts.cpu();  // the one time that the host waits for the device
   Proposals proposals;
-  for (size_t image = 0; image < sizes.size(); ++image) {
-    propose_one(prediction, anchors, static_cast<int64_t>(image), sizes[image], coder, options, proposals);
+  for (int64_t image = 0; image < counts.size(0); ++image) {
+    const auto count = counts[image].item<int64_t>();
+    proposals.boxes.push_back(best_boxes[image].narrow(0, 0, count));
+    proposals.scores.push_back(best_scores[image].narrow(0, 0, count));
   }
   return proposals;
 }
