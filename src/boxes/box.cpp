@@ -15,12 +15,14 @@ at::Tensor clip(const at::Tensor& boxes, ImageSize size) {
 at::Tensor clip(const at::Tensor& boxes, const std::vector<ImageSize>& sizes) {
   TORCH_CHECK(boxes.dim() == 3 && boxes.size(0) == std::ssize(sizes), "clip: expected boxes [", sizes.size(),
               ", N, 4], got ", boxes.sizes());
-  std::vector<double> limits;
-  for (const auto& size : sizes) {
-    const auto width = static_cast<double>(size.width), height = static_cast<double>(size.height);
-    limits.insert(limits.end(), {width, height, width, height});
+  // Filled where the boxes are: a copy from the host would wait for the device.
+  const auto limits = at::empty({boxes.size(0), 1, 4}, boxes.options());
+  for (size_t image = 0; image < sizes.size(); ++image) {
+    const auto limit = limits[static_cast<int64_t>(image)];
+    limit.slice(1, 0, 4, 2).fill_(sizes[image].width);
+    limit.slice(1, 1, 4, 2).fill_(sizes[image].height);
   }
-  return boxes.clamp_min(0).minimum(at::tensor(limits, boxes.options()).view({-1, 1, 4}));
+  return boxes.clamp_min(0).minimum(limits);
 }
 
 at::Tensor large_enough(const at::Tensor& boxes, double min_size) {

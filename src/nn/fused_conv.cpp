@@ -32,6 +32,11 @@ bool can_pack(const at::Tensor& weight) {
          (weight.scalar_type() == at::kBFloat16 && at::cpu::is_avx512_vnni_supported());
 }
 
+/// Whether cuDNN does the convolution with what follows.
+bool has_cudnn(const at::Tensor& weight) {
+  return weight.is_cuda() && at::globalContext().userEnabledCuDNN() && weight.scalar_type() != at::kDouble;
+}
+
 }  // namespace
 
 FusedConv::FusedConv(const at::Tensor& weight, const at::Tensor& bias, const torch::nn::Conv2dImpl& conv)
@@ -71,10 +76,17 @@ at::Tensor FusedConv::operator()(const at::Tensor& x) const {
 }
 
 at::Tensor FusedConv::relu(const at::Tensor& x) const {
-  return packed_ ? convolve_packed(x, "relu") : convolve(x).relu_();
+  if (packed_) return convolve_packed(x, "relu");
+  if (!has_cudnn(weight_)) return convolve(x).relu_();
+  return at::cudnn_convolution_relu(x.to(weight_.scalar_type()), weight_, bias_, stride_, padding_, dilation_,
+                                    groups_);
 }
 
 at::Tensor FusedConv::add_relu(const at::Tensor& x, const at::Tensor& sum) const {
+  if (has_cudnn(weight_)) {
+    return at::cudnn_convolution_add_relu(x.to(weight_.scalar_type()), weight_, sum, /*alpha=*/1, bias_,
+                                          stride_, padding_, dilation_, groups_);
+  }
   if (!packed_) return convolve(x).add_(sum).relu_();
   if (x.numel() == 0) return of_nothing(x);
   static const auto fused = operator_named<ConvolveAndAdd>("mkldnn::_convolution_pointwise", "binary");

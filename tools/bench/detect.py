@@ -100,8 +100,8 @@ def share_found(ours, theirs):
     return sum(any(same(a, b) for b in ours) for a in theirs) / len(theirs)
 
 
-def run(command, threads):
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+def run(command, threads, **variables):
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)} | variables
     return json.loads(subprocess.run([str(word) for word in command], env=environment, stdout=subprocess.PIPE, check=True,
                                      text=True).stdout)
 
@@ -137,7 +137,8 @@ def main():
                 *shared, steps]}
         found = {}
         for who, command in command_of.items():
-            run(command("fp32", 1, folder / f"{who}.json"), arguments.threads)
+            # On a GPU float32 has to be float32 for this, not the TF32 that both compute in otherwise.
+            run(command("fp32", 1, folder / f"{who}.json"), arguments.threads, NVIDIA_TF32_OVERRIDE="0")
             found[who] = json.loads((folder / f"{who}.json").read_text())
         share = share_found(found["rcnn"], found["torchvision"])
         print(f"in fp32 {share:.0%} of torchvision's {len(found['torchvision'])} objects are the same", file=sys.stderr)
