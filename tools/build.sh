@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds rcnn into build/<preset>: tools/build.sh [release|dev|asan] [options of cmake...]
+# Builds rcnn into build/<preset>: tools/build.sh [release|dev|asan|tsan] [options of cmake...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/setup.sh

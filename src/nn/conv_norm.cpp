@@ -5,16 +5,6 @@
 #include "nn/fused_conv.h"
 
 namespace rcnn::nn {
-namespace {
-
-/// What a batch norm does when it does not learn.
-FrozenBatchNormImpl::Affine affine_of(const torch::nn::BatchNorm2dImpl& norm) {
-  const auto scale = norm.weight * (norm.running_var + norm.options.eps()).rsqrt();
-  return {scale, norm.bias - norm.running_mean * scale};
-}
-
-}  // namespace
-
 void NormOptions::read(const config::Node& node) {
   if (type == Norm::none) {
     node.read("norm", type, {{"none", Norm::none}, {"frozen", Norm::frozen}, {"batch", Norm::batch}});
@@ -75,7 +65,9 @@ void ConvNorm::fuse(Precision precision) {
   at::Tensor weight = conv_->weight;
   at::Tensor bias = conv_->bias.defined() ? conv_->bias : at::zeros({weight.size(0)}, weight.options());
   if (frozen_ || batch_) {
-    const auto [scale, shift] = frozen_ ? frozen_->affine() : affine_of(*batch_);
+    const auto [scale, shift] = frozen_ ? frozen_->factors()
+                                        : NormFactors::of(batch_->weight, batch_->bias, batch_->running_mean,
+                                                          batch_->running_var, batch_->options.eps());
     weight = weight * scale.view({-1, 1, 1, 1});
     bias = bias * scale + shift;
   }

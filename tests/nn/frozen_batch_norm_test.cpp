@@ -47,7 +47,8 @@ TEST(FrozenBatchNorm, ConvNormIsTheNormOfTheConvolution) {
   for (const auto& options :
        {torch::nn::Conv2dOptions(4, 6, 3).bias(false), torch::nn::Conv2dOptions(4, 6, 1).stride(2),
         torch::nn::Conv2dOptions(4, 6, 3).stride(2).padding(1).bias(false),
-        torch::nn::Conv2dOptions(4, 6, 3).padding(2).dilation(2).bias(false)}) {
+        torch::nn::Conv2dOptions(4, 6, 3).padding(2).dilation(2).bias(false),
+        torch::nn::Conv2dOptions(4, 6, 3).groups(2)}) {
     torch::nn::Conv2d conv(options);
     auto norm = random_norm(6);
     const auto x = at::randn({2, 4, 9, 8}).requires_grad_();

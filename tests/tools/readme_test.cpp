@@ -143,13 +143,16 @@ const std::vector<Command> kCommands = {
      " data.test.limit=2",
      "rm -r runs/bccd && {} $short"},
     {"python tools/bench/train_step.py --rounds 1 --steps 3 --threads 2", "has_flags {}"},
-    {"python tools/bench/detect.py photos/street.jpg --rounds 1 --steps 3", "has_flags {}"},
+    {"python tools/bench/detect.py photos/street.jpg --rounds 2 --steps 3", "has_flags {}"},
     {"python tools/bench/coco_eval.py --rounds 3", "has_flags {}"},
     {"OMP_NUM_THREADS=1 build/release/bin/bench_loader $RCNN_DATA/tinycoco/images/train2017 --workers 2 "
      "--batch 2",
      "{} --images 4 --rounds 1"},
     {"pip install torch==2.11.0 torchvision==0.26.0 safetensors", "words=({}) && are_pinned ${words[@]:2}"},
     {"python tests/oracle/bench_torchvision.py", "has_flags {}"},
+    {"python tools/bench/train_step.py --device cuda --batch 8 --steps 20 --rounds 1", "has_flags {}"},
+    {"python tools/bench/detect.py photos/street.jpg --device cuda --rounds 1 --steps 30", "has_flags {}"},
+    {"python tests/oracle/bench_torchvision.py --device cuda --repetitions 1", "has_flags {}"},
     {"cmake -S src/ops/kernels -B build/kernels && cmake --build build/kernels && ctest --test-dir "
      "build/kernels",
      "cmake -S src/ops/kernels -B build/kernels -DRCNN_WITH_CUDA=OFF"},

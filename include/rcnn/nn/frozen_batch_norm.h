@@ -6,6 +6,15 @@
 
 namespace rcnn::nn {
 
+/// Batch normalisation that does not learn is scale * x + shift, each [channels].
+struct NormFactors {
+  at::Tensor scale, shift;
+
+  /// All are [channels]: of a norm y = weight * (x - mean) / sqrt(variance + eps) + bias.
+  RCNN_EXPORT static NormFactors of(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& mean,
+                                    const at::Tensor& variance, double eps);
+};
+
 /// Batch normalisation with fixed statistics: y = weight * (x - running_mean) / sqrt(running_var + eps) +
 /// bias. All four are buffers [channels] under torchvision's names; nothing is trained. A new one is the
 /// identity up to eps.
@@ -16,11 +25,7 @@ class RCNN_EXPORT FrozenBatchNormImpl : public torch::nn::Module {
   /// x is [N, channels, ...].
   at::Tensor forward(const at::Tensor& x);
 
-  /// The layer as scale * x + shift, each float32 [channels].
-  struct Affine {
-    at::Tensor scale, shift;
-  };
-  Affine affine() const;
+  NormFactors factors() const;
 
   at::Tensor weight, bias, running_mean, running_var;
 
