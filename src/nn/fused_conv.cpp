@@ -26,10 +26,17 @@ c10::TypedOperatorHandle<Signature> operator_named(const char* name, const char*
 }
 
 /// Whether oneDNN computes in the weight's type here.
-bool can_pack(const at::Tensor& weight) {
+bool takes_onednn(const at::Tensor& weight) {
   if (!weight.is_cpu() || !at::globalContext().userEnabledMkldnn() || !at::hasMKLDNN()) return false;
   return weight.scalar_type() == at::kFloat ||
          (weight.scalar_type() == at::kBFloat16 && at::cpu::is_avx512_vnni_supported());
+}
+
+/// Whether oneDNN may want the weight in blocks of 48 or of 64 by the image's size: for wide 1x1 convolutions
+/// it does, and from the one to the other takes it as long as the convolution. From LibTorch's own layout,
+/// which these keep, either takes no time that matters.
+bool depends_on_the_image(const at::Tensor& weight) {
+  return weight.size(0) > 256 && weight.size(2) == 1 && weight.size(3) == 1;
 }
 
 /// Whether cuDNN does the convolution with what follows.
@@ -42,15 +49,17 @@ bool has_cudnn(const at::Tensor& weight) {
 FusedConv::FusedConv(const at::Tensor& weight, const at::Tensor& bias, const torch::nn::Conv2dImpl& conv)
     : weight_(weight.detach().contiguous(at::MemoryFormat::ChannelsLast)),
       bias_(bias.detach()),
-      packed_(can_pack(weight)),
+      onednn_(takes_onednn(weight)),
       stride_(conv.options.stride()->begin(), conv.options.stride()->end()),
       dilation_(conv.options.dilation()->begin(), conv.options.dilation()->end()),
       groups_(conv.options.groups()) {
   const auto& padding = std::get<torch::ExpandingArray<2>>(conv.options.padding());
   padding_.assign(padding->begin(), padding->end());
-  if (packed_) {
+  if (onednn_ && !depends_on_the_image(weight)) {
     static const auto pack = operator_named<Pack>("mkldnn::_reorder_convolution_weight", "");
-    weight_ = pack.call(weight_, padding_, stride_, dilation_, groups_, std::nullopt);
+    // Any size serves; with none oneDNN expects planes, and every call would rearrange the weight again.
+    const std::vector<int64_t> input{1, weight.size(1) * groups_, 64, 64};
+    weight_ = pack.call(weight_, padding_, stride_, dilation_, groups_, input);
   }
 }
 
@@ -64,7 +73,7 @@ at::Tensor FusedConv::of_nothing(const at::Tensor& x) const {
   return at::conv2d(x.to(weight.scalar_type()), weight, bias_, stride_, padding_, dilation_, groups_);
 }
 
-at::Tensor FusedConv::convolve_packed(const at::Tensor& x, std::string_view then) const {
+at::Tensor FusedConv::convolve_and(const at::Tensor& x, std::string_view then) const {
   if (x.numel() == 0) return of_nothing(x);
   static const auto fused = operator_named<Convolve>("mkldnn::_convolution_pointwise", "");
   return fused.call(x.to(bias_.scalar_type()), weight_, bias_, padding_, stride_, dilation_, groups_, then,
@@ -72,11 +81,11 @@ at::Tensor FusedConv::convolve_packed(const at::Tensor& x, std::string_view then
 }
 
 at::Tensor FusedConv::operator()(const at::Tensor& x) const {
-  return packed_ ? convolve_packed(x, "none") : convolve(x);
+  return onednn_ ? convolve_and(x, "none") : convolve(x);
 }
 
 at::Tensor FusedConv::relu(const at::Tensor& x) const {
-  if (packed_) return convolve_packed(x, "relu");
+  if (onednn_) return convolve_and(x, "relu");
   if (!has_cudnn(weight_)) return convolve(x).relu_();
   return at::cudnn_convolution_relu(x.to(weight_.scalar_type()), weight_, bias_, stride_, padding_, dilation_,
                                     groups_);
@@ -87,7 +96,7 @@ at::Tensor FusedConv::add_relu(const at::Tensor& x, const at::Tensor& sum) const
     return at::cudnn_convolution_add_relu(x.to(weight_.scalar_type()), weight_, sum, /*alpha=*/1, bias_,
                                           stride_, padding_, dilation_, groups_);
   }
-  if (!packed_) return convolve(x).add_(sum).relu_();
+  if (!onednn_) return convolve(x).add_(sum).relu_();
   if (x.numel() == 0) return of_nothing(x);
   static const auto fused = operator_named<ConvolveAndAdd>("mkldnn::_convolution_pointwise", "binary");
   return fused.call(x.to(bias_.scalar_type()), sum, weight_, bias_, padding_, stride_, dilation_, groups_,

@@ -26,10 +26,10 @@ class FusedConv {
  private:
   at::Tensor convolve(const at::Tensor& x) const;
   at::Tensor of_nothing(const at::Tensor& x) const;
-  at::Tensor convolve_packed(const at::Tensor& x, std::string_view then) const;
+  at::Tensor convolve_and(const at::Tensor& x, std::string_view then) const;
 
   at::Tensor weight_, bias_;
-  bool packed_;  // the weight has oneDNN's layout
+  bool onednn_;  // computes, and the weight may have its layout
   std::vector<int64_t> stride_, padding_, dilation_;
   int64_t groups_;
 };

@@ -13,8 +13,10 @@ namespace {
 /// A convolution of each shape that networks have.
 std::vector<torch::nn::Conv2d> convs() {
   using Options = torch::nn::Conv2dOptions;
-  return {torch::nn::Conv2d(Options(3, 8, 7).stride(2).padding(3)), torch::nn::Conv2d(Options(3, 16, 1)),
+  return {torch::nn::Conv2d(Options(3, 8, 7).stride(2).padding(3)),
+          torch::nn::Conv2d(Options(3, 16, 1)),
           torch::nn::Conv2d(Options(3, 5, 1).stride(2)),
+          torch::nn::Conv2d(Options(3, 300, 1)),
           torch::nn::Conv2d(Options(3, 8, 3).padding(2).dilation(2)),
           torch::nn::Conv2d(Options(3, 9, 3).padding(1).groups(3))};
 }
