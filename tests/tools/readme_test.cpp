@@ -143,7 +143,7 @@ const std::vector<Command> kCommands = {
      " data.test.limit=2",
      "rm -r runs/bccd && {} $short"},
     {"python tools/bench/train_step.py --rounds 1 --steps 3 --threads 2", "has_flags {}"},
-    {"python tools/bench/detect.py photos/street.jpg --rounds 2 --steps 3", "has_flags {}"},
+    {"python tools/bench/detect.py photos/street.jpg --rounds 3 --steps 3", "has_flags {}"},
     {"python tools/bench/coco_eval.py --rounds 3", "has_flags {}"},
     {"OMP_NUM_THREADS=1 build/release/bin/bench_loader $RCNN_DATA/tinycoco/images/train2017 --workers 2 "
      "--batch 2",
