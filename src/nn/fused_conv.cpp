@@ -41,7 +41,9 @@ bool depends_on_the_image(const at::Tensor& weight) {
 
 /// Whether cuDNN does the convolution with what follows.
 bool has_cudnn(const at::Tensor& weight) {
-  return weight.is_cuda() && at::globalContext().userEnabledCuDNN() && weight.scalar_type() != at::kDouble;
+  const auto& context = at::globalContext();
+  return weight.is_cuda() && at::Context::hasCuDNN() && context.userEnabledCuDNN() &&
+         weight.scalar_type() != at::kDouble;
 }
 
 }  // namespace
@@ -57,7 +59,7 @@ FusedConv::FusedConv(const at::Tensor& weight, const at::Tensor& bias, const tor
   padding_.assign(padding->begin(), padding->end());
   if (onednn_ && !depends_on_the_image(weight)) {
     static const auto pack = operator_named<Pack>("mkldnn::_reorder_convolution_weight", "");
-    // Any size serves; with none oneDNN expects planes, and every call would rearrange the weight again.
+    // A feature map's size; without one oneDNN expects planes, and every call would rearrange the weight.
     const std::vector<int64_t> input{1, weight.size(1) * groups_, 64, 64};
     weight_ = pack.call(weight_, padding_, stride_, dilation_, groups_, input);
   }

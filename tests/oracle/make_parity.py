@@ -164,7 +164,7 @@ def with_float32_proposals(model):
 def write_training(name, images, output):
     """Total sampling: every anchor and every RoI takes part, and nothing is random. In float64: in float32 rounding opens
     and closes some of the millions of ReLUs, which moves torchvision's own gradients by a thousandth of their length."""
-    options = dict(min_size=128, max_size=213, rpn_batch_size_per_image=EVERYTHING, box_batch_size_per_image=EVERYTHING,
+    options = dict(min_size=96, max_size=160, rpn_batch_size_per_image=EVERYTHING, box_batch_size_per_image=EVERYTHING,
                    box_positive_fraction=0.5, rpn_pre_nms_top_n_train=200, rpn_post_nms_top_n_train=50)
     inputs = [as_input(image) for image in images]
     torch.manual_seed(11)

@@ -11,7 +11,7 @@
 namespace rcnn::train {
 namespace {
 
-constexpr int64_t kMinSize = 128, kMaxSize = 213;
+constexpr int64_t kMinSize = 96, kMaxSize = 160;
 
 class TrainingParity : public test::Parity<testing::TestWithParam<std::string>> {
  protected:
