@@ -13,7 +13,8 @@ namespace {
 using namespace rcnn::test;
 
 TEST(Anchors, AgreeWithTorchvision) {
-  for (const auto& want : golden("boxes.json").at("anchors")) {
+  const auto all = golden("boxes.json");
+  for (const auto& want : all.at("anchors")) {
     SCOPED_TRACE(want.at("sizes").dump());
     AnchorGenerator generator({.sizes = want.at("sizes").get<std::vector<double>>(),
                                .ratios = want.at("ratios").get<std::vector<double>>()},

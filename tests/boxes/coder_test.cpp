@@ -18,7 +18,8 @@ at::Tensor random_boxes(int64_t count) {
 }
 
 TEST(BoxCoder, AgreesWithTorchvision) {
-  for (const auto& want : golden("boxes.json").at("coder")) {
+  const auto all = golden("boxes.json");
+  for (const auto& want : all.at("coder")) {
     const BoxCoder coder({.weights = want.at("weights").get<std::array<double, 4>>()});
     const auto references = golden_tensor(want.at("references"));
     EXPECT_TRUE(close(coder.encode(references, golden_tensor(want.at("boxes"))),

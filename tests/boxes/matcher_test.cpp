@@ -28,7 +28,8 @@ at::Tensor labels(std::initializer_list<int64_t> values) {
 const Target kNoTruth = target(torch::zeros({0, 4}));
 
 TEST(Matcher, AgreesWithTorchvision) {
-  for (const auto& want : golden("boxes.json").at("matcher")) {
+  const auto all = golden("boxes.json");
+  for (const auto& want : all.at("matcher")) {
     const MatcherOptions options{.positive_iou = want.at("positive_iou"),
                                  .negative_iou = want.at("negative_iou"),
                                  .low_quality = want.at("low_quality")};

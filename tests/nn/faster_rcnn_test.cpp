@@ -119,7 +119,8 @@ TEST_P(FasterRcnnGolden, LossesAndGradientsAreTorchvisions) {
   auto model = make(config);
   fill(*model);
   model->train();
-  for (const auto& want : golden().at(kind).at("cases")) {
+  const auto all = golden();
+  for (const auto& want : all.at(kind).at("cases")) {
     SCOPED_TRACE(want.at("targets").dump());
     model->zero_grad();
     at::Tensor sum = torch::zeros({});
