@@ -94,15 +94,15 @@ at::Tensor FusedConv::relu(const at::Tensor& x) const {
 }
 
 at::Tensor FusedConv::add_relu(const at::Tensor& x, const at::Tensor& sum) const {
-  if (has_cudnn(weight_)) {
-    return at::cudnn_convolution_add_relu(x.to(weight_.scalar_type()), weight_, sum, /*alpha=*/1, bias_,
-                                          stride_, padding_, dilation_, groups_);
+  if (onednn_) {
+    if (x.numel() == 0) return of_nothing(x);
+    static const auto fused = operator_named<ConvolveAndAdd>("mkldnn::_convolution_pointwise", "binary");
+    return fused.call(x.to(bias_.scalar_type()), sum, weight_, bias_, padding_, stride_, dilation_, groups_,
+                      "add", 1.0, "relu", Scalars(), "");
   }
-  if (!onednn_) return convolve(x).add_(sum).relu_();
-  if (x.numel() == 0) return of_nothing(x);
-  static const auto fused = operator_named<ConvolveAndAdd>("mkldnn::_convolution_pointwise", "binary");
-  return fused.call(x.to(bias_.scalar_type()), sum, weight_, bias_, padding_, stride_, dilation_, groups_,
-                    "add", 1.0, "relu", Scalars(), "");
+  if (!has_cudnn(weight_)) return convolve(x).add_(sum).relu_();
+  return at::cudnn_convolution_add_relu(x.to(weight_.scalar_type()), weight_, sum, /*alpha=*/1, bias_,
+                                        stride_, padding_, dilation_, groups_);
 }
 
 }  // namespace rcnn::nn

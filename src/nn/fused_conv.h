@@ -5,9 +5,9 @@
 namespace rcnn::nn {
 
 /// A convolution that will not learn any more, with what follows it done before its result leaves the caches.
-/// On a CPU with oneDNN its weights lie as oneDNN wants them, so that no call rearranges them, and on a GPU
-/// cuDNN does what follows; elsewhere it is LibTorch's convolution and an operator for each thing that
-/// follows. Safe to use from several threads.
+/// On a CPU with oneDNN its weights lie as oneDNN wants them where that is one way for all images, so that
+/// calls do not rearrange them, and on a GPU cuDNN does what follows; elsewhere it is LibTorch's convolution
+/// and an operator for each thing that follows. Safe to use from several threads.
 class FusedConv {
  public:
   /// weight    [out, in, kh, kw], of the type that is computed in: input is converted. Whose it is may give

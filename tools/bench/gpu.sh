@@ -3,7 +3,8 @@
 #
 # Builds into build/gpu what needs no OpenCV (wants LibTorch, which may be python3's torch, and the headers of
 # nlohmann_json, spdlog, xxhash, libdeflate and GoogleTest); or runs the programs of the build folder named, which may
-# have been made on another machine. Checks, each with its output in build/gpu/logs:
+# have been made on another machine: `tools/build.sh` makes them all, `rcnn` too. Checks, all or those named, each with
+# its output in build/gpu/logs:
 #   kernels            against references, by themselves
 #   ops, nn            the operators and the network on the device
 #   parity             the network there against the one on the CPU    torchvision, and photographs in RCNN_DATA
@@ -13,14 +14,19 @@
 # What cannot run says so and is listed at the end, as is what failed; the exit code is 1 then.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+checks=(kernels ops nn parity training train_step detect operators memcheck racecheck synccheck memcheck_ops)
+for name in "${@:2}"; do
+  [[ " ${checks[*]} " == *" $name "* ]] || { echo "gpu.sh: no check $name; there are: ${checks[*]}" >&2; exit 2; }
+done
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 logs=build/gpu/logs
 mkdir -p "$logs"
 
 if (( $# )); then
-  build=$1 only=" ${*:2} "
+  build=$1
+  (( $# == 1 )) || checks=("${@:2}")
 else
-  build=build/gpu only='  '
+  build=build/gpu
   if [[ -z ${CMAKE_PREFIX_PATH:-} ]]; then
     CMAKE_PREFIX_PATH="$(python3 -c 'import torch; print(torch.utils.cmake_prefix_path)')"
     export CMAKE_PREFIX_PATH
@@ -31,7 +37,7 @@ else
 fi
 
 failed=() missing=()
-wanted() { [[ $only == '  ' || $only == *" $1 "* ]]; }
+wanted() { [[ " ${checks[*]} " == *" $1 "* ]]; }
 
 # check NAME COMMAND...
 check() {
@@ -58,11 +64,14 @@ has() {
 
 # gpu_tests PROGRAM FILTER: a test that is skipped, as all are where LibTorch sees no GPU, has failed here.
 gpu_tests() {
-  "$1" --gtest_filter="$2" --gtest_brief=1 | tee "$logs/tests.txt"
-  ! grep -E 'SKIPPED|^\[==========\] 0 tests' "$logs/tests.txt"
+  local said
+  said="$("$1" --gtest_filter="$2" --gtest_brief=1)" || { echo "$said"; return 1; }
+  echo "$said"
+  ! grep -qE 'SKIPPED|^\[==========\] 0 tests' <<<"$said"
 }
 
-peer() { python3 -c 'import PIL, safetensors, torchvision'; }
+# Looked for and not imported, which takes seconds.
+peer() { python3 -c 'import importlib.util as u; assert all(map(u.find_spec, ("PIL", "safetensors", "torchvision")))'; }
 photographs() { [[ -d ${RCNN_DATA:-/nowhere}/$1 ]]; }
 
 same_as_the_cpu() {

@@ -10,7 +10,7 @@ namespace rcnn::boxes {
 /// Moves coordinates that lie outside the image onto its border. `boxes` is float [..., 4]; differentiable.
 RCNN_EXPORT at::Tensor clip(const at::Tensor& boxes, ImageSize size);
 
-/// The same for a batch [B, N, 4], each image's boxes to its own size; not differentiable.
+/// The same for a batch [B, N, 4], each image's boxes to its own size; for boxes without gradients.
 RCNN_EXPORT at::Tensor clip(const at::Tensor& boxes, const std::vector<ImageSize>& sizes);
 
 /// bool [...] of boxes [..., 4]: both sides are at least `min_size`. NaN sides are not.
