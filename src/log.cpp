@@ -1,3 +1,5 @@
+#include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -27,6 +29,14 @@ struct Log {
     terminal->set_pattern("%^%v%$");
     sinks->add_sink(std::move(terminal));
     logger.flush_on(spdlog::level::info);
+    logger.set_error_handler(say_once);
+  }
+
+  /// A file that can no longer be written, on a full disk, ends nothing: stderr, which comes first, goes on.
+  static void say_once(const std::string& why) {
+    static std::atomic_flag said;
+    if (!said.test_and_set())
+      std::fprintf(stderr, "warning: the log is no longer complete: %s\n", why.c_str());
   }
 };
 

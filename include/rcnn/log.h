@@ -5,7 +5,7 @@
 
 #include <rcnn/export.h>
 
-/// Messages for people, on stderr: stdout carries data only.
+/// Messages for people, on stderr: stdout carries data only. A stderr that cannot be written is no error.
 namespace rcnn::log {
 
 /// Says it as it is.
@@ -15,7 +15,7 @@ RCNN_EXPORT void info(std::string_view message);
 RCNN_EXPORT void warn(std::string_view message);
 
 /// Also appends everything logged from now on to `file`, each line with its time. Throws DataError when it
-/// cannot be opened.
+/// cannot be opened; when it can no longer be written that is a warning, told once.
 RCNN_EXPORT void also_to(const std::filesystem::path& file);
 
 }  // namespace rcnn::log

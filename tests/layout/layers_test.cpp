@@ -90,5 +90,20 @@ TEST(Layers, OtherLibrariesAppearOnlyWhereTheyMay) {
   });
 }
 
+/// What goes around std::cout goes around the check of what is written to stdout (standard_streams.h).
+TEST(Program, WritesToStdoutByCoutAlone) {
+  static const std::regex kOther(
+      "(^|[^a-z_])(std::)?(printf|puts|putchar|fputs|fwrite)\\(|fmt::print\\(|STDOUT_FILENO|[(, ]stdout[),]");
+  static const std::regex kTextOrComment("\"[^\"]*\"|//.*");
+  for (const auto& entry : fs::directory_iterator(fs::path(RCNN_SOURCE) / "tools/rcnn")) {
+    if (entry.path().stem() == "standard_streams" || entry.path().extension() != ".cpp") continue;
+    std::ifstream lines(entry.path());
+    for (std::string line; std::getline(lines, line);) {
+      const auto code = std::regex_replace(line, kTextOrComment, "");
+      EXPECT_FALSE(std::regex_search(code, kOther)) << entry.path() << ": " << line;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace rcnn

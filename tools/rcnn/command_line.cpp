@@ -1,5 +1,9 @@
 #include "command_line.h"
 
+#include <cmath>
+#include <limits>
+#include <string>
+
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/image.h>
@@ -15,6 +19,25 @@ std::string version_text() {
   return fmt::format("rcnn {}\nLibTorch {}\nCUDA {}\nOpenCV {}", version(), torch_version(),
                      cuda.empty() ? "none" : fmt::format("{} ({})", cuda, cuda_architectures()),
                      data::opencv_version());
+}
+
+/// Refuses NaN, which passes every comparison of a range, and what is infinite, in all numbers of a command
+/// and of those below it.
+void take_finite_numbers_alone(CLI::App& app) {
+  const CLI::Validator finite(
+      [](const std::string& word) {
+        double number = 0;
+        const bool is_number =
+            CLI::detail::lexical_cast(word, number);  // what is none is said by who reads it
+        const bool fits = !is_number || std::abs(number) <= std::numeric_limits<float>::max();
+        return fits ? std::string() : word + " is not a finite number";
+      },
+      /*validator_desc=*/"");
+  for (auto* option : app.get_options()) {
+    if (option->get_type_name().starts_with("FLOAT")) option->check(finite);
+  }
+  for (auto* command : app.get_subcommands([](CLI::App*) { return true; }))
+    take_finite_numbers_alone(*command);
 }
 
 }  // namespace
@@ -46,6 +69,7 @@ CommandLine::CommandLine()
   add_weights(app);
   add_config(app);
   add_info(app);
+  take_finite_numbers_alone(app);
 }
 
 }  // namespace rcnn::tools

@@ -3,9 +3,9 @@
 // own installation.
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <iostream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 
 #include "help_pages.h"
+#include "standard_streams.h"
 
 namespace {
 
@@ -30,17 +31,15 @@ const rcnn::tools::HelpPage* asked_for(std::span<const std::string_view> words) 
 }
 
 int fail(const std::string& message) {
-  std::fprintf(stderr, "error: %s\n", message.c_str());
+  std::cerr << "error: " << message << std::endl;
   return 1;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   const std::vector<std::string_view> words(argv + std::min(argc, 1), argv + argc);
   if (const auto* page = asked_for(words)) {
-    std::fwrite(page->text.data(), 1, page->text.size(), stdout);
-    return std::fflush(stdout) == 0 ? 0 : fail("the page cannot be written to stdout");
+    std::cout << page->text;
+    return 0;
   }
   // Beside this file, however it was named: by PATH, by a link, from another folder.
   std::error_code error;
@@ -51,4 +50,11 @@ int main(int argc, char** argv) {
   auto* run = commands ? reinterpret_cast<int (*)(int, char**)>(dlsym(commands, "rcnn_run")) : nullptr;
   if (!run) return fail(std::string("rcnn is not installed whole, ") + dlerror());
   return run(argc, argv);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  rcnn::tools::prepare_standard_streams();
+  return rcnn::tools::with_checked_stdout([&] { return run(argc, argv); });
 }

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <iostream>
 #include <string>
 
@@ -11,7 +12,7 @@
 
 namespace {
 
-constexpr int kUsageError = 2, kMemoryError = 5;
+constexpr int kUsageError = 2, kDataError = 3, kMemoryError = 5;
 
 int fail(const std::string& message, int exit_code) {
   std::cerr << "error: " << message << std::endl;
@@ -39,6 +40,8 @@ extern "C" RCNN_EXPORT int rcnn_run(int argc, char** argv) {
     return fail(fmt::format("{}; see rcnn --help", error.what()), kUsageError);
   } catch (const rcnn::Error& error) {
     return fail(error.what(), error.exit_code());
+  } catch (const std::filesystem::filesystem_error& error) {  // such as a name that is too long
+    return fail(fmt::format("{}: {}", error.path1().string(), error.code().message()), kDataError);
   } catch (const std::exception& error) {
     if (rcnn::is_out_of_memory(error)) return fail("memory ran out; lower data.max_size", kMemoryError);
     const auto* from_torch = dynamic_cast<const c10::Error*>(&error);
