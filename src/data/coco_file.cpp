@@ -3,6 +3,7 @@
 #include <optional>
 #include <set>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 
 #include <nlohmann/json.hpp>
@@ -91,18 +92,32 @@ std::vector<std::pair<std::string, std::string>> attributes(json::value value) {
   return result;
 }
 
-/// Calls read(key, value) for each field of an object, and refuses one that lacks a required key.
+using Keys = std::initializer_list<std::string_view>;
+
+/// Calls read(key, value) for each field of an object, and refuses one that lacks a required key or has one
+/// of either list twice: programs disagree about which of two counts.
 template <class Read>
-void read_fields(json::object object, std::initializer_list<std::string_view> required, Read read) {
+void read_fields(json::object object, Keys required, Keys optional, Read read) {
   unsigned seen = 0;
+  const auto bit_of = [&](std::string_view key) {
+    unsigned bit = 1;
+    for (const auto keys : {required, optional}) {
+      for (const auto& known : keys) {
+        if (known == key) return bit;
+        bit <<= 1;
+      }
+    }
+    return 0u;
+  };
   for (auto field : object) {
     const std::string_view key = field.unescaped_key();
-    const auto found = std::find(required.begin(), required.end(), key);
-    if (found != required.end()) seen |= 1u << (found - required.begin());
+    const unsigned bit = bit_of(key);
+    if ((seen & bit) != 0) throw Wrong(fmt::format("{} is there twice", key));
+    seen |= bit;
     read(key, field.value().value());
   }
   for (const auto& key : required) {
-    if ((seen >> (&key - required.begin()) & 1) == 0) throw Wrong(fmt::format("has no {}", key));
+    if ((seen & bit_of(key)) == 0) throw Wrong(fmt::format("has no {}", key));
   }
 }
 
@@ -142,12 +157,13 @@ std::vector<CocoImage> read_images(json::array list, Problems& problems) {
   Entries<CocoImage> images;
   for_each(list, "images", problems, [&](json::object object) {
     CocoImage image;
-    read_fields(object, {"id", "file_name"}, [&](std::string_view key, json::value value) {
-      if (key == "id") image.id = integer(value, key);
-      if (key == "file_name") image.file_name = text(value, key);
-      if (key == "height") image.size.height = integer(value, key);
-      if (key == "width") image.size.width = integer(value, key);
-    });
+    read_fields(object, {"id", "file_name"}, {"height", "width"},
+                [&](std::string_view key, json::value value) {
+                  if (key == "id") image.id = integer(value, key);
+                  if (key == "file_name") image.file_name = text(value, key);
+                  if (key == "height") image.size.height = integer(value, key);
+                  if (key == "width") image.size.width = integer(value, key);
+                });
     images.add(std::move(image));
   });
   return images.take();
@@ -160,6 +176,7 @@ void read_annotations(json::array list, Problems& problems, bool with_details, C
     CocoDetails details;
     std::optional<double> area;
     read_fields(object, {"id", "image_id", "category_id", "bbox"},
+                {"area", "iscrowd", "segmentation", "attributes"},
                 [&](std::string_view key, json::value value) {
                   if (key == "id") annotation.id = integer(value, key);
                   if (key == "image_id") annotation.image_id = integer(value, key);
@@ -181,7 +198,7 @@ std::vector<Category> read_categories(json::array list, Problems& problems) {
   Entries<Category> categories;
   for_each(list, "categories", problems, [&](json::object object) {
     Category category;
-    read_fields(object, {"id", "name"}, [&](std::string_view key, json::value value) {
+    read_fields(object, {"id", "name"}, {}, [&](std::string_view key, json::value value) {
       if (key == "id") category.id = integer(value, key);
       if (key == "name") category.name = text(value, key);
     });
@@ -198,7 +215,7 @@ CocoFile read_file(json::document& document, Problems& problems, bool with_detai
         "is no instances file: {\"images\": ..., \"annotations\": ..., \"categories\": ...} is expected");
   }
   std::set<std::string_view> missing = {"images", "annotations", "categories"};
-  read_fields(top, {}, [&](std::string_view key, json::value value) {
+  read_fields(top, {}, {"images", "annotations", "categories"}, [&](std::string_view key, json::value value) {
     const auto list = [&] { return get<json::array>(value, key, "a list"); };
     if (key == "images") file.images = read_images(list(), problems);
     if (key == "annotations") read_annotations(list(), problems, with_details, file);
@@ -218,37 +235,68 @@ json::array results_list(json::document& document) {
   return list;
 }
 
-std::vector<CocoResult> read_results(json::document& document, Problems& problems) {
-  std::vector<CocoResult> results;
+/// Collects the names of results, each once.
+class NameCollector {
+ public:
+  void add(json::value value, std::string_view key) {
+    if (!value.is_null()) name_ = get<std::string_view>(value, key, "a text");
+  }
+
+  /// The result at place `count - 1` is complete.
+  void next(size_t count) {
+    if (!name_.empty()) {
+      names_.of_results.resize(count - 1, CocoResultNames::kNone);
+      names_.of_results.push_back(place());
+    }
+    name_ = {};
+  }
+  void forget() { name_ = {}; }
+
+  CocoResultNames take(size_t count) {
+    if (!names_.of_results.empty()) names_.of_results.resize(count, CocoResultNames::kNone);
+    return std::move(names_);
+  }
+
+ private:
+  /// Results of one image stand together in most lists, so that the last name is looked at first.
+  int32_t place() {
+    if (names_.names.empty() || names_.names[static_cast<size_t>(last_)] != name_) {
+      const auto [entry, is_new] = places_.emplace(name_, static_cast<int32_t>(names_.names.size()));
+      if (is_new) names_.names.emplace_back(name_);
+      last_ = entry->second;
+    }
+    return last_;
+  }
+
+  CocoResultNames names_;
+  std::unordered_map<std::string, int32_t> places_;
+  std::string_view name_;  // of the result that is being read, in the parser's memory
+  int32_t last_ = 0;
+};
+
+CocoResultList read_results(json::document& document, Problems& problems) {
+  CocoResultList list;
+  NameCollector images, categories;
   for_each(results_list(document), "", problems, [&](json::object object) {
     CocoResult result;
-    read_fields(object, {"image_id", "category_id", "bbox", "score"},
+    images.forget();
+    categories.forget();
+    read_fields(object, {"image_id", "category_id", "bbox", "score"}, {"file_name", "category_name"},
                 [&](std::string_view key, json::value value) {
                   if (key == "image_id") result.image_id = integer(value, key);
                   if (key == "category_id") result.category_id = integer(value, key);
                   if (key == "bbox") result.box = box(value);
                   if (key == "score") result.score = number(value, key);
+                  if (key == "file_name") images.add(value, key);
+                  if (key == "category_name") categories.add(value, key);
                 });
-    results.push_back(result);
+    list.results.push_back(result);
+    images.next(list.results.size());
+    categories.next(list.results.size());
   });
-  return results;
-}
-
-CocoResultNames read_names(json::document& document, Problems& problems) {
-  CocoResultNames names;
-  for_each(results_list(document), "", problems, [&](json::object object) {
-    int64_t image = 0, category = 0;
-    std::string file, name;
-    read_fields(object, {"image_id", "category_id"}, [&](std::string_view key, json::value value) {
-      if (key == "image_id") image = integer(value, key);
-      if (key == "category_id") category = integer(value, key);
-      if (key == "file_name") file = text(value, key);
-      if (key == "category_name") name = text(value, key);
-    });
-    if (!file.empty()) names.files.emplace(image, std::move(file));
-    if (!name.empty()) names.categories.emplace(category, std::move(name));
-  });
-  return names;
+  list.images = images.take(list.results.size());
+  list.categories = categories.take(list.results.size());
+  return list;
 }
 
 /// Where the parser stands, for people; nothing at the end of the text.
@@ -356,16 +404,11 @@ void write_coco_file(const std::filesystem::path& file, const CocoFile& content)
   io::write_atomically(file, json);
 }
 
-std::vector<CocoResult> read_coco_results(const std::filesystem::path& file) {
+CocoResultList read_coco_results(const std::filesystem::path& file) {
   Problems problems;
-  auto results = read(file, [&](json::document& document) { return read_results(document, problems); });
+  auto list = read(file, [&](json::document& document) { return read_results(document, problems); });
   problems.settle(file.string());
-  return results;
-}
-
-CocoResultNames read_coco_result_names(const std::filesystem::path& file) {
-  Problems problems;  // read_coco_results() tells them
-  return read(file, [&](json::document& document) { return read_names(document, problems); });
+  return list;
 }
 
 }  // namespace rcnn::data

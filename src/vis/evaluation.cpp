@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/eval/coco_matches.h>
+#include <rcnn/eval/comparable.h>
 #include <rcnn/eval/image_scores.h>
 #include <rcnn/vis/evaluation.h>
 
@@ -42,7 +44,10 @@ class Evaluation {
       report.images = most_detections();
       return;
     }
-    report.map = eval::coco_map(truths_, input_.detections, ids_);
+    report.map_options.max_detections.back() = options_.max_detections;
+    report.map = eval::coco_map(truths_, input_.detections, ids_, report.map_options);
+    report.incomparable = eval::incomparable(report.map_options);
+    std::ranges::copy(input_.incomparable, std::back_inserter(report.incomparable));
     report.confusion = eval::confusion(truths_, input_.detections, ids_, options_.thresholds);
     report.errors = eval::error_breakdown(truths_, input_.detections, ids_);
     const auto ranked = eval::rank_images(eval::image_scores(input_.image_ids, truths_, input_.detections,

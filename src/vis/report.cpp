@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include <c10/util/Exception.h>
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <rcnn/vis/report.h>
 
@@ -82,6 +82,12 @@ std::string gallery(const std::vector<ReportImage>& images, const std::vector<st
   return html + "</div>\n";
 }
 
+std::string comparable_note(const std::vector<std::string>& reasons) {
+  if (reasons.empty()) return "<p>Comparable with published scores: yes.</p>\n";
+  return fmt::format("<p>Comparable with published scores: no: {}.</p>\n",
+                     escaped(fmt::format("{}", fmt::join(reasons, "; "))));
+}
+
 std::string facts_table(const std::vector<Fact>& facts) {
   if (facts.empty()) return "";
   std::string html = "<table class=\"facts\">";
@@ -100,10 +106,13 @@ std::vector<Section> sections_of(const Report& report) {
   const auto& classes = report.classes;
   add("training", "Training", "Training", training_charts(report));
   if (report.map) {
-    add("scores", "Scores", "Scores", summary_table(*report.map));
+    const auto& options = report.map_options;
+    add("scores", "Scores", "Scores",
+        summary_table(*report.map, options) + comparable_note(report.incomparable));
     add("classes", "Average precision by class and IoU", "Classes",
-        "<p>COCO's average precision with at most 100 detections an image and class, at each IoU threshold "
-        "and by the objects' size. The stronger the colour, the higher.</p>\n" +
+        fmt::format("<p>COCO's average precision with at most {} detections an image and class, at each IoU "
+                    "threshold and by the objects' size. The stronger the colour, the higher.</p>\n",
+                    options.max_detections.back()) +
             class_table(*report.map, classes));
     add("precision-recall", "Precision and recall", "Precision and recall",
         precision_recall(*report.map, classes));
@@ -154,6 +163,9 @@ std::string header_of(const Report& report, const std::vector<Section>& sections
   if (!report.subtitle.empty()) html += "<p class=\"subtitle\">" + escaped(report.subtitle) + "</p>\n";
   for (const auto& warning : report.warnings) {
     html += "<p class=\"warning\" role=\"note\"><b>Missing:</b> " + escaped(warning) + "</p>\n";
+  }
+  for (const auto& note : report.notes) {
+    html += "<p class=\"warning\" role=\"note\"><b>Note:</b> " + escaped(note) + "</p>\n";
   }
   if (!report.facts.empty()) {
     html += "<dl class=\"tiles\">";

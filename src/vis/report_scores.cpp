@@ -136,11 +136,12 @@ std::string mini_chart(const eval::CocoMap& map, int64_t k, const std::string& n
 
 }  // namespace
 
-std::string summary_table(const eval::CocoMap& map) {
-  const auto s = eval::coco_summary(map);
+std::string summary_table(const eval::CocoMap& map, const eval::CocoMapOptions& options) {
+  const auto s = eval::coco_summary(map, options);
+  const int64_t most = options.max_detections.back();
   struct Row {
-    const char *name, *meaning;
-    double value;
+    std::string name, meaning;
+    double value = 0;
   };
   const std::array<Row, 12> rows = {{{"AP", "mean of IoU 0.50 to 0.95", s.ap},
                                      {"AP50", "IoU 0.50", s.ap50},
@@ -150,7 +151,7 @@ std::string summary_table(const eval::CocoMap& map) {
                                      {"APl", "large, from 96²", s.ap_large},
                                      {"AR1", "recall, 1 detection an image and class", s.ar1},
                                      {"AR10", "10 detections", s.ar10},
-                                     {"AR100", "100 detections", s.ar100},
+                                     {fmt::format("AR{}", most), fmt::format("{} detections", most), s.ar100},
                                      {"ARs", "small objects", s.ar_small},
                                      {"ARm", "medium", s.ar_medium},
                                      {"ARl", "large", s.ar_large}}};

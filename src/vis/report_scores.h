@@ -6,11 +6,12 @@
 #include <rcnn/eval/coco_map.h>
 #include <rcnn/vis/report.h>
 
-/// Parts of a report about how good detections are. `map` is made with the default options.
+/// Parts of a report about how good detections are. `map` is made with the default options, but for the last
+/// of the three limits.
 namespace rcnn::vis {
 
-/// COCO's twelve numbers.
-std::string summary_table(const eval::CocoMap& map);
+/// COCO's twelve numbers. `options` are those of the map.
+std::string summary_table(const eval::CocoMap& map, const eval::CocoMapOptions& options);
 
 /// Average precision by class, the best first, and IoU threshold, and by size.
 std::string class_table(const eval::CocoMap& map, const std::vector<std::string>& classes);

@@ -78,6 +78,24 @@ TEST_F(CocoFiles, WrongEntriesAreNamed) {
   EXPECT_THAT(error_with("\"categories\": [", "\"classes\": ["), HasSubstr("a list is missing: categories"));
 }
 
+TEST_F(CocoFiles, WhatIsThereTwiceIsRefused) {
+  std::string twice = kFile;
+  twice.insert(twice.rfind('}'), R"(, "annotations": [])");
+  EXPECT_THAT(error(twice), HasSubstr("gt.json: annotations is there twice"));
+  EXPECT_THAT(error_with("\"iscrowd\": 1,", "\"iscrowd\": 1, \"iscrowd\": 0,"),
+              HasSubstr("iscrowd is there twice: annotations[1]"));
+  EXPECT_THAT(error_with("\"id\": 6", "\"id\": 6, \"bbox\": [0, 0, 1, 1]"),
+              HasSubstr("bbox is there twice: annotations[1]"));
+  EXPECT_THAT(error_with("\"name\": \"person\"", "\"name\": \"person\", \"name\": \"people\""),
+              HasSubstr("name is there twice: categories[1]"));
+  EXPECT_THAT(message_of<DataError>([&] {
+                read_coco_results(folder_.write(
+                    "dt.json",
+                    R"([{"image_id": 3, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1, "score": 0}])"));
+              }),
+              HasSubstr("score is there twice: [0]"));
+}
+
 TEST_F(CocoFiles, WrongEntriesAreLeftOutAndTheRestIsRead) {
   std::string text = kFile;
   const auto replace = [&](const std::string& from, const std::string& to) {
@@ -143,19 +161,44 @@ TEST_F(CocoFiles, ResultsAreRead) {
   const auto read = [&](const std::string& text) {
     return read_coco_results(folder_.write("dt.json", text));
   };
-  const auto results = read(
-      R"([{"image_id": 3, "category_id": 18, "bbox": [1, 2, 3.5, 4], "score": 0.25, "file_name": "x"}])");
+  const auto results =
+      read(R"([{"image_id": 3, "category_id": 18, "bbox": [1, 2, 3.5, 4], "score": 0.25}])").results;
   ASSERT_EQ(results.size(), 1u);
   EXPECT_EQ(results[0].image_id, 3);
   EXPECT_EQ(results[0].category_id, 18);
   EXPECT_EQ(results[0].box, (std::array{1.0, 2.0, 3.5, 4.0}));
   EXPECT_EQ(results[0].score, 0.25);
-  EXPECT_TRUE(read("[]").empty());
+  EXPECT_TRUE(read("[]").results.empty());
   const auto error = [&](const std::string& text) { return message_of<DataError>([&] { read(text); }); };
   EXPECT_THAT(error(R"([{"image_id": 3, "category_id": 18, "bbox": [1, 2, 3.5, 4]}])"),
               HasSubstr("has no score: [0]"));
   EXPECT_THAT(error("{}"), HasSubstr("is no list of results"));
   EXPECT_THAT(error("[{]"), HasSubstr("dt.json"));
+}
+
+TEST_F(CocoFiles, NamesOfResultsAreKeptOnce) {
+  const auto list = read_coco_results(folder_.write("dt.json", R"([
+    {"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1], "score": 1},
+    {"image_id": 1, "file_name": "a \"1\".jpg", "category_id": 2, "category_name": "cat", "bbox": [0, 0, 1, 1], "score": 1},
+    {"image_id": 2, "file_name": "b.jpg", "category_id": 2, "category_name": null, "bbox": [0, 0, 1, 1], "score": 1},
+    {"image_id": 2, "file_name": "a \"1\".jpg", "category_id": 2, "category_name": "cat", "bbox": [0, 0, 1, 1], "score": 1},
+    {"image_id": 2, "file_name": "", "category_id": 2, "bbox": [0, 0, 1, 1], "score": 1}])"));
+  constexpr int32_t kNone = CocoResultNames::kNone;
+  EXPECT_EQ(list.results.size(), 5u);
+  EXPECT_EQ(list.images.names, (std::vector<std::string>{"a \"1\".jpg", "b.jpg"}));
+  EXPECT_EQ(list.images.of_results, (std::vector<int32_t>{kNone, 0, 1, 0, kNone}));
+  EXPECT_EQ(list.categories.names, (std::vector<std::string>{"cat"}));
+  EXPECT_EQ(list.categories.of_results, (std::vector<int32_t>{kNone, 0, kNone, 0, kNone}));
+  const auto plain = read_coco_results(
+      folder_.write("dt.json", R"([{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1], "score": 1}])"));
+  EXPECT_TRUE(plain.images.of_results.empty());
+  EXPECT_TRUE(plain.categories.of_results.empty());
+  EXPECT_THAT(
+      message_of<DataError>([&] {
+        read_coco_results(folder_.write("dt.json", R"([{"image_id": 1, "file_name": 7, "category_id": 2,
+                  "bbox": [0, 0, 1, 1], "score": 1}])"));
+      }),
+      HasSubstr("file_name must be a text: [0]"));
 }
 
 }  // namespace

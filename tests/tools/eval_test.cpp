@@ -103,20 +103,70 @@ TEST_F(EvalCommand, ErrorsAreCountedAndConfusionsListed) {
 
 TEST_F(EvalCommand, WhatIsWrongIsSaidInOneLine) {
   EXPECT_THAT(error_of(eval({}), 2), AllOf(HasSubstr("--weights"), HasSubstr("--annotations")));
-  EXPECT_THAT(error_of(eval({"--annotations", truths_}), 2), HasSubstr("go together"));
-  EXPECT_THAT(error_of(eval({"--annotations", truths_, "--detections", found_, "--weights", "w"}), 2),
-              HasSubstr("without --weights"));
   EXPECT_THAT(error_of(eval({"--annotations", "none.json", "--detections", found_}), 3),
               HasSubstr("none.json"));
   EXPECT_THAT(error_of(eval({"--annotations", found_, "--detections", found_}), 3),
               HasSubstr("no instances file"));
-  EXPECT_THAT(
-      error_of(eval({"--annotations", truths_, "--detections", found_, "--proposals", "--errors"}), 2),
-      HasSubstr("without --per-class and --errors"));
   const std::string other = folder_.write(
       "other.json", R"([{"image_id": 6, "category_id": 90, "bbox": [8, 8, 40, 40], "score": 0.9}])");
   EXPECT_THAT(error_of(eval({"--annotations", truths_, "--detections", other}), 3),
               AllOf(HasSubstr("other.json"), HasSubstr("image 6")));
+}
+
+TEST_F(EvalCommand, OptionsWithoutMeaningAreRefused) {
+  const auto refused = [&](const std::vector<std::string>& words) { return error_of(eval(words), 2); };
+  const auto files = [&](std::vector<std::string> words) {
+    words.insert(words.end(), {"--annotations", truths_, "--detections", found_});
+    return refused(words);
+  };
+  EXPECT_THAT(refused({"--annotations", truths_}), HasSubstr("--detections"));
+  EXPECT_THAT(refused({"--detections", found_}), HasSubstr("--annotations"));
+  EXPECT_THAT(files({"--weights", "w"}), HasSubstr("--weights"));
+  EXPECT_THAT(files({"--results", "x.json"}), HasSubstr("--results"));
+  EXPECT_THAT(files({"--device", "cpu"}), HasSubstr("--device"));
+  EXPECT_THAT(files({"--precision", "fp32"}), HasSubstr("--precision"));
+  EXPECT_THAT(files({"data.root=x"}), HasSubstr("config"));
+  EXPECT_THAT(files({"--proposals", "--errors"}), HasSubstr("--errors"));
+  EXPECT_THAT(files({"--proposals", "--per-class"}), HasSubstr("--per-class"));
+  EXPECT_THAT(files({"--proposals", "--max-dets", "300"}), HasSubstr("--max-dets"));
+  EXPECT_THAT(files({"--max-dets", "10"}), HasSubstr("--max-dets"));
+}
+
+TEST_F(EvalCommand, ALimitOtherThanCocosIsNotComparable) {
+  auto truths = nlohmann::json::parse(std::ifstream(truths_));
+  auto found = nlohmann::json::array();
+  truths["annotations"].clear();
+  for (int i = 0; i < 300; ++i) {
+    const std::vector<int> box{8 * (i % 20), 20 * (i / 20), 8, 20};
+    truths["annotations"].push_back(
+        {{"id", i + 1}, {"image_id", 5}, {"category_id", 3}, {"bbox", box}, {"area", 160}});
+    found.push_back({{"image_id", 5}, {"category_id", 3}, {"bbox", box}, {"score", 0.9}});
+  }
+  const std::string many = folder_.write("many.json", truths.dump()),
+                    list = folder_.write("list.json", found.dump());
+  const auto cut = eval({"--annotations", many, "--detections", list, "--json"});
+  EXPECT_THAT(cut.err, AllOf(HasSubstr("200 of 300 objects cannot be found"),
+                             HasSubstr("300 of dog on b.jpg"), HasSubstr("--max-dets")));
+  const auto at_100 = nlohmann::json::parse(cut.out);
+  EXPECT_NEAR(at_100["AP"].get<double>(), 34.0 / 101, 1e-9);
+  EXPECT_EQ(at_100["comparable"], true);
+  EXPECT_EQ(at_100["reasons"], nlohmann::json::array());
+  EXPECT_EQ(at_100["warnings"].size(), 2u);
+
+  const auto whole = eval({"--annotations", many, "--detections", list, "--json", "--max-dets", "300"});
+  EXPECT_EQ(whole.err, "");
+  const auto at_300 = nlohmann::json::parse(whole.out);
+  EXPECT_NEAR(at_300["AP"].get<double>(), 1, 1e-9);
+  EXPECT_EQ(at_300["AR300"], 1);
+  EXPECT_FALSE(at_300.contains("AR100"));
+  EXPECT_EQ(at_300["comparable"], false);
+  EXPECT_THAT(at_300["reasons"].dump(), HasSubstr("1, 10, 300"));
+  EXPECT_THAT(
+      eval({"--annotations", many, "--detections", list, "--max-dets", "300"}).out,
+      AllOf(StartsWith(" Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=300 ] = 1.000\n"),
+            HasSubstr(" Comparable with published scores: no: ")));
+  EXPECT_THAT(eval({"--annotations", truths_, "--detections", found_}).out,
+              HasSubstr(" Comparable with published scores: yes\n"));
 }
 
 TEST_F(EvalCommand, ACocoSetTrainsAndScoresAndItsResultsScoreTheSame) {
@@ -146,7 +196,23 @@ TEST_F(EvalCommand, ACocoSetTrainsAndScoresAndItsResultsScoreTheSame) {
     EXPECT_EQ(text.out, eval({"--annotations", truths_, "--detections", results, flag}).out);
   }
   EXPECT_THAT(eval({"--weights", run + "/last.safetensors", "eval.metric=voc", "--errors"}).out,
-              AllOf(StartsWith("class "), HasSubstr("\nlocalisation "), HasSubstr("\nObjects found: ")));
+              AllOf(StartsWith("class "), HasSubstr("\nlocalisation "), HasSubstr("\nObjects found: "),
+                    HasSubstr(" Comparable with published scores: yes\n")));
+  const auto voc_at_half =
+      eval({"--weights", run + "/last.safetensors", "eval.metric=voc", "eval.iou_threshold=0.4", "--json"});
+  EXPECT_EQ(nlohmann::json::parse(voc_at_half.out)["comparable"], false) << voc_at_half.err;
+  EXPECT_THAT(
+      error_of(eval({"--weights", run + "/last.safetensors", "eval.metric=voc", "--max-dets", "200"}), 2),
+      HasSubstr("--max-dets"));
+  const auto limited = nlohmann::json::parse(
+      eval({"--weights", run + "/last.safetensors", "data.test.limit=1", "--json"}).out);
+  EXPECT_EQ(limited["comparable"], false);
+  EXPECT_EQ(limited["reasons"], nlohmann::json({"1 of 2 images of the annotations are left out"}));
+
+  // The place of the list is looked at first; scores are printed though it cannot be written after all.
+  const auto no_folder =
+      eval({"--weights", run + "/last.safetensors", "--results", folder_.path() / "no/x.json"});
+  EXPECT_THAT(error_of(no_folder, 2), AllOf(HasSubstr("--results"), HasSubstr("there is no folder")));
 
   const std::string proposed = folder_.path() / "proposed.json";
   const auto proposals =

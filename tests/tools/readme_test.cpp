@@ -97,6 +97,7 @@ const std::vector<Command> kCommands = {
      "{}",
      {"found.json"}},
     {"rcnn eval --annotations instances_val2017.json --detections found.json --per-class"},
+    {"rcnn eval --annotations instances_val2017.json --detections found.json --max-dets 300"},
     {"rcnn eval --weights runs/bccd/last.safetensors --errors"},
     {"rcnn eval --weights runs/bccd/last.safetensors --proposals"},
     {"rcnn detect --weights runs/bccd/last.safetensors photos/ more.jpg --output found --score 0.5",

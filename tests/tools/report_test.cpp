@@ -166,11 +166,16 @@ TEST_F(ReportCommand, WhatIsWrongIsSaidInOneLine) {
   EXPECT_THAT(error_of(run_rcnn({"report", run(), "--output", temp_.path()}), 2), HasSubstr("is a folder"));
   EXPECT_THAT(error_of(run_rcnn({"report", run(), "--output", temp_.path() / "a" / "b.html"}), 2),
               HasSubstr("there is no folder"));
-  EXPECT_THAT(error_of(report({run(), "--annotations", "gt.json"}), 2), HasSubstr("go with a list"));
+  EXPECT_THAT(error_of(report({run(), "--annotations", "gt.json"}), 2), HasSubstr("goes with a list"));
   EXPECT_THAT(error_of(report({run(), "data.tes.limit=1"}), 2), HasSubstr("did you mean test?"));
   EXPECT_THAT(error_of(report({run(), "--weights", "none.safetensors"}), 4), HasSubstr("none.safetensors"));
   const auto list = temp_.write("dt.json", "[]");
-  EXPECT_THAT(error_of(report({list, "--weights", "w"}), 2), HasSubstr("go with a run's folder"));
+  EXPECT_THAT(error_of(report({list, "--weights", "w"}), 2), HasSubstr("--weights goes with a run's folder"));
+  EXPECT_THAT(error_of(report({list, "--device", "cpu"}), 2), HasSubstr("--device goes with a run's folder"));
+  EXPECT_THAT(error_of(report({list, "data.root=x"}), 2), HasSubstr("overrides goes with a run's folder"));
+  EXPECT_THAT(error_of(report({run(), "--images", "x"}), 2), HasSubstr("--images goes with a list"));
+  EXPECT_THAT(error_of(report({list, "--max-dets", "200"}), 2), HasSubstr("--annotations"));
+  EXPECT_THAT(error_of(report({list, "--score", "nan"}), 2), HasSubstr("--score"));
   EXPECT_THAT(error_of(report({list, "--images-shown", "-1"}), 2), HasSubstr("--images-shown"));
   EXPECT_THAT(error_of(report({temp_.write("x.json", "{}")}), 3), HasSubstr("no list of results"));
   EXPECT_FALSE(fs::exists(output_));
@@ -207,12 +212,25 @@ class ReportOfDetections : public testing::Test {
 TEST_F(ReportOfDetections, WithAnnotationsIsScored) {
   const auto made = report({"--annotations", truths_, "--images", photos_});
   EXPECT_EQ(made.exit_code, 0) << made.err;
-  EXPECT_THAT(made.err, Not(HasSubstr("warning")));
+  EXPECT_THAT(made.err, AllOf(HasSubstr("image ids of 2 of 2 results"), HasSubstr("category ids of 2 of 2")));
   const auto html = file_bytes(output_);
   EXPECT_THAT(sections_of(html), ElementsAre("scores", "classes", "precision-recall", "histogram",
                                              "confusion", "errors", "worst", "best", "environment"));
   EXPECT_THAT(html, AllOf(HasSubstr("<dt>AP50</dt><dd>0.500</dd>"), HasSubstr("dog found as cat: 1 time"),
-                          HasSubstr("<title>wrong: cat 0.80</title>")));
+                          HasSubstr("<title>wrong: cat 0.80</title>"),
+                          HasSubstr("<b>Note:</b> the image ids of 2 of 2 results"),
+                          HasSubstr("Comparable with published scores: yes.")));
+  ASSERT_EQ(report({"--annotations", truths_, "--max-dets", "200"}).exit_code, 0);
+  EXPECT_THAT(file_bytes(output_), AllOf(HasSubstr("<dt>AR200</dt>"), HasSubstr("at most 200 detections"),
+                                         HasSubstr("Comparable with published scores: no: ")));
+}
+
+TEST_F(ReportOfDetections, JoinedListsWithTheSameIdsAreRefused) {
+  const auto list = temp_.write("joined.json", R"([
+    {"image_id": 1, "file_name": "x/a.jpg", "category_id": 1, "bbox": [8, 8, 40, 40], "score": 0.9},
+    {"image_id": 1, "file_name": "y/a.jpg", "category_id": 1, "bbox": [8, 8, 40, 40], "score": 0.9}])");
+  EXPECT_THAT(error_of(run_rcnn({"report", list, "--output", output_}), 3),
+              HasSubstr("image 1 is x/a.jpg and y/a.jpg"));
 }
 
 TEST_F(ReportOfDetections, AloneHasWhatNeedsNoTruth) {

@@ -3,32 +3,38 @@
 #include <algorithm>
 #include <iostream>
 
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <rcnn/eval/coco_summary.h>
+#include <rcnn/eval/comparable.h>
 #include <rcnn/eval/confusion.h>
 #include <rcnn/eval/error_breakdown.h>
 #include <rcnn/eval/negative_images.h>
 #include <rcnn/eval/proposal_recall.h>
+#include <rcnn/log.h>
 
 namespace rcnn::tools {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// The evaluation wants categories by ascending id.
-std::vector<int64_t> sort_categories(CocoInput& input) {
-  std::sort(input.categories.begin(), input.categories.end(),
-            [](const Category& a, const Category& b) { return a.id < b.id; });
+std::vector<int64_t> category_ids(const eval::CocoInput& input) {
   std::vector<int64_t> ids;
   for (const auto& category : input.categories) ids.push_back(category.id);
   return ids;
 }
 
-Json to_json(const eval::CocoSummary& s) {
+eval::CocoMapOptions map_options(const ScoreOptions& options) {
+  eval::CocoMapOptions result;
+  result.max_detections.back() = options.max_detections;
+  return result;
+}
+
+Json to_json(const eval::CocoSummary& s, const eval::CocoMapOptions& options) {
+  const auto most = fmt::format("AR{}", options.max_detections.back());
   return {{"AP", s.ap},         {"AP50", s.ap50},    {"AP75", s.ap75},     {"APs", s.ap_small},
           {"APm", s.ap_medium}, {"APl", s.ap_large}, {"AR1", s.ar1},       {"AR10", s.ar10},
-          {"AR100", s.ar100},   {"ARs", s.ar_small}, {"ARm", s.ar_medium}, {"ARl", s.ar_large}};
+          {most, s.ar100},      {"ARs", s.ar_small}, {"ARm", s.ar_medium}, {"ARl", s.ar_large}};
 }
 
 Json to_json(const eval::NegativeImages& negatives) {
@@ -60,7 +66,8 @@ Json to_json(const eval::Confusion& confusion, const eval::ConfusionOptions& opt
 }
 
 /// A line a class: its objects, AP, AP50 and AP75.
-std::string class_table(const eval::CocoMap& map, const std::vector<Category>& categories) {
+std::string class_table(const eval::CocoMap& map, const eval::CocoMapOptions& options,
+                        const std::vector<Category>& categories) {
   size_t width = 5;
   for (const auto& category : categories) width = std::max(width, category.name.size());
   std::string table = fmt::format("{:<{}}  objects     AP   AP50   AP75\n", "class", width);
@@ -68,7 +75,7 @@ std::string class_table(const eval::CocoMap& map, const std::vector<Category>& c
     return value < 0 ? std::string("     -") : fmt::format("{:6.3f}", value);
   };
   for (int64_t k = 0; k < map.categories; ++k) {
-    const auto s = eval::coco_summary(map, {}, k);
+    const auto s = eval::coco_summary(map, options, k);
     table += fmt::format("{:<{}}  {:>7} {} {} {}\n", categories[static_cast<size_t>(k)].name, width,
                          map.truths_at(k, 0), number(s.ap), number(s.ap50), number(s.ap75));
   }
@@ -77,35 +84,41 @@ std::string class_table(const eval::CocoMap& map, const std::vector<Category>& c
 
 }  // namespace
 
-std::vector<eval::CocoTruth> truths_of(const data::CocoFile& file) {
-  std::vector<eval::CocoTruth> truths;
-  truths.reserve(file.annotations.size());
-  for (const auto& a : file.annotations)
-    truths.push_back({a.image_id, a.category_id, a.box, a.area, a.crowd, a.id});
-  return truths;
-}
-
-Score coco_score(CocoInput input, const ScoreOptions& options) {
-  const auto ids = sort_categories(input);
-  const auto map = eval::coco_map(input.truths, input.detections, ids);
-  const auto summary = eval::coco_summary(map);
+Score coco_score(const eval::CocoInput& input, const ScoreOptions& options) {
+  const auto ids = category_ids(input);
+  const auto how = map_options(options);
+  const auto map = eval::coco_map(input.truths, input.detections, ids, how);
+  const auto summary = eval::coco_summary(map, how);
   const auto negatives = eval::negative_images(input.truths, input.detections, input.image_ids);
 
   Score score{.value = std::max(summary.ap, 0.0),
-              .table = eval::to_text(summary) + eval::to_text(negatives),
-              .json = to_json(summary)};
-  if (options.per_class) score.table += '\n' + class_table(map, input.categories);
+              .table = eval::to_text(summary, how) + eval::to_text(negatives),
+              .json = to_json(summary, how)};
+  auto reasons = eval::incomparable(how);
+  reasons.insert(reasons.end(), input.incomparable.begin(), input.incomparable.end());
   auto& per_class = score.json["per_class"] = Json::object();
   for (int64_t k = 0; k < map.categories; ++k) {
-    per_class[input.categories[static_cast<size_t>(k)].name] = to_json(eval::coco_summary(map, {}, k));
+    per_class[input.categories[static_cast<size_t>(k)].name] = to_json(eval::coco_summary(map, how, k), how);
   }
   score.json["negative_images"] = to_json(negatives);
-  if (options.errors) add_errors(std::move(input), score);
+  finish(score, reasons, input.warnings);
+  if (options.per_class) score.table += '\n' + class_table(map, how, input.categories);
+  if (options.errors) add_errors(input, score);
   return score;
 }
 
-void add_errors(CocoInput input, Score& score) {
-  const auto ids = sort_categories(input);
+void finish(Score& score, const std::vector<std::string>& reasons, const std::vector<std::string>& warnings) {
+  score.table += reasons.empty()
+                     ? std::string(" Comparable with published scores: yes\n")
+                     : fmt::format(" Comparable with published scores: no: {}\n", fmt::join(reasons, "; "));
+  score.json["comparable"] = reasons.empty();
+  score.json["reasons"] = reasons;
+  score.json["warnings"] = warnings;
+  score.warnings = warnings;
+}
+
+void add_errors(const eval::CocoInput& input, Score& score) {
+  const auto ids = category_ids(input);
   std::vector<std::string> names;
   for (const auto& category : input.categories) names.push_back(category.name);
   const auto errors = eval::error_breakdown(input.truths, input.detections, ids);
@@ -119,7 +132,7 @@ void add_errors(CocoInput input, Score& score) {
   score.json["confusion"] = to_json(confusion, options, names);
 }
 
-Score proposal_score(const CocoInput& input) {
+Score proposal_score(const eval::CocoInput& input) {
   const eval::ProposalRecallOptions options;
   const auto recall = eval::proposal_recall(input.truths, input.detections, options);
   auto average = Json::object(), by_iou = Json::array();
@@ -131,16 +144,19 @@ Score proposal_score(const CocoInput& input) {
     auto& row = by_iou.emplace_back(Json::array());
     for (int64_t t = 0; t < recall.thresholds; ++t) row.push_back(recall.recall_at(t, 0, m));
   }
-  return {.value = std::max(recall.average(0, recall.limits - 1), 0.0),
-          .table = eval::to_text(recall, options),
-          .json = {{"proposals", options.limits},
-                   {"most", recall.most},
-                   {"AR", average},
-                   {"iou_thresholds", options.iou_thresholds},
-                   {"recall", by_iou}}};
+  Score score{.value = std::max(recall.average(0, recall.limits - 1), 0.0),
+              .table = eval::to_text(recall, options),
+              .json = {{"proposals", options.limits},
+                       {"most", recall.most},
+                       {"AR", average},
+                       {"iou_thresholds", options.iou_thresholds},
+                       {"recall", by_iou}}};
+  finish(score, input.incomparable, input.warnings);
+  return score;
 }
 
 void print(const Score& score, bool json) {
+  for (const auto& warning : score.warnings) log::warn(warning);
   // Names are bytes of a file; what is no UTF-8 is written with replacement characters.
   std::cout << (json ? score.json.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n' : score.table);
 }

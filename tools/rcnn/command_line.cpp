@@ -42,8 +42,8 @@ void take_finite_numbers_alone(CLI::App& app) {
 
 }  // namespace
 
-void add_precision(CLI::App& command, nn::Precision& precision) {
-  command
+CLI::Option* add_precision(CLI::App& command, nn::Precision& precision) {
+  return command
       .add_option_function<std::string>(
           "--precision",
           [&precision](const std::string& word) {
@@ -51,6 +51,15 @@ void add_precision(CLI::App& command, nn::Precision& precision) {
           },
           "fp32 or bf16, which is faster where the processor has it [fp32]")
       ->check(CLI::IsMember({"fp32", "bf16"}));
+}
+
+CLI::Option* add_max_detections(CLI::App& command, int64_t& max_detections) {
+  return command
+      .add_option("--max-dets", max_detections,
+                  "take AP at so many results of an image and class; published scores, and pycocotools "
+                  "whatever it is told, take it at 100")
+      ->check(CLI::Range(11, 1'000'000))
+      ->capture_default_str();
 }
 
 CommandLine::CommandLine()

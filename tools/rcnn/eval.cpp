@@ -1,26 +1,35 @@
+#include <filesystem>
+#include <iostream>
 #include <memory>
 #include <utility>
 
 #include <rcnn/data/options.h>
+#include <rcnn/error.h>
 #include <rcnn/nn/model_file.h>
 
+#include "coco_files.h"
 #include "commands.h"
 #include "evaluate.h"
 #include "freed_memory.h"
-#include "score_files.h"
+#include "output_file.h"
 
 namespace rcnn::tools {
 namespace {
 
 struct Arguments {
-  std::string weights, results;
+  std::string weights;
+  std::filesystem::path results;
   DetectorOptions detector;
   std::vector<std::string> words;  // a config file, key=value ...
-  ScoreFilesArguments files;       // its flags hold for weights, too
+  std::filesystem::path annotations, detections;
+  ScoreOptions score;
+  bool proposals = false, json = false;
 };
 
-void run(const Arguments& arguments) {
+/// Scores a model on the test part of its data.
+void score_weights(const Arguments& arguments) {
   keep_freed_memory();
+  if (!arguments.results.empty()) check_output_file("--results", arguments.results);
   std::vector<std::string> overrides = arguments.words, model_overrides;
   std::string config_file;
   if (!overrides.empty() && overrides.front().find('=') == std::string::npos) {
@@ -38,39 +47,31 @@ void run(const Arguments& arguments) {
   root.has("model");
   root.has("train");
   root.finish();
+  if (options.metric == EvalOptions::Metric::voc && arguments.score.max_detections != kMaxDetections) {
+    throw ConfigError("eval: --max-dets is of COCO's scores: give eval.metric=coco with it");
+  }
   const auto test = open_test_set(data, model.categories);
   const TensorDetector detector(std::move(model), arguments.detector);
-  const bool proposals = arguments.files.proposals;
-  const auto [score, images] = proposals
+  const auto [score, images] = arguments.proposals
                                    ? evaluate_proposals(detector, test)
-                                   : *evaluate(detector, test, options, arguments.files.score, kNeverStop);
-  if (!arguments.results.empty()) {
-    auto categories = test.dataset->categories();
-    if (proposals) categories.front().name = "object";  // any id of the data set's will do
-    write_results(arguments.results, images, categories);
-  }
-  print(score, arguments.files.json);
+                                   : *evaluate(detector, test, options, arguments.score, kNeverStop);
+  print(score, arguments.json);  // first: the list may fail
+  std::cout << std::flush;
+  if (arguments.results.empty()) return;
+  auto categories = test.dataset->categories();
+  if (arguments.proposals) categories.front().name = "object";  // any id of the data set's will do
+  write_results(arguments.results, images, categories);
 }
 
-/// Either weights or a pair of files.
-void choose(const Arguments& arguments) {
-  const auto& files = arguments.files;
-  const bool any_file = !files.annotations.empty() || !files.detections.empty();
-  if (arguments.weights.empty() && !any_file) {
-    throw ConfigError("eval: give --weights F, or --annotations GT.json with --detections DT.json");
-  }
-  if (files.proposals && (files.score.per_class || files.score.errors)) {
-    throw ConfigError("eval: --proposals have no classes: give it without --per-class and --errors");
-  }
-  if (!any_file) return run(arguments);
-  if (!arguments.weights.empty() || !arguments.words.empty()) {
-    throw ConfigError(
-        "eval: --annotations and --detections are scored without --weights and without a config");
-  }
-  if (files.annotations.empty() || files.detections.empty()) {
-    throw ConfigError("eval: --annotations and --detections go together");
-  }
-  score_files(files);
+/// Scores a list of results without a model.
+void score_files(const Arguments& arguments) {
+  const auto input = eval::coco_input(to_annotations(data::read_coco_file(arguments.annotations)),
+                                      to_results(data::read_coco_results(arguments.detections)),
+                                      {.annotations = arguments.annotations.string(),
+                                       .results = arguments.detections.string(),
+                                       .by_category = !arguments.proposals,
+                                       .max_detections = arguments.score.max_detections});
+  print(arguments.proposals ? proposal_score(input) : coco_score(input, arguments.score), arguments.json);
 }
 
 }  // namespace
@@ -79,26 +80,42 @@ void add_eval(CLI::App& app) {
   auto* command =
       app.add_subcommand("eval", "score weights on a data set's test part, or a list of detections");
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("--weights", arguments->weights, "weight file that describes itself");
-  command->add_option("config", arguments->words,
-                      "config whose data to score on (default: the one in the weights), key=value ...");
-  command->add_option("--annotations", arguments->files.annotations,
-                      "COCO instances to score --detections against");
-  command->add_option("--detections", arguments->files.detections, "COCO results to score, without a model");
-  command->add_option("--results", arguments->results,
-                      "with --weights: write the detections as COCO results, too");
-  command->add_flag("--per-class", arguments->files.score.per_class,
-                    "COCO's numbers by class, too (in JSON they are always there)");
-  command->add_flag("--errors", arguments->files.score.errors,
-                    "why detections are wrong: TIDE's errors and the classes that are confused");
-  command->add_flag(
-      "--proposals", arguments->files.proposals,
+  auto& a = *arguments;
+  auto* weights = command->add_option("--weights", a.weights, "weight file that describes itself");
+  auto* config = command->add_option(
+      "config", a.words, "config whose data to score on (default: the one in the weights), key=value ...");
+  auto* annotations =
+      command->add_option("--annotations", a.annotations, "COCO instances to score --detections against");
+  auto* detections =
+      command->add_option("--detections", a.detections, "COCO results to score, without a model");
+  auto* results = command->add_option("--results", a.results,
+                                      "with --weights: write the detections as COCO results, too");
+  auto* per_class = command->add_flag("--per-class", a.score.per_class,
+                                      "COCO's numbers by class, too (in JSON they are always there)");
+  auto* errors =
+      command->add_flag("--errors", a.score.errors,
+                        "why detections are wrong: TIDE's errors and the classes that are confused");
+  auto* proposals = command->add_flag(
+      "--proposals", a.proposals,
       "score the RPN alone (or --detections whatever their class): recall of up to 1000 proposals an "
       "image; the model makes at most model.rpn.test.post_nms");
-  command->add_flag("--json", arguments->files.json, "one JSON object on stdout instead of a table");
-  command->add_option("--device", arguments->detector.device, "auto, cpu or cuda")->capture_default_str();
-  add_precision(*command, arguments->detector.precision);
-  command->callback([arguments] { choose(*arguments); });
+  auto* max_dets = add_max_detections(*command, a.score.max_detections);
+  command->add_flag("--json", a.json, "one JSON object on stdout instead of a table");
+  auto* device =
+      command->add_option("--device", a.detector.device, "auto, cpu or cuda")->capture_default_str();
+  auto* precision = add_precision(*command, a.detector.precision);
+
+  for (auto* of_classes : {per_class, errors, max_dets}) proposals->excludes(of_classes);
+  annotations->needs(detections);
+  detections->needs(annotations);
+  for (auto* of_model : {weights, config, results, device, precision}) annotations->excludes(of_model);
+  command->callback([arguments] {
+    if (!arguments->annotations.empty()) return score_files(*arguments);
+    if (arguments->weights.empty()) {
+      throw ConfigError("eval: give --weights F, or --annotations GT.json with --detections DT.json");
+    }
+    score_weights(*arguments);
+  });
 }
 
 }  // namespace rcnn::tools

@@ -1,15 +1,20 @@
 #include "evaluate.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <tuple>
 #include <unordered_set>
 
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/coco_file.h>
+#include <rcnn/eval/comparable.h>
 #include <rcnn/log.h>
 
+#include "coco_files.h"
 #include "progress.h"
 
 namespace rcnn::tools {
@@ -17,43 +22,54 @@ namespace {
 
 using Type = data::DataOptions::Type;
 
-/// Every image, with nothing found on it yet. COCO's images have ids of their own; others are counted.
+/// Every image, with nothing found on it yet. COCO's images have ids and names of their own, with folders
+/// where they have some; others are counted.
 std::vector<ImageDetections> all_images(const TestSet& test) {
   std::vector<ImageDetections> images;
+  const bool coco = test.options.type == Type::coco;
   for (int64_t i = 0; i < test.dataset->size(); ++i) {
     const auto& record = test.dataset->record(i);
-    images.push_back({.image_id = test.options.type == Type::coco ? std::stoll(record.id) : i + 1,
-                      .file_name = record.image.filename().string(),
-                      .detections = {}});
+    const auto name =
+        coco ? record.image.lexically_relative(test.options.test.images) : record.image.filename();
+    images.push_back(
+        {.image_id = coco ? std::stoll(record.id) : i + 1, .file_name = name.string(), .detections = {}});
   }
   return images;
 }
 
+/// What was found on the images of a test set, and why that is not all there was to find.
+struct Found {
+  std::vector<ImageDetections> images;
+  std::vector<std::string> incomplete;
+};
+
 /// What `find` finds on every image; nothing on one that cannot be decoded, if the policy bears that. None at
 /// all when `stop` says so.
 template <class Find>
-std::optional<std::vector<ImageDetections>> find_all(const TestSet& test, Find find,
-                                                     const std::function<bool()>& stop) {
+std::optional<Found> find_all(const TestSet& test, Find find, const std::function<bool()>& stop) {
   const auto start = std::chrono::steady_clock::now();
   const auto& dataset = *test.dataset;
-  auto images = all_images(test);
+  Found found{.images = all_images(test), .incomplete = {}};
   data::Problems problems;
+  int64_t bad = 0;
   const ProgressLine line("scoring");
   for (int64_t i = 0; i < dataset.size(); ++i) {
     if (stop()) return std::nullopt;
     line.show(i, dataset.size());
     try {
-      images[static_cast<size_t>(i)].detections = to_list(find(dataset.image(i)));
+      found.images[static_cast<size_t>(i)].detections = to_list(find(dataset.image(i)));
     } catch (const DataError& error) {
       if (test.options.bad_images == data::Policy::stop) throw;
       problems.warn("an image that cannot be decoded, scored as if nothing was found on it", error.what());
+      ++bad;
     }
   }
   problems.settle("evaluation");
+  if (bad > 0) found.incomplete.push_back(fmt::format("{} images cannot be decoded", bad));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   log::info(fmt::format("scored {} images, {:.2f} s an image", dataset.size(),
                         seconds.count() / static_cast<double>(dataset.size())));
-  return images;
+  return found;
 }
 
 nlohmann::ordered_json to_json(const eval::VocMap& result, const std::vector<Category>& categories) {
@@ -82,22 +98,28 @@ Score voc_score(const data::Dataset& dataset, const std::vector<ImageDetections>
           .json = to_json(map, categories)};
 }
 
-/// The objects of a COCO file as they stand there, areas of outlines included, of the images that were looked
-/// at.
-std::vector<eval::CocoTruth> truths_of_file(const std::filesystem::path& file,
-                                            const std::vector<ImageDetections>& images) {
+/// The COCO file of the test set as it stands there, areas of outlines included, with the images that were
+/// looked at. Returns the number of the others, too.
+std::pair<eval::CocoAnnotations, int64_t> annotations_of_file(const TestSet& test,
+                                                              const std::vector<ImageDetections>& images) {
   std::unordered_set<int64_t> ids;
   for (const auto& image : images) ids.insert(image.image_id);
-  auto truths = truths_of(data::read_coco_file(file));
-  std::erase_if(truths, [&](const eval::CocoTruth& truth) { return !ids.contains(truth.image_id); });
-  return truths;
+  const auto left_out = [&](int64_t id) { return !ids.contains(id); };
+  auto annotations = to_annotations(data::read_coco_file(test.options.test.annotations));
+  const auto others =
+      std::erase_if(annotations.images, [&](const auto& image) { return left_out(image.id); });
+  std::erase_if(annotations.truths, [&](const auto& truth) { return left_out(truth.image_id); });
+  return {std::move(annotations), static_cast<int64_t>(others)};
 }
 
-std::vector<eval::CocoTruth> truths_of_records(const data::Dataset& dataset) {
+eval::CocoAnnotations annotations_of_records(const data::Dataset& dataset) {
   const auto& categories = dataset.categories();
-  std::vector<eval::CocoTruth> truths;
+  eval::CocoAnnotations annotations;
+  auto& truths = annotations.truths;
   for (int64_t i = 0; i < dataset.size(); ++i) {
-    for (const auto& [box, label, ignore] : dataset.record(i).objects) {
+    const auto& record = dataset.record(i);
+    annotations.images.push_back({i + 1, record.image.filename().string(), record.size});
+    for (const auto& [box, label, ignore] : record.objects) {
       truths.push_back({.image_id = i + 1,
                         .category_id = categories[static_cast<size_t>(label - 1)].id,
                         .box = {box.x1, box.y1, box.width(), box.height()},
@@ -106,14 +128,32 @@ std::vector<eval::CocoTruth> truths_of_records(const data::Dataset& dataset) {
                         .id = std::ssize(truths) + 1});
     }
   }
-  return truths;
+  return annotations;
 }
 
-Score score_of(const std::vector<ImageDetections>& images, const TestSet& test, const EvalOptions& options,
+/// Why scores of a test set are not those of all of it, as far as its options say.
+std::vector<std::string> limited(const TestSet& test) {
+  const int64_t limit = test.options.test.limit;
+  if (limit == 0) return {};
+  return {fmt::format("data.test.limit: of the first {} images alone", limit)};
+}
+
+Score score_of(const Found& found, const TestSet& test, const EvalOptions& options,
                const ScoreOptions& score_options) {
-  if (options.metric == EvalOptions::Metric::coco) return coco_score(coco_input(test, images), score_options);
-  auto score = voc_score(*test.dataset, images, options.voc);
-  if (score_options.errors) add_errors(coco_input(test, images), score);
+  const auto input = [&](const eval::CocoInputOptions& input_options) {
+    auto input = coco_input(test, found.images, input_options);
+    std::ranges::copy(found.incomplete, std::back_inserter(input.incomparable));
+    return input;
+  };
+  if (options.metric == EvalOptions::Metric::coco) {
+    return coco_score(input({.max_detections = score_options.max_detections}), score_options);
+  }
+  auto score = voc_score(*test.dataset, found.images, options.voc);
+  auto reasons = eval::incomparable(options.voc);
+  for (const auto& more : {limited(test), found.incomplete})
+    std::ranges::copy(more, std::back_inserter(reasons));
+  finish(score, reasons, {});
+  if (score_options.errors) add_errors(input({}), score);
   return score;
 }
 
@@ -153,7 +193,7 @@ train::Scores numbers_of(const Score& score) {
 void check_best(const EvalOptions& options, const TestSet& test) {
   const auto& name = options.scoring.best;
   if (name.empty()) return;
-  const auto of_nothing = score_of(all_images(test), test, options, {});
+  const auto of_nothing = score_of({.images = all_images(test), .incomplete = {}}, test, options, {});
   if (!std::isfinite(options.scoring.deciding(numbers_of(of_nothing)))) {
     throw ConfigError(fmt::format("eval.best: {} has no value: the test data have nothing of it", name));
   }
@@ -162,36 +202,49 @@ void check_best(const EvalOptions& options, const TestSet& test) {
 std::optional<Evaluation> evaluate(const TensorDetector& detector, const TestSet& test,
                                    const EvalOptions& options, const ScoreOptions& score_options,
                                    const std::function<bool()>& stop) {
-  auto images = find_all(
+  auto found = find_all(
       test, [&](const at::Tensor& image) { return detector.detect(image); }, stop);
-  if (!images) return std::nullopt;
-  auto score = score_of(*images, test, options, score_options);
-  return Evaluation{.score = std::move(score), .images = std::move(*images)};
+  if (!found) return std::nullopt;
+  auto score = score_of(*found, test, options, score_options);
+  return Evaluation{.score = std::move(score), .images = std::move(found->images)};
 }
 
 Evaluation evaluate_proposals(const TensorDetector& detector, const TestSet& test) {
-  auto images = find_all(
+  auto found = find_all(
       test, [&](const at::Tensor& image) { return detector.proposals(image); }, kNeverStop);
-  auto score = proposal_score(coco_input(test, *images));
-  return {.score = std::move(score), .images = std::move(*images)};
+  auto input = coco_input(test, found->images, {.by_category = false});
+  std::ranges::copy(found->incomplete, std::back_inserter(input.incomparable));
+  return {.score = proposal_score(input), .images = std::move(found->images)};
 }
 
-CocoInput coco_input(const TestSet& test, const std::vector<ImageDetections>& images) {
+eval::CocoInput coco_input(const TestSet& test, const std::vector<ImageDetections>& images,
+                           const eval::CocoInputOptions& options) {
   const auto& [data, dataset] = test;
-  CocoInput input{.image_ids = {},
-                  .categories = dataset->categories(),
-                  .truths = data.type == Type::coco ? truths_of_file(data.test.annotations, images)
-                                                    : truths_of_records(*dataset),
-                  .detections = {}};
+  const auto& categories = dataset->categories();
+  auto incomparable = limited(test);
+  eval::CocoAnnotations annotations;
+  if (data.type == Type::coco) {
+    int64_t others = 0;
+    std::tie(annotations, others) = annotations_of_file(test, images);
+    if (others > 0) {
+      incomparable = {fmt::format("{} of {} images of the annotations are left out", others,
+                                  others + std::ssize(annotations.images))};
+    }
+  } else {
+    annotations = annotations_of_records(*dataset);
+  }
+  annotations.categories = categories;
+  eval::CocoResults results;
   for (const auto& image : images) {
-    input.image_ids.push_back(image.image_id);
     for (const auto& [box, score, label] : image.detections) {
-      input.detections.push_back({.image_id = image.image_id,
-                                  .category_id = dataset->categories()[static_cast<size_t>(label - 1)].id,
-                                  .box = {box.x1, box.y1, box.width(), box.height()},
-                                  .score = score});
+      results.detections.push_back({.image_id = image.image_id,
+                                    .category_id = categories[static_cast<size_t>(label - 1)].id,
+                                    .box = {box.x1, box.y1, box.width(), box.height()},
+                                    .score = score});
     }
   }
+  auto input = eval::coco_input(std::move(annotations), std::move(results), options);
+  std::ranges::move(incomparable, std::back_inserter(input.incomparable));
   return input;
 }
 

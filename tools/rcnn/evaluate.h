@@ -56,7 +56,9 @@ std::optional<Evaluation> evaluate(const TensorDetector& detector, const TestSet
 /// The same with the proposals of the detector's RPN, scored alone.
 Evaluation evaluate_proposals(const TensorDetector& detector, const TestSet& test);
 
-/// The test set's objects, and what was found on its images, as COCO's evaluation takes them.
-CocoInput coco_input(const TestSet& test, const std::vector<ImageDetections>& images);
+/// The test set's objects, and what was found on its images, as COCO's evaluation takes them. Proposals are
+/// of no category.
+eval::CocoInput coco_input(const TestSet& test, const std::vector<ImageDetections>& images,
+                           const eval::CocoInputOptions& options = {});
 
 }  // namespace rcnn::tools

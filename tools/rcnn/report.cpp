@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <ctime>
+#include <map>
 #include <memory>
-#include <unordered_map>
+#include <set>
+#include <utility>
 
 #include <spdlog/fmt/chrono.h>
 #include <spdlog/fmt/fmt.h>
@@ -9,15 +11,15 @@
 
 #include <rcnn/data/coco_file.h>
 #include <rcnn/data/image.h>
-#include <rcnn/data/result_ids.h>
 #include <rcnn/error.h>
 #include <rcnn/io/atomic_file.h>
 #include <rcnn/log.h>
 #include <rcnn/version.h>
 #include <rcnn/vis/evaluation.h>
 
-#include "coco_score.h"
+#include "coco_files.h"
 #include "commands.h"
+#include "output_file.h"
 #include "report_run.h"
 
 namespace rcnn::tools {
@@ -30,6 +32,8 @@ struct Arguments {
   ReportRunArguments run;
   fs::path annotations, images;
   vis::EvaluationOptions evaluation;
+  std::vector<const CLI::Option*> of_run, of_list;  // that have no meaning for the other
+  const CLI::Option* max_dets = nullptr;
 };
 
 std::vector<vis::Fact> environment() {
@@ -44,14 +48,29 @@ std::vector<vis::Fact> environment() {
           {"system", fmt::format("{} {}", system.sysname, system.machine)}};
 }
 
-/// Where the images of a list of results are.
-std::unordered_map<int64_t, std::string> file_names(const std::optional<data::CocoFile>& file,
-                                                    const data::CocoResultNames& names) {
-  std::unordered_map<int64_t, std::string> files(names.files.begin(), names.files.end());
-  if (file) {
-    files.clear();
-    for (const auto& image : file->images) files.emplace(image.id, image.file_name);
+/// What a list alone calls its images, or its categories, by their ids. Throws DataError for one that it has
+/// two names for.
+std::map<int64_t, std::string> names_by_id(const data::CocoResultList& list,
+                                           const data::CocoResultNames& names, int64_t data::CocoResult::*id,
+                                           const char* what, const fs::path& origin) {
+  std::map<int64_t, std::string> by_id;
+  for (size_t i = 0; i < names.of_results.size(); ++i) {
+    if (names.of_results[i] == data::CocoResultNames::kNone) continue;
+    const auto& name = names.names[static_cast<size_t>(names.of_results[i])];
+    const auto [known, is_new] = by_id.emplace(list.results[i].*id, name);
+    if (is_new || known->second == name) continue;
+    throw DataError(fmt::format("{}: {} {} is {} and {}; make a report of each of the lists that were joined",
+                                origin.string(), what, known->first, known->second, name));
   }
+  return by_id;
+}
+
+/// The file names of a list's images, by id: those of the annotations where there are some.
+std::map<int64_t, std::string> file_names(const std::optional<data::CocoFile>& file,
+                                          const data::CocoResultList& list, const fs::path& origin) {
+  if (!file) return names_by_id(list, list.images, &data::CocoResult::image_id, "image", origin);
+  std::map<int64_t, std::string> files;
+  for (const auto& image : file->images) files.emplace(image.id, image.file_name);
   return files;
 }
 
@@ -66,37 +85,39 @@ fs::path image_of(const std::string& name, const fs::path& folder) {
   return {};
 }
 
-vis::EvaluationInput input_of(const std::optional<data::CocoFile>& file, const data::CocoResultNames& names,
-                              std::vector<data::CocoResult> results, const fs::path& origin) {
+vis::EvaluationInput input_without_truths(const data::CocoResultList& list, const fs::path& origin) {
   vis::EvaluationInput input;
-  if (file) {
-    results = data::with_ids_of(*file, std::move(results), names, origin.string());
-    input.categories = file->categories;
-    input.truths = truths_of(*file);
-    for (const auto& image : file->images) input.image_ids.push_back(image.id);
-  } else {
-    std::map<int64_t, std::string> categories = names.categories;
-    std::map<int64_t, bool> images;
-    for (const auto& result : results) {
-      categories.emplace(result.category_id, fmt::format("category {}", result.category_id));
-      images.emplace(result.image_id, true);
-    }
-    for (const auto& [id, name] : categories) input.categories.push_back({id, name});
-    for (const auto& [id, there] : images) input.image_ids.push_back(id);
+  auto categories = names_by_id(list, list.categories, &data::CocoResult::category_id, "category", origin);
+  std::set<int64_t> images;
+  for (const auto& r : list.results) {
+    categories.emplace(r.category_id, fmt::format("category {}", r.category_id));
+    images.insert(r.image_id);
+    input.detections.push_back({r.image_id, r.category_id, r.box, r.score});
   }
-  for (const auto& r : results) input.detections.push_back({r.image_id, r.category_id, r.box, r.score});
+  for (const auto& [id, name] : categories) input.categories.push_back({id, name});
+  input.image_ids.assign(images.begin(), images.end());
   return input;
 }
 
 vis::Report report_of_detections(const Arguments& arguments) {
-  const auto names = data::read_coco_result_names(arguments.input);
   std::optional<data::CocoFile> file;
   if (!arguments.annotations.empty()) file = data::read_coco_file(arguments.annotations);
-  auto input = input_of(file, names, data::read_coco_results(arguments.input), arguments.input);
+  auto list = data::read_coco_results(arguments.input);
+  const auto files = file_names(file, list, arguments.input);
 
   vis::Report report{.title = arguments.input.filename().string(),
                      .subtitle = file ? fmt::format("scored against {}", arguments.annotations.string())
                                       : "detections alone"};
+  vis::EvaluationInput input;
+  if (file) {
+    input = evaluation_input(eval::coco_input(to_annotations(*file), to_results(std::move(list)),
+                                              {.annotations = arguments.annotations.string(),
+                                               .results = arguments.input.string(),
+                                               .max_detections = arguments.evaluation.max_detections}),
+                             report);
+  } else {
+    input = input_without_truths(list, arguments.input);
+  }
   report.facts = {{"images", std::to_string(input.image_ids.size())},
                   {"classes", std::to_string(input.categories.size())},
                   {"detections", std::to_string(input.detections.size())}};
@@ -109,7 +130,6 @@ vis::Report report_of_detections(const Arguments& arguments) {
   }
   auto evaluation = arguments.evaluation;
   ImageReader reader(report);
-  const auto files = file_names(file, names);
   const auto is_there = [&](const auto& entry) { return !image_of(entry.second, arguments.images).empty(); };
   if (std::ranges::any_of(files, is_there)) {
     evaluation.read = [&](int64_t id) {
@@ -127,34 +147,22 @@ vis::Report report_of_detections(const Arguments& arguments) {
   return report;
 }
 
-/// Everything about the output that can be said before the work.
-void check_output(const fs::path& output) {
-  std::error_code not_there;
-  if (fs::is_directory(output, not_there)) {
-    throw ConfigError(fmt::format("--output {}: is a folder; name a file, {}", output.string(),
-                                  (output / "report.html").string()));
-  }
-  const auto folder = output.has_parent_path() ? output.parent_path() : fs::path(".");
-  if (!fs::is_directory(folder, not_there)) {
-    throw ConfigError(fmt::format("--output {}: there is no folder {}", output.string(), folder.string()));
-  }
-}
-
 void run(const Arguments& arguments) {
-  check_output(arguments.output);
+  check_output_file("--output", arguments.output);
   const bool is_run = fs::is_directory(arguments.input);
-  if (!is_run && (!arguments.run.weights.empty() || !arguments.run.overrides.empty())) {
-    throw ConfigError(
-        "report: --weights and key=value go with a run's folder, not with a list of detections");
+  for (const auto* option : is_run ? arguments.of_list : arguments.of_run) {
+    if (option->count() == 0) continue;
+    throw ConfigError(fmt::format("report: {} goes with {}, not with {}", option->get_name(),
+                                  is_run ? "a list of detections" : "a run's folder",
+                                  is_run ? "a run's folder" : "a list of detections"));
   }
-  if (is_run && (!arguments.annotations.empty() || !arguments.images.empty())) {
-    throw ConfigError(
-        "report: --annotations and --images go with a list of detections; a run's data stand in its config");
-  }
+  if (!is_run && arguments.annotations.empty() && arguments.max_dets->count() > 0)
+    throw ConfigError("report: --max-dets is of scores, which need --annotations");
   auto report = is_run ? report_of_run(arguments.input, arguments.run, arguments.evaluation)
                        : report_of_detections(arguments);
   for (const auto& fact : environment()) report.environment.push_back(fact);
   for (const auto& warning : report.warnings) log::warn("missing in the report: " + warning);
+  for (const auto& note : report.notes) log::warn(note);
   const auto page = vis::to_html(report);
   io::write_atomically(arguments.output, page);
   log::info(fmt::format("report of {}: {}, {:.1f} MB", arguments.input.string(), arguments.output.string(),
@@ -170,14 +178,15 @@ void add_report(CLI::App& app) {
   command->add_option("input", arguments->input, "folder of a run, or a list of COCO results")
       ->required()
       ->check(CLI::ExistingPath);
-  command->add_option("overrides", arguments->run.overrides,
-                      "of a run: key=value ..., instead of what its config says");
+  auto* overrides = command->add_option("overrides", arguments->run.overrides,
+                                        "of a run: key=value ..., instead of what its config says");
   command->add_option("--output", arguments->output, "the page, an HTML file")->required();
-  command->add_option("--weights", arguments->run.weights,
-                      "of a run: weights to score (default: best.safetensors, or else last.safetensors)");
-  command->add_option("--annotations", arguments->annotations,
-                      "of a list: the COCO instances that its images are of");
-  command->add_option("--images", arguments->images, "of a list: folder of its images");
+  auto* weights =
+      command->add_option("--weights", arguments->run.weights,
+                          "of a run: weights to score (default: best.safetensors, or else last.safetensors)");
+  auto* annotations = command->add_option("--annotations", arguments->annotations,
+                                          "of a list: the COCO instances that its images are of");
+  auto* images = command->add_option("--images", arguments->images, "of a list: folder of its images");
   command
       ->add_option("--images-shown", arguments->evaluation.images,
                    "so many of the worst and so many of the best images")
@@ -186,8 +195,13 @@ void add_report(CLI::App& app) {
   command
       ->add_option("--score", arguments->evaluation.thresholds.score_threshold,
                    "lowest score of detections in confusions and on images")
+      ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  command->add_option("--device", arguments->run.device, "auto, cpu or cuda")->capture_default_str();
+  arguments->max_dets = add_max_detections(*command, arguments->evaluation.max_detections);
+  auto* device = command->add_option("--device", arguments->run.device, "of a run: auto, cpu or cuda")
+                     ->capture_default_str();
+  arguments->of_run = {overrides, weights, device};
+  arguments->of_list = {annotations, images};
   command->callback([arguments] { run(*arguments); });
 }
 

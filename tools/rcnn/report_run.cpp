@@ -83,14 +83,15 @@ void add_scores(vis::Report& report, const config::Config& config, nn::Described
   root.finish();
   const TensorDetector detector(std::move(model), {.device = arguments.device});
   const auto test = open_test_set(data, detector.categories());
-  const auto [score, images] = *evaluate(detector, test, eval_options, {}, kNeverStop);
+  const auto [score, images] =
+      *evaluate(detector, test, eval_options, {.max_detections = options.max_detections}, kNeverStop);
 
-  auto input = coco_input(test, images);
+  auto input = evaluation_input(coco_input(test, images, {.max_detections = options.max_detections}), report);
   const auto name = eval_options.metric == EvalOptions::Metric::coco ? "COCO's AP" : "VOC mAP";
   report.facts.insert(report.facts.begin(), {name, fmt::format("{:.3f}", score.value)});
   report.facts.push_back({"test images", std::to_string(images.size())});
   report.facts.push_back(
-      {"test objects", std::to_string(std::ranges::count(input.truths, false, &eval::CocoTruth::crowd))});
+      {"test objects", std::to_string(std::ranges::count(*input.truths, false, &eval::CocoTruth::crowd))});
   report.environment.push_back({"device", detector.device().str()});
 
   std::unordered_map<int64_t, fs::path> files;
@@ -102,12 +103,7 @@ void add_scores(vis::Report& report, const config::Config& config, nn::Described
     const auto& file = files.at(id);
     return reader.read(file.filename().string(), file);
   };
-  vis::add_evaluation(report,
-                      {.image_ids = std::move(input.image_ids),
-                       .categories = std::move(input.categories),
-                       .truths = std::move(input.truths),
-                       .detections = std::move(input.detections)},
-                      options);
+  vis::add_evaluation(report, std::move(input), options);
 }
 
 }  // namespace
@@ -120,6 +116,15 @@ std::optional<vis::NamedImage> ImageReader::read(const std::string& name, const 
       report_.warnings.push_back(fmt::format("images that cannot be read, the first: {}", error.what()));
     return std::nullopt;
   }
+}
+
+vis::EvaluationInput evaluation_input(eval::CocoInput input, vis::Report& report) {
+  std::ranges::move(input.warnings, std::back_inserter(report.notes));
+  return {.image_ids = std::move(input.image_ids),
+          .categories = std::move(input.categories),
+          .truths = std::move(input.truths),
+          .detections = std::move(input.detections),
+          .incomparable = std::move(input.incomparable)};
 }
 
 vis::Report report_of_run(const fs::path& folder, const ReportRunArguments& arguments,

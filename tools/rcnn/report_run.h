@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/eval/coco_input.h>
 #include <rcnn/vis/evaluation.h>
 
 namespace rcnn::tools {
@@ -25,6 +26,9 @@ class ImageReader {
   vis::Report& report_;
   bool warned_ = false;
 };
+
+/// What eval and report score alike, for the page: its warnings become notes of the report.
+vis::EvaluationInput evaluation_input(eval::CocoInput input, vis::Report& report);
 
 /// What a run's folder has to tell: its metrics, and what its weights find on the test part of its data.
 /// Where there are no weights or no data, a warning in the report says so. Throws ConfigError for a folder

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,9 +53,10 @@ struct CocoResult {
 };
 
 /// Reads an instances file {"images": [...], "annotations": [...], "categories": [...]} in one pass; keys
-/// that are not needed are passed over. Takes about twice the file's size in memory while it reads. Ids must
-/// be 64-bit integers and unique in their list. Entries that are wrong are left out and added to `problems`.
-/// Throws DataError for a file that cannot be read and what is no JSON, with the line.
+/// that are not needed are passed over, and those that are needed may not be there twice. Takes about twice
+/// the file's size in memory while it reads. Ids must be 64-bit integers and unique in their list. Entries
+/// that are wrong are left out and added to `problems`. Throws DataError for a file that cannot be read and
+/// what is no JSON, with the line.
 RCNN_EXPORT CocoFile read_coco_file(const std::filesystem::path& file, Problems& problems,
                                     bool with_details = false);
 
@@ -66,17 +66,23 @@ RCNN_EXPORT CocoFile read_coco_file(const std::filesystem::path& file);
 /// Writes an instances file that read_coco_file() gives back. Throws DataError when the disk refuses.
 RCNN_EXPORT void write_coco_file(const std::filesystem::path& file, const CocoFile& content);
 
-/// Reads a list of detections [{"image_id", "category_id", "bbox", "score"}, ...], what pycocotools' loadRes
-/// takes and write_results() writes; possibly empty. Throws DataError with all that is wrong.
-RCNN_EXPORT std::vector<CocoResult> read_coco_results(const std::filesystem::path& file);
-
-/// What write_results() puts beside the ids, by id; other lists of results do not have it.
+/// What results call their images, or their categories, beside the ids: write_results() writes names, other
+/// programs seldom do.
 struct CocoResultNames {
-  std::map<int64_t, std::string> files, categories;
+  static constexpr int32_t kNone = -1;
+  std::vector<std::string> names;   ///< each once
+  std::vector<int32_t> of_results;  ///< place of each result's name, kNone without one; empty: none has one
 };
 
-/// Reads the names of such a list, of entries that agree the first. Throws DataError for what is no list of
-/// results at all.
-RCNN_EXPORT CocoResultNames read_coco_result_names(const std::filesystem::path& file);
+/// A list of results, in the order of the file.
+struct CocoResultList {
+  std::vector<CocoResult> results;
+  CocoResultNames images, categories;
+};
+
+/// Reads a list of detections [{"image_id", "category_id", "bbox", "score"}, ...], what pycocotools' loadRes
+/// takes and write_results() writes, with "file_name" and "category_name" where they are; possibly empty.
+/// Throws DataError with all that is wrong.
+RCNN_EXPORT CocoResultList read_coco_results(const std::filesystem::path& file);
 
 }  // namespace rcnn::data

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <rcnn/detection.h>
 #include <rcnn/export.h>
-#include <rcnn/types.h>
 
 namespace rcnn::eval {
 

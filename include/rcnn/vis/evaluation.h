@@ -18,6 +18,7 @@ struct EvaluationInput {
   std::vector<Category> categories;  ///< in any order
   std::optional<std::vector<eval::CocoTruth>> truths;
   std::vector<eval::CocoDetection> detections;
+  std::vector<std::string> incomparable = {};  ///< see Report::incomparable; what the data add
 };
 
 /// An image's pixels, uint8 [H, W, 3] RGB on the CPU, and its name.
@@ -29,7 +30,8 @@ struct NamedImage {
 /// How much of an evaluation a report shows.
 struct EvaluationOptions {
   eval::ConfusionOptions thresholds;
-  int64_t images = 8;  ///< to show: so many of the worst and so many of the best
+  int64_t max_detections = 100;  ///< best ones of an image and class that AP is taken at, above 10
+  int64_t images = 8;            ///< to show: so many of the worst and so many of the best
   /// The image with this id; none when it cannot be read: it is then left out.
   std::function<std::optional<NamedImage>(int64_t image_id)> read = {};
 };

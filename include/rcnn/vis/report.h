@@ -46,13 +46,16 @@ struct Report {
   std::string title;
   std::string subtitle = {};                   ///< a sentence below it
   std::vector<std::string> warnings = {};      ///< what is missing here and why, a line each
+  std::vector<std::string> notes = {};         ///< what a reader of the scores has to know, a line each
   std::vector<Fact> facts = {};                ///< the few numbers to see first
   std::vector<Curve> losses = {};              ///< over iterations; the first one is their sum
   Curve lr = {};                               ///< learning rate over iterations
   std::vector<Curve> scores_in_training = {};  ///< over iterations
 
   std::vector<std::string> classes = {};  ///< [C] names, in the order of the category ids below
-  std::optional<eval::CocoMap> map = {};  ///< made with the default options
+  std::optional<eval::CocoMap> map = {};
+  eval::CocoMapOptions map_options = {};       ///< it was made with, COCO's but for the last of three limits
+  std::vector<std::string> incomparable = {};  ///< why its scores cannot be compared with published ones
   std::optional<eval::ScoreHistogram> histogram = {};
   bool annotated = true;            ///< false: no object is known, so that no detection is right or wrong
   std::vector<int64_t> found = {};  ///< [C] detections by class

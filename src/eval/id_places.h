@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+
+namespace rcnn::eval {
+
+/// The places of entries with ids in their list. Asking for one id again and again, as lists that are sorted
+/// by image do, is free.
+class IdPlaces {
+ public:
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  /// Returns false for an id that is there already.
+  bool add(int64_t id) { return places_.emplace(id, static_cast<uint32_t>(places_.size())).second; }
+
+  uint32_t of(int64_t id) const {
+    if (id != last_ || last_place_ == kNone) {
+      const auto found = places_.find(id);
+      last_ = id;
+      last_place_ = found == places_.end() ? kNone : found->second;
+    }
+    return last_place_;
+  }
+
+ private:
+  std::unordered_map<int64_t, uint32_t> places_;
+  mutable int64_t last_ = 0;
+  mutable uint32_t last_place_ = kNone;
+};
+
+}  // namespace rcnn::eval
