@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <map>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -12,10 +14,16 @@ namespace rcnn::eval {
 inline constexpr double kAlmostOne = 1 - 1e-10;  ///< the highest threshold that a perfect box still reaches
 
 /// As maskApi.c's bbIou: a crowd's IoU is the share of the detection that lies in it.
-double coco_iou(const CocoDetection& detection, const CocoTruth& truth);
-
-/// Where an id stands among the ascending `category_ids`.
-std::optional<size_t> place_of(std::span<const int64_t> category_ids, int64_t id);
+inline double coco_iou(const CocoDetection& detection, const CocoTruth& truth) {
+  const auto &d = detection.box, &g = truth.box;
+  const double width = std::fmin(d[2] + d[0], g[2] + g[0]) - std::fmax(d[0], g[0]);
+  if (width <= 0) return 0;
+  const double height = std::fmin(d[3] + d[1], g[3] + g[1]) - std::fmax(d[1], g[1]);
+  if (height <= 0) return 0;
+  const double intersection = width * height;
+  const double own = d[2] * d[3];
+  return intersection / (truth.crowd ? own : own + g[2] * g[3] - intersection);
+}
 
 /// An object or a detection and the place of its category among those asked for.
 template <class Item>
@@ -33,8 +41,8 @@ struct CocoImage {
 };
 
 /// The images that have objects or detections of the given ascending categories, by their ids. What is
-/// returned points into what was given. Throws c10::Error for a score that is not a number and for categories
-/// that do not ascend.
+/// returned points into what was given. Throws std::invalid_argument for a score that is not a number and for
+/// categories that do not ascend.
 std::map<int64_t, CocoImage> by_image(std::span<const CocoTruth> truths,
                                       std::span<const CocoDetection> detections,
                                       std::span<const int64_t> category_ids);

@@ -1,10 +1,12 @@
 #include <algorithm>
-#include <cmath>
+#include <vector>
 
-#include <c10/util/Exception.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/eval/coco_summary.h>
+
+#include "eval/numpy_mean.h"
+#include "eval/require.h"
 
 namespace rcnn::eval {
 namespace {
@@ -34,40 +36,30 @@ constexpr Number kNumbers[] = {{&CocoSummary::ap, true},
 int64_t area_index(const CocoMapOptions& options, std::string_view name) {
   const auto found = std::find_if(options.areas.begin(), options.areas.end(),
                                   [&](const AreaRange& area) { return area.name == name; });
-  TORCH_CHECK(found != options.areas.end(), "coco_summary: the options have no area '", name, "'");
+  require(found != options.areas.end(), "coco_summary: the options have no area '{}'", name);
   return found - options.areas.begin();
 }
 
-/// Collects what counts; -1 does not.
-class Mean {
- public:
-  void add(double value) {
-    if (value <= -1) return;
-    sum_ += value;
-    ++count_;
-  }
-  double value() const { return count_ == 0 ? -1 : sum_ / static_cast<double>(count_); }
-
- private:
-  double sum_ = 0;
-  int64_t count_ = 0;
-};
-
+/// The mean of what counts, in pycocotools' order; -1 does not count.
 double mean(const CocoMap& map, const CocoMapOptions& options, const Number& number,
             std::optional<int64_t> category) {
   const int64_t a = area_index(options, number.area), m = static_cast<int64_t>(number.limit);
-  Mean result;
+  const int64_t first = category.value_or(0), end = category ? *category + 1 : map.categories;
+  std::vector<double> counting;
+  const auto add = [&](double value) {
+    if (value > -1) counting.push_back(value);
+  };
   for (int64_t t = 0; t < map.thresholds; ++t) {
     if (number.iou > 0 && options.iou_thresholds[static_cast<size_t>(t)] != number.iou) continue;
-    for (int64_t k = category.value_or(0); k < (category ? *category + 1 : map.categories); ++k) {
-      if (!number.precision) {
-        result.add(map.recall_at(t, k, a, m));
-        continue;
-      }
-      for (int64_t r = 0; r < CocoMap::kRecalls; ++r) result.add(map.precision_at(t, r, k, a, m));
+    if (!number.precision) {
+      for (int64_t k = first; k < end; ++k) add(map.recall_at(t, k, a, m));
+      continue;
+    }
+    for (int64_t r = 0; r < CocoMap::kRecalls; ++r) {
+      for (int64_t k = first; k < end; ++k) add(map.precision_at(t, r, k, a, m));
     }
   }
-  return result.value();
+  return counting.empty() ? -1 : numpy_mean(counting);
 }
 
 const char* why_none(const Number& number, const CocoMapOptions& options) {
@@ -81,12 +73,11 @@ const char* why_none(const Number& number, const CocoMapOptions& options) {
 }  // namespace
 
 CocoSummary coco_summary(const CocoMap& map, const CocoMapOptions& options, std::optional<int64_t> category) {
-  TORCH_CHECK(options.max_detections.size() == 3 && map.limits == 3 &&
-                  map.thresholds == std::ssize(options.iou_thresholds) &&
-                  map.areas == std::ssize(options.areas),
-              "coco_summary: the map was made with other options, or with other than three limits");
-  TORCH_CHECK(!category || (*category >= 0 && *category < map.categories), "coco_summary: no category ",
-              category.value_or(0));
+  require(options.max_detections.size() == 3 && map.limits == 3 &&
+              map.thresholds == std::ssize(options.iou_thresholds) && map.areas == std::ssize(options.areas),
+          "coco_summary: the map was made with other options, or with other than three limits");
+  require(!category || (*category >= 0 && *category < map.categories), "coco_summary: no category {}",
+          category.value_or(0));
   CocoSummary summary;
   for (const auto& number : kNumbers) summary.*number.value = mean(map, options, number, category);
   return summary;

@@ -1,12 +1,12 @@
 #include <algorithm>
 #include <optional>
 
-#include <c10/util/Exception.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/eval/confusion.h>
 
 #include "eval/coco_images.h"
+#include "eval/require.h"
 
 namespace rcnn::eval {
 namespace {
@@ -32,7 +32,7 @@ std::optional<size_t> best_free(const std::vector<Placed<CocoTruth>>& truths, co
 
 Confusion confusion(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
                     std::span<const int64_t> category_ids, const ConfusionOptions& options) {
-  TORCH_CHECK(options.iou_threshold > 0, "confusion: iou_threshold must be above 0");
+  require(options.iou_threshold > 0, "confusion: iou_threshold must be above 0");
   const size_t background = category_ids.size(), side = background + 1;
   Confusion result{.categories = std::ssize(category_ids), .counts = std::vector<int64_t>(side * side)};
   const auto count = [&](size_t there, size_t found) { ++result.counts[there * side + found]; };
@@ -55,8 +55,8 @@ Confusion confusion(std::span<const CocoTruth> truths, std::span<const CocoDetec
 }
 
 std::string to_text(const Confusion& confusion, std::span<const std::string> names, int64_t rows) {
-  TORCH_CHECK(std::ssize(names) == confusion.categories, "to_text: ", confusion.categories,
-              " categories but ", names.size(), " names");
+  require(std::ssize(names) == confusion.categories, "to_text: {} categories but {} names",
+          confusion.categories, names.size());
   struct Pair {
     int64_t there = 0, found = 0, count = 0;
   };

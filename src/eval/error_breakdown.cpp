@@ -2,12 +2,12 @@
 #include <optional>
 #include <vector>
 
-#include <c10/util/Exception.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/eval/error_breakdown.h>
 
 #include "eval/coco_images.h"
+#include "eval/require.h"
 
 namespace rcnn::eval {
 namespace {
@@ -180,9 +180,9 @@ int64_t count_of(const Points& all, Error error) {
 
 ErrorBreakdown error_breakdown(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
                                std::span<const int64_t> category_ids, const ErrorBreakdownOptions& options) {
-  TORCH_CHECK(options.background_iou > 0 && options.background_iou <= options.foreground_iou,
-              "error_breakdown: background_iou must be above 0 and not above foreground_iou");
-  TORCH_CHECK(options.max_detections > 0, "error_breakdown: max_detections must be positive");
+  require(options.background_iou > 0 && options.background_iou <= options.foreground_iou,
+          "error_breakdown: background_iou must be above 0 and not above foreground_iou");
+  require(options.max_detections > 0, "error_breakdown: max_detections must be positive");
   Points all(category_ids.size());
   for (const auto& [id, image] : by_image(truths, detections, category_ids)) {
     ImageSorter(image, options).add_to(all);

@@ -2,9 +2,9 @@
 #include <tuple>
 #include <unordered_map>
 
-#include <c10/util/Exception.h>
-
 #include <rcnn/eval/image_scores.h>
+
+#include "eval/require.h"
 
 namespace rcnn::eval {
 
@@ -16,10 +16,9 @@ double ImageScore::f1() const {
 std::vector<ImageScore> image_scores(std::span<const int64_t> image_ids, std::span<const CocoTruth> truths,
                                      std::span<const CocoDetection> detections, const CocoMatches& matches,
                                      double score_threshold) {
-  TORCH_CHECK(matches.of_detections.size() == detections.size() && matches.of_truths.size() == truths.size(),
-              "image_scores: matches of ", matches.of_detections.size(), " detections and ",
-              matches.of_truths.size(), " objects, but there are ", detections.size(), " and ",
-              truths.size());
+  require(matches.of_detections.size() == detections.size() && matches.of_truths.size() == truths.size(),
+          "image_scores: matches of {} detections and {} objects, but there are {} and {}",
+          matches.of_detections.size(), matches.of_truths.size(), detections.size(), truths.size());
   std::vector<ImageScore> scores;
   std::unordered_map<int64_t, size_t> places;
   for (const int64_t id : image_ids) {

@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include <c10/util/Exception.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/eval/proposal_recall.h>
+
+#include "eval/numpy_mean.h"
+#include "eval/require.h"
 
 namespace rcnn::eval {
 namespace {
@@ -28,9 +30,9 @@ std::string cell(double value) {
 
 double ProposalRecall::average(int64_t a, int64_t m) const {
   if (truths[static_cast<size_t>(a)] == 0) return -1;
-  double sum = 0;
-  for (int64_t t = 0; t < thresholds; ++t) sum += recall_at(t, a, m);
-  return sum / static_cast<double>(thresholds);
+  std::vector<double> recalls;
+  for (int64_t t = 0; t < thresholds; ++t) recalls.push_back(recall_at(t, a, m));
+  return numpy_mean(recalls);
 }
 
 ProposalRecall proposal_recall(std::span<const CocoTruth> truths, std::span<const CocoDetection> proposals,
@@ -51,9 +53,9 @@ ProposalRecall proposal_recall(std::span<const CocoTruth> truths, std::span<cons
 }
 
 std::string to_text(const ProposalRecall& recall, const ProposalRecallOptions& options) {
-  TORCH_CHECK(recall.thresholds == std::ssize(options.iou_thresholds) &&
-                  recall.areas == std::ssize(options.areas) && recall.limits == std::ssize(options.limits),
-              "to_text: the recall was made with other options");
+  require(recall.thresholds == std::ssize(options.iou_thresholds) &&
+              recall.areas == std::ssize(options.areas) && recall.limits == std::ssize(options.limits),
+          "to_text: the recall was made with other options");
   const auto row = [&](int64_t m) { return fmt::format("{:>9}", options.limits[static_cast<size_t>(m)]); };
   const auto end = [&](int64_t m) {
     return options.limits[static_cast<size_t>(m)] > recall.most

@@ -1,22 +1,23 @@
 #include <algorithm>
 #include <cmath>
 
-#include <c10/util/Exception.h>
-
 #include <rcnn/eval/score_histogram.h>
+
+#include "eval/require.h"
 
 namespace rcnn::eval {
 
 ScoreHistogram score_histogram(std::span<const CocoDetection> detections, const CocoMatches& matches,
                                int64_t bins) {
-  TORCH_CHECK(bins > 0, "score_histogram: ", bins, " bins");
-  TORCH_CHECK(matches.of_detections.size() == detections.size(), "score_histogram: ", detections.size(),
-              " detections but matches of ", matches.of_detections.size());
+  require(bins > 0, "score_histogram: {} bins", bins);
+  require(matches.of_detections.size() == detections.size(),
+          "score_histogram: {} detections but matches of {}", detections.size(),
+          matches.of_detections.size());
   ScoreHistogram histogram{.right = std::vector<int64_t>(static_cast<size_t>(bins)),
                            .wrong = std::vector<int64_t>(static_cast<size_t>(bins))};
   for (const auto& detection : detections) {
-    TORCH_CHECK(std::isfinite(detection.score), "the score of a detection on image ", detection.image_id,
-                " is not finite");
+    require(std::isfinite(detection.score), "the score of a detection on image {} is not finite",
+            detection.image_id);
     histogram.low = std::min(histogram.low, detection.score);
     histogram.high = std::max(histogram.high, detection.score);
   }

@@ -2,10 +2,11 @@
 #include <cmath>
 #include <limits>
 
-#include <c10/util/Exception.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/eval/voc_map.h>
+
+#include "eval/require.h"
 
 namespace rcnn::eval {
 namespace {
@@ -102,16 +103,15 @@ VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes, cons
   std::vector<std::vector<ScoredBox>> detections(num_classes);
   for (size_t image = 0; image < images.size(); ++image) {
     const auto index = [&](int64_t label) {
-      TORCH_CHECK(label >= 1 && label <= num_classes, "voc_map: image ", image, " has label ", label,
-                  ", expected 1..", num_classes);
+      require(label >= 1 && label <= num_classes, "voc_map: image {} has label {}, expected 1..{}", image,
+              label, num_classes);
       return label - 1;
     };
     for (const GroundTruth& truth : images[image].truths) {
       result.classes[index(truth.label)].truths += truth.difficult ? 0 : 1;
     }
     for (const Detection& detection : images[image].detections) {
-      TORCH_CHECK(!std::isnan(detection.score), "voc_map: image ", image,
-                  " has a score that is not a number");
+      require(!std::isnan(detection.score), "voc_map: image {} has a score that is not a number", image);
       detections[index(detection.label)].push_back({detection.score, image, detection.box});
     }
   }
@@ -131,8 +131,8 @@ VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes, cons
 }
 
 std::string to_table(const VocMap& result, const std::vector<Category>& categories) {
-  TORCH_CHECK(categories.size() == result.classes.size(), "to_table: ", result.classes.size(),
-              " classes but ", categories.size(), " categories");
+  require(categories.size() == result.classes.size(), "to_table: {} classes but {} categories",
+          result.classes.size(), categories.size());
   size_t width = std::string_view("class").size();
   for (const Category& category : categories) width = std::max(width, category.name.size());
 

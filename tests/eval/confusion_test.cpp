@@ -85,10 +85,11 @@ TEST(Confusion, ImagesDoNotMixAndOtherCategoriesAreLeftOut) {
 TEST(Confusion, EmptyInputsAndWrongOnes) {
   EXPECT_EQ(counts({}, {}), std::vector<int64_t>(9));
   EXPECT_EQ(confusion({}, {}, {}).counts, std::vector<int64_t>{0});
-  EXPECT_THROW(counts({}, {}, {.iou_threshold = 0}), c10::Error);
-  EXPECT_THROW(counts({}, {detection(3, kBox, std::numeric_limits<double>::quiet_NaN())}), c10::Error);
-  EXPECT_THROW(confusion({}, {}, std::vector<int64_t>{90, 3}), c10::Error);
-  EXPECT_THROW(to_text(confusion({}, {}, kDogCat), std::vector<std::string>{"dog"}), c10::Error);
+  EXPECT_THROW(counts({}, {}, {.iou_threshold = 0}), std::invalid_argument);
+  EXPECT_THROW(counts({}, {detection(3, kBox, std::numeric_limits<double>::quiet_NaN())}),
+               std::invalid_argument);
+  EXPECT_THROW(confusion({}, {}, std::vector<int64_t>{90, 3}), std::invalid_argument);
+  EXPECT_THROW(to_text(confusion({}, {}, kDogCat), std::vector<std::string>{"dog"}), std::invalid_argument);
 }
 
 TEST(Confusion, OnlyTheMostFrequentAreListed) {

@@ -111,10 +111,10 @@ TEST(ErrorBreakdown, EmptyInputsAndWrongOnes) {
   const auto run = [](const ErrorBreakdownOptions& options, double score = 0.5) {
     error_breakdown({}, std::vector{detection(3, kBox, score)}, kDogCat, options);
   };
-  EXPECT_THROW(run({}, std::numeric_limits<double>::quiet_NaN()), c10::Error);
-  EXPECT_THROW(run({.background_iou = 0}), c10::Error);
-  EXPECT_THROW(run({.foreground_iou = 0.05}), c10::Error);
-  EXPECT_THROW(run({.max_detections = 0}), c10::Error);
+  EXPECT_THROW(run({}, std::numeric_limits<double>::quiet_NaN()), std::invalid_argument);
+  EXPECT_THROW(run({.background_iou = 0}), std::invalid_argument);
+  EXPECT_THROW(run({.foreground_iou = 0.05}), std::invalid_argument);
+  EXPECT_THROW(run({.max_detections = 0}), std::invalid_argument);
 }
 
 TEST(ErrorBreakdown, IsTides) {

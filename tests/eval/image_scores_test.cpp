@@ -39,7 +39,7 @@ TEST(ImageScores, CountWhatReachesTheScore) {
   EXPECT_EQ(scores[1].right, 1);
   EXPECT_EQ(scores[1].wrong, 1);
   EXPECT_EQ(scores[1].missed, 1) << "found below the score";
-  EXPECT_THROW(image_scores({}, truths, detections, {}), c10::Error);
+  EXPECT_THROW(image_scores({}, truths, detections, {}), std::invalid_argument);
 }
 
 TEST(RankImages, WorstByF1ThenErrorsBestByF1ThenFound) {

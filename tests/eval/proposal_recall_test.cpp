@@ -64,7 +64,7 @@ TEST(ProposalRecall, TheTableSaysWhereThereAreFewerProposalsThanALimit) {
             "proposals    0.50    0.75\n"
             "        1   1.000   0.000\n"
             "      100   1.000   1.000  (at most 2 an image)\n");
-  EXPECT_THROW(to_text(recall), c10::Error);
+  EXPECT_THROW(to_text(recall), std::invalid_argument);
 }
 
 /// Compares the sets of a file and returns their number.

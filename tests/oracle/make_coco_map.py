@@ -1,13 +1,16 @@
 """Small random data sets and what pycocotools makes of them.
 
 make_coco_map.py committed    writes tests/fixtures/coco_map.safetensors: 12 sets with their numbers
-make_coco_map.py OUT [COUNT]  writes OUT: COUNT (1000) sets with their whole precision and recall arrays; one that is there
-                              already and newer than this script is left as it is
+make_coco_map.py OUT [COUNT]  writes OUT: COUNT (1000) sets with their numbers and their whole precision and recall arrays;
+                              one that is there already and newer than this script is left as it is
 
 Of set N: N.categories int64 [K]; N.truths float64 [G, 9]: image id, category id, x, y, width, height, area, crowd, id;
 N.detections float64 [D, 7]: image id, category id, x, y, width, height, score; N.proposal_recall float64 [T, A, 4]
-with useCats = 0 and 10, 100, 300 and 1000 detections, of the first 200; of the committed ones N.numbers float64
-[1 + K, 12]: of all categories and of each; of the others N.precision float64 [T, R, K, A, M], N.recall [T, K, A, M].
+with useCats = 0 and 10, 100, 300 and 1000 detections, of the first 200; N.numbers float64 [1 + K, 12]: of all categories
+and of each; of those in OUT N.precision float64 [T, R, K, A, M], N.recall [T, K, A, M], too.
+
+OUT also has numpy's means: means.values float64 [V], means.counts int64 [C], and means.means float64 [C], each that of the
+first so many values.
 """
 
 import contextlib
@@ -91,8 +94,17 @@ def summarize(evaluation):
     return {"numbers": np.array(numbers)}
 
 
-def arrays(evaluation):
-    return {name: np.ascontiguousarray(evaluation.eval[name]) for name in ("precision", "recall")}
+def everything(evaluation):
+    arrays = {name: np.ascontiguousarray(evaluation.eval[name]) for name in ("precision", "recall")}
+    return arrays | summarize(evaluation)
+
+
+def means():
+    """Counts around those at which numpy's summation changes its ways, and those of COCO's arrays."""
+    values = np.random.default_rng(SEED).random(10 * 101 * 80)
+    counts = [*range(1, 300), *(2**k + d for k in range(9, 17) for d in (-9, -1, 0, 1, 9)), 8080, len(values)]
+    return {"means.values": values, "means.counts": np.array(counts, np.int64),
+            "means.means": np.array([np.mean(values[:count]) for count in counts])}
 
 
 def proposal_recall(data):
@@ -124,7 +136,7 @@ def main():
         path = pathlib.Path(sys.argv[1])
         if path.exists() and path.stat().st_mtime > pathlib.Path(__file__).stat().st_mtime:
             return
-        tensors = make(int(sys.argv[2]) if len(sys.argv) > 2 else 1000, arrays)
+        tensors = make(int(sys.argv[2]) if len(sys.argv) > 2 else 1000, everything) | means()
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata={"pycocotools": getattr(pycocotools, "__version__", "2.0.11"),
                                        "numpy": np.__version__, "seed": str(SEED)})

@@ -1,4 +1,4 @@
-"""Times `rcnn eval --annotations --detections` beside pycocotools and faster-coco-eval; prints a table.
+"""Times `rcnn eval --annotations --detections` beside the Python packages that score COCO's boxes; prints a table.
 
 Usage: python tools/bench/coco_eval.py [--rcnn build/release/bin/rcnn] [--rounds 3] [--pycocotools-rounds 1]
                                        [--images 5000] [--detections 500000] [--folder /tmp]
@@ -7,19 +7,22 @@ Makes a random data set (seeded; with the defaults 5000 images, about 37,000 obj
 detections), writes it as COCO's JSON and evaluates it with each program in turn, each time in a process of its own, from
 the files to the twelve numbers. A figure is the median over the rounds: seconds of wall time, of CPU time (user and
 system, all threads), the peak of resident memory in MB, and by how much it is above that of the same program when it has
-loaded its libraries and does nothing. The numbers of the three must agree to 1e-9.
-Needs numpy and pycocotools; without faster-coco-eval 1.8.0 its line says so.
+loaded its libraries and does nothing. Ours must be pycocotools' numbers to the last bit, and the others' to 1e-9; how many
+of their twelve are pycocotools' to the last bit stands in the table.
+Needs these packages, beside numpy; a line says which of the last four is not installed:
+
+    pip install pycocotools==2.0.11 faster-coco-eval==1.8.0 ultrafast-pycocotools==0.1.14 hotcoco==1.3.0 vernier==0.5.4
 """
 
 import argparse
+import importlib.metadata
 import importlib.util
 import json
-import os
 import pathlib
 import statistics
+import subprocess
 import sys
 import tempfile
-import time
 
 import numpy as np
 
@@ -27,25 +30,35 @@ ROOT = pathlib.Path(__file__).parents[2]
 KEYS = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
 CLASSES = 80
 
-# Each prints the twelve numbers as a JSON list on its last line.
-PYCOCOTOOLS = """
-import json, sys
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
-"""
-FASTER_COCO_EVAL = """
-import json, sys
-from faster_coco_eval import COCO
-from faster_coco_eval import COCOeval_faster as COCOeval
-"""
-EVALUATE = """
-truths = COCO(sys.argv[1])
-evaluation = COCOeval(truths, truths.loadRes(sys.argv[2]), "bbox")
+# What each needs to be imported, and how it comes from the files in sys.argv to a list of the twelve numbers.
+COCO_EVAL = """
+evaluation = COCOeval(truths, detections, "bbox")
 evaluation.evaluate()
 evaluation.accumulate()
 evaluation.summarize()
-print(json.dumps([float(value) for value in evaluation.stats[:12]]))
+numbers = evaluation.stats
 """
+LOAD = """
+truths = COCO(sys.argv[1])
+detections = truths.loadRes(sys.argv[2])
+"""
+PACKAGES = {
+    "ultrafast_pycocotools": ("from ultrafast_pycocotools import COCO, COCOeval", LOAD + COCO_EVAL),
+    "hotcoco": ("from hotcoco import COCO, COCOeval", LOAD.replace("loadRes", "load_res") + COCO_EVAL),
+    "vernier": ("from pathlib import Path\nfrom vernier.instance import Bbox, CocoDataset, Evaluator", """
+truths = CocoDataset.from_json(Path(sys.argv[1]).read_bytes())
+evaluator = Evaluator(iou=Bbox(), parity_mode="strict")
+numbers = evaluator.evaluate(truths, Path(sys.argv[2]).read_bytes()).stats
+"""),
+    "faster_coco_eval": ("from faster_coco_eval import COCO\nfrom faster_coco_eval import COCOeval_faster as COCOeval",
+                         LOAD + COCO_EVAL),
+    "pycocotools": ("from pycocotools.coco import COCO\nfrom pycocotools.cocoeval import COCOeval", LOAD + COCO_EVAL),
+}
+PRINT = "print(json.dumps([float(value) for value in numbers[:12]]))"
+
+
+def python(*lines):
+    return [sys.executable, "-c", "\n".join(["import json, sys", *lines])]
 
 
 def rounded(values):
@@ -86,17 +99,25 @@ def make(folder, images, detections, seed=0):
           f"{(folder / 'detections.json').stat().st_size / 1e6:.0f} MB of detections")
 
 
+# A process takes the peak of its memory over from the one that starts it, so that a small one has to.
+START = """
+import json, os, sys, time
+output, *command = sys.argv[1:]
+file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+start = time.perf_counter()
+child = os.posix_spawn(command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, file, 1)])
+_, status, usage = os.wait4(child, 0)
+print(json.dumps([status, time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]))
+"""
+
+
 def run(command, output):
     """Runs a command to its end: wall and CPU seconds, the peak of its resident memory in MB, its last line."""
-    start = time.perf_counter()
-    with open(output, "w") as file:
-        child = os.posix_spawn(command[0], command, os.environ,
-                               file_actions=[(os.POSIX_SPAWN_DUP2, file.fileno(), 1)])
-        _, status, usage = os.wait4(child, 0)
-    wall = time.perf_counter() - start
+    started = subprocess.run([sys.executable, "-I", "-S", "-c", START, output, *command], check=True, stdout=subprocess.PIPE)
+    status, *figures = json.loads(started.stdout)
     if status != 0:
         sys.exit(f"{' '.join(command[:3])} ...: failed with status {status}")
-    return (wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024), output.read_text().splitlines()[-1]
+    return figures, output.read_text().splitlines()[-1]
 
 
 def main():
@@ -113,17 +134,15 @@ def main():
         folder = pathlib.Path(folder)
         make(folder, arguments.images, arguments.detections)
         files = [str(folder / "truths.json"), str(folder / "detections.json")]
-        programs = {
-            "rcnn": ([arguments.rcnn, "eval", "--annotations", files[0], "--detections", files[1], "--json"],
-                     [arguments.rcnn, "eval", "--help"], arguments.rounds),
-            "faster-coco-eval": ([sys.executable, "-c", FASTER_COCO_EVAL + EVALUATE, *files],
-                                 [sys.executable, "-c", FASTER_COCO_EVAL + "print()"], arguments.rounds),
-            "pycocotools": ([sys.executable, "-c", PYCOCOTOOLS + EVALUATE, *files],
-                            [sys.executable, "-c", PYCOCOTOOLS + "print()"], arguments.pycocotools_rounds),
-        }
-        if importlib.util.find_spec("faster_coco_eval") is None:
-            print("faster-coco-eval is not installed: left out")
-            del programs["faster-coco-eval"]
+        programs = {"rcnn": ([arguments.rcnn, "eval", "--annotations", files[0], "--detections", files[1], "--json"],
+                             [arguments.rcnn, "eval", "--help"], arguments.rounds)}
+        for name, (load, evaluate) in PACKAGES.items():
+            if importlib.util.find_spec(name) is None:
+                print(f"{name} is not installed: left out")
+                continue
+            rounds = arguments.pycocotools_rounds if name == "pycocotools" else arguments.rounds
+            version = importlib.metadata.version(name.replace("_", "-"))
+            programs[f"{name.replace('_', '-')} {version}"] = (python(load, evaluate, PRINT) + files, python(load, "print()"), rounds)
         figures, numbers = {name: [] for name in programs}, {}
         for round_ in range(max(rounds for *_, rounds in programs.values())):
             for name, (command, idle, rounds) in programs.items():
@@ -134,16 +153,21 @@ def main():
                 figures[name].append((*figure, figure[2] - idle_memory))
                 found = json.loads(line)
                 numbers[name] = [found[key] for key in KEYS] if isinstance(found, dict) else found
+    judge = next(values for name, values in numbers.items() if name.startswith("pycocotools"))
+    if numbers["rcnn"] != judge:
+        sys.exit(f"rcnn differs from pycocotools:\n{numbers['rcnn']}\n{judge}")
     for name, values in numbers.items():
-        if not np.allclose(values, numbers["rcnn"], rtol=0, atol=1e-9):
-            sys.exit(f"{name} differs from rcnn:\n{values}\n{numbers['rcnn']}")
+        if not np.allclose(values, judge, rtol=0, atol=1e-9):
+            sys.exit(f"{name} differs from pycocotools:\n{values}\n{judge}")
 
-    print(f"the twelve numbers agree to 1e-9; AP {numbers['rcnn'][0]:.6f}\n")
-    print(f"{'':18} {'rounds':>6} {'wall s':>8} {'CPU s':>8} {'MB':>8} {'MB above':>8}   rcnn's share of each")
+    print(f"rcnn's twelve numbers are pycocotools' to the last bit, the others' to 1e-9; AP {judge[0]:.6f}\n")
+    print(f"{'':28} {'rounds':>6} {'wall s':>8} {'CPU s':>8} {'MB':>8} {'MB above':>8} {'equal':>8}   rcnn's share of each")
     medians = {name: [statistics.median(column) for column in zip(*rows)] for name, rows in figures.items() if rows}
     for name, values in medians.items():
-        shares = "".join(f" {own / value:7.3f}" for own, value in zip(medians["rcnn"], values))
-        print(f"{name:18} {len(figures[name]):6} {values[0]:8.2f} {values[1]:8.2f} {values[2]:8.0f} {values[3]:8.0f}  {shares}")
+        equal = sum(value == other for value, other in zip(numbers[name], judge))
+        shares = "".join(f" {own / value if value else float('nan'):7.3f}" for own, value in zip(medians["rcnn"], values))
+        print(f"{name:28} {len(figures[name]):6} {values[0]:8.2f} {values[1]:8.2f} {values[2]:8.0f} {values[3]:8.0f}"
+              f" {equal:5}/12  {shares}")
 
 
 if __name__ == "__main__":

@@ -78,8 +78,8 @@ struct CocoMap {
 /// ids, and within an image the order given.
 ///
 /// `category_ids` are K, ascending and without repetition; objects and detections of others are left out.
-/// Runs on all cores. Throws c10::Error for a score that is not a number and for options out of their ranges,
-/// std::bad_alloc when memory runs out on any of them.
+/// Runs on all cores. Throws std::invalid_argument for a score that is not a number and for options out of
+/// their ranges, std::bad_alloc when memory runs out on any of them.
 RCNN_EXPORT CocoMap coco_map(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
                              std::span<const int64_t> category_ids, const CocoMapOptions& options = {});
 

@@ -29,7 +29,7 @@ struct CocoMatches {
 /// above some score are the same as without those below it.
 ///
 /// `category_ids` ascend without repetition; objects and detections of others do not count. Throws
-/// c10::Error for a score that is not a number.
+/// std::invalid_argument for a score that is not a number.
 RCNN_EXPORT CocoMatches coco_matches(std::span<const CocoTruth> truths,
                                      std::span<const CocoDetection> detections,
                                      std::span<const int64_t> category_ids,

@@ -18,8 +18,9 @@ struct CocoSummary {
   double ar_small = -1, ar_medium = -1, ar_large = -1;
 };
 
-/// What pycocotools' summarize() computes, of all categories or of the one at `category`. `map` must have
-/// been made with the options' areas and three limits; throws c10::Error otherwise.
+/// What pycocotools' summarize() computes, to the last bit, of all categories or of the one at `category`:
+/// numpy's means, which are summed pairwise. `map` must have been made with the options' areas and three
+/// limits; throws std::invalid_argument otherwise.
 RCNN_EXPORT CocoSummary coco_summary(const CocoMap& map, const CocoMapOptions& options = {},
                                      std::optional<int64_t> category = std::nullopt);
 

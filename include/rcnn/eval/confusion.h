@@ -32,13 +32,14 @@ struct Confusion {
 /// in a crowd of its category by more than the threshold's share does not count, nor does the crowd.
 ///
 /// `category_ids` are C, ascending and without repetition; objects and detections of others are left out.
-/// Throws c10::Error for a score that is not a number and for an IoU threshold that is not above 0.
+/// Throws std::invalid_argument for a score that is not a number and for an IoU threshold that is not above
+/// 0.
 RCNN_EXPORT Confusion confusion(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
                                 std::span<const int64_t> category_ids, const ConfusionOptions& options = {});
 
 /// For people: what was found right, as another class, missed and found where nothing is, then the `rows`
-/// most frequent confusions of two classes, "dog -> cat  13" for dogs found as cats. Throws c10::Error unless
-/// there are C names.
+/// most frequent confusions of two classes, "dog -> cat  13" for dogs found as cats. Throws
+/// std::invalid_argument unless there are C names.
 RCNN_EXPORT std::string to_text(const Confusion& confusion, std::span<const std::string> names,
                                 int64_t rows = 20);
 

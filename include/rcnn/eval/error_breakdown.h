@@ -44,7 +44,8 @@ struct ErrorBreakdown {
 /// that takes no object and lies in a crowd of its category by more than the foreground's share is left out.
 ///
 /// `category_ids` ascend without repetition; objects and detections of others are left out. Without any, all
-/// numbers are 0. Throws c10::Error for a score that is not a number and for options out of their ranges.
+/// numbers are 0. Throws std::invalid_argument for a score that is not a number and for options out of their
+/// ranges.
 RCNN_EXPORT ErrorBreakdown error_breakdown(std::span<const CocoTruth> truths,
                                            std::span<const CocoDetection> detections,
                                            std::span<const int64_t> category_ids,

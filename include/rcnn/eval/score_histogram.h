@@ -20,7 +20,7 @@ struct ScoreHistogram {
 };
 
 /// Counts detections by score; those that do not count in `matches`, which are theirs, are left out. Throws
-/// c10::Error for a score that is not finite and for less than one bin.
+/// std::invalid_argument for a score that is not finite and for less than one bin.
 RCNN_EXPORT ScoreHistogram score_histogram(std::span<const CocoDetection> detections,
                                            const CocoMatches& matches, int64_t bins = 20);
 

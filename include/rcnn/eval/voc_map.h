@@ -58,12 +58,12 @@ struct VocMap {
 /// the IoUs are the same. It asks for an IoU >= threshold; py-faster-rcnn's voc_eval.py asks for >. At the 11
 /// recall levels both decide an equality by rounding, each in its own way; here the comparison is exact.
 ///
-/// Throws c10::Error for a label outside 1..num_classes and for a score that is not a number.
+/// Throws std::invalid_argument for a label outside 1..num_classes and for a score that is not a number.
 RCNN_EXPORT VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes,
                            const VocMapOptions& options = {});
 
 /// A table for people: a line a class with ground truths, detections and AP ("-" for none), then the mean.
-/// Throws c10::Error unless there is a category for each class.
+/// Throws std::invalid_argument unless there is a category for each class.
 RCNN_EXPORT std::string to_table(const VocMap& result, const std::vector<Category>& categories);
 
 }  // namespace rcnn::eval
