@@ -46,7 +46,9 @@ class StrictJsonBuilder final : public nlohmann::json_sax<Json> {
     return add(value);
   }
   bool number_float(double value, const std::string& token) override {
-    if (token.find_first_of(".eE") == std::string::npos) fail(token + " is too large");
+    // nlohmann writes the locale's decimal point into it: what makes it an integer is that nothing else is
+    // there.
+    if (token.find_first_not_of("-0123456789") == std::string::npos) fail(token + " is too large");
     return add(value);
   }
   bool string(std::string& value) override { return add(std::move(value)); }

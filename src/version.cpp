@@ -1,4 +1,5 @@
-#include <sstream>
+#include <algorithm>
+#include <string_view>
 
 #include <torch/cuda.h>
 #include <torch/version.h>
@@ -26,9 +27,11 @@ std::string cuda_version() {
 std::string cuda_architectures() {
 #ifdef RCNN_HAS_CUDA
   // CMake's words: "80-real" is machine code, "90-virtual" PTX, "90" both.
-  std::istringstream list(RCNN_CUDA_ARCHITECTURES);
+  std::string_view list(RCNN_CUDA_ARCHITECTURES);
   std::string words;
-  for (std::string item; list >> item;) {
+  while (!list.empty()) {
+    const std::string item(list.substr(0, list.find(' ')));
+    list.remove_prefix(std::min(item.size() + 1, list.size()));
     const auto dash = item.find('-');
     const std::string number = item.substr(0, dash);
     const std::string kind = dash == std::string::npos ? "" : item.substr(dash);

@@ -16,6 +16,8 @@ nvcc=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nv
 oracle=(torchvision==0.26.0 safetensors==0.8.0 pycocotools==2.0.11 tensorboard==2.21.0)
 # What reads the report's page in a test; tools/test.sh installs it.
 browser=(chromium fonts-dejavu-core)
+# What a locale with a decimal comma is made from in tests; tools/test.sh installs it.
+decimal_comma=(locales)
 # What the documentation is made with; tools/docs.sh installs it, and tools/test.sh for the test of it.
 documentation=(doxygen)
 

@@ -9,7 +9,7 @@ source tools/setup.sh
 if [[ $config == "$venv"/* ]]; then
   pip_install "${oracle[@]}"
 fi
-apt_install "${browser[@]}" "${documentation[@]}"
+apt_install "${browser[@]}" "${decimal_comma[@]}" "${documentation[@]}"
 
 git ls-files -z '*.h' '*.cpp' '*.cu' | xargs -0 clang-format-14 --dry-run -Werror
 tools/build.sh release -DRCNN_WERROR=ON

@@ -1,9 +1,5 @@
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <map>
-#include <sstream>
 #include <system_error>
 
 #include <spdlog/fmt/fmt.h>
@@ -12,6 +8,7 @@
 
 #include "config/document.h"
 #include "strict_json.h"
+#include "text_file.h"
 
 namespace rcnn::config {
 namespace {
@@ -32,14 +29,12 @@ Json parse_file(std::string_view text, const std::string& origin) {
 }
 
 std::string read_file(const fs::path& file, const std::string& named_by) {
-  errno = 0;
-  std::ifstream in(file, std::ios::binary);
-  in.peek();  // the first read is what fails on a folder
-  if (!in.is_open() || in.bad()) {
-    throw ConfigError(
-        fmt::format("{}cannot read {}: {}", named_by, file.string(), std::generic_category().message(errno)));
+  constexpr size_t kLargest = 16'000'000;
+  try {
+    return read_text_file(file, kLargest);
+  } catch (const TextFileError& error) {
+    throw ConfigError(fmt::format("{}cannot read {}: {}", named_by, file.string(), error.what()));
   }
-  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 /// Takes "_base_" out of a file's outermost object.
@@ -89,8 +84,11 @@ void merge_override(Document& document, const std::string& text) {
   const std::string key = text.substr(0, equals);
 
   std::vector<std::string> parts;
-  std::istringstream words(key + ".");
-  for (std::string part; std::getline(words, part, '.');) parts.push_back(part);
+  for (size_t begin = 0; begin <= key.size();) {
+    const size_t dot = std::min(key.find('.', begin), key.size());
+    parts.push_back(key.substr(begin, dot - begin));
+    begin = dot + 1;
+  }
   if (std::count(parts.begin(), parts.end(), "") || parts.size() > kMaxDepth) {
     fail(text, "a key is names with dots between them, as in train.lr=0.01");
   }

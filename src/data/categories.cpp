@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <set>
 #include <string>
 #include <string_view>
@@ -13,6 +12,7 @@
 
 #include "config/suggestion.h"
 #include "data/trimmed.h"
+#include "text_file.h"
 
 namespace rcnn::data {
 namespace {
@@ -48,15 +48,17 @@ ConfigError unknown_class(const std::string& word, const std::vector<Category>& 
 }  // namespace
 
 std::vector<Category> read_categories(const std::filesystem::path& file) {
-  std::ifstream in(file);
+  constexpr size_t kLargest = 16'000'000;
   std::vector<Line> lines;
   int64_t number = 0;
-  for (std::string text; std::getline(in, text);) {
-    ++number;
-    if (const auto name = trimmed(text); !name.empty()) lines.push_back({number, std::string(name)});
-  }
-  if (in.bad() || (lines.empty() && !in.eof())) {
-    throw DataError(fmt::format("{}: cannot be read; give a text file with one class a line", file.string()));
+  try {
+    for_each_line(read_text_file(file, kLargest), [&](std::string_view text) {
+      ++number;
+      if (const auto name = trimmed(text); !name.empty()) lines.push_back({number, std::string(name)});
+    });
+  } catch (const TextFileError& error) {
+    throw DataError(fmt::format("{}: cannot be read, {}; give a text file with one class a line",
+                                file.string(), error.what()));
   }
   if (lines.empty()) throw DataError(fmt::format("{}: names no class; write one a line", file.string()));
 

@@ -13,6 +13,7 @@
 #include <rcnn/data/image.h>
 #include <rcnn/error.h>
 
+#include "data/file_name.h"
 #include "data/for_all.h"
 
 namespace rcnn::data {
@@ -55,12 +56,6 @@ std::vector<fs::path> image_folders(const DatasetPart& part) {
     folders.push_back(fs::weakly_canonical(coco ? source.annotations.parent_path() / ".." : source.root));
   }
   return folders;
-}
-
-/// Both canonical.
-bool lies_in(const fs::path& file, const fs::path& folder) {
-  const auto inside = file.lexically_relative(folder);
-  return inside.empty() || *inside.begin() != "..";
 }
 
 void look_at_images(const Dataset& dataset, const DatasetPart& part, const CheckOptions& how,

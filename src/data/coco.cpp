@@ -50,7 +50,7 @@ class Reader {
       problems_.error("no image has an object that can be used; there is nothing to find",
                       fmt::format("{} images", records.size()));
     }
-    return std::make_shared<RecordList>(std::move(records), std::move(categories_));
+    return std::make_shared<RecordList>(std::move(records), std::move(categories_), options_.max_megapixels);
   }
 
  private:
@@ -98,7 +98,7 @@ class Reader {
       // What leads elsewhere is not even looked at.
       files.push_back(stays_inside(image.file_name) ? options_.images / image.file_name : fs::path());
     }
-    const auto infos = image_infos(files);
+    const auto infos = image_infos(files, kHeaderReaders, options_.max_megapixels);
     std::vector<Record> records;
     std::unordered_set<std::string> names;
     for (size_t i = 0; i < images.size(); ++i) {

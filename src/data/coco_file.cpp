@@ -14,6 +14,8 @@
 #include <rcnn/error.h>
 #include <rcnn/io/atomic_file.h>
 
+#include "data/json_start.h"
+
 namespace rcnn::data {
 namespace {
 
@@ -312,6 +314,7 @@ auto read(const std::filesystem::path& file, Read read) {
   if (std::filesystem::is_directory(file)) {
     throw DataError(fmt::format("{}: is a folder; name the JSON file", file.string()));
   }
+  check_json_start(file);
   if (simdjson::padded_string::load(file.string()).get(bytes) != simdjson::SUCCESS) {
     throw DataError(fmt::format("{}: cannot be read", file.string()));
   }

@@ -13,4 +13,10 @@ inline bool stays_inside(const std::string& file_name) {
          std::find(name.begin(), name.end(), "..") == name.end();
 }
 
+/// Whether a path is a folder's or leads below it; both canonical.
+inline bool lies_in(const std::filesystem::path& file, const std::filesystem::path& folder) {
+  const auto inside = file.lexically_relative(folder);
+  return inside.empty() || *inside.begin() != "..";
+}
+
 }  // namespace rcnn::data

@@ -1,9 +1,10 @@
 #include <algorithm>
 #include <array>
-#include <cctype>
+#include <climits>
 #include <deque>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/find_images.h>
+
+#include "lower.h"
 
 namespace rcnn::data {
 namespace {
@@ -24,9 +27,7 @@ constexpr std::string_view kWildcards = "*?[";
 bool has_image_ending(const fs::path& file) {
   static constexpr std::array<std::string_view, 7> endings = {".jpg", ".jpeg", ".png", ".bmp",
                                                               ".tif", ".tiff", ".webp"};
-  auto ending = file.extension().string();
-  std::ranges::transform(ending, ending.begin(), [](unsigned char c) { return std::tolower(c); });
-  return std::ranges::find(endings, ending) != endings.end();
+  return std::ranges::find(endings, lower(file.extension().string())) != endings.end();
 }
 
 bool has_wildcard(const fs::path& path) {
@@ -160,25 +161,47 @@ class Finder {
   }
 
   void add_list(std::istream& list) {
-    const std::string text(std::istreambuf_iterator<char>(list), {});
-    const char end = text.find('\0') == std::string::npos ? '\n' : '\0';
-    int64_t number = 0, inputs = 0;
-    for (size_t begin = 0; begin < text.size();) {
-      const auto stop = std::min(text.find(end, begin), text.size());
-      auto line = text.substr(begin, stop - begin);
-      begin = stop + 1;
-      ++number;
-      if (end == '\n' && line.ends_with('\r')) line.pop_back();
-      if (line.empty()) continue;
-      ++inputs;
-      add(line, fmt::format("line {} of the list: ", number));
+    constexpr size_t kBlock = 65536;
+    std::string block(kBlock, '\0'), line;
+    std::optional<char> end;
+    ListPlace place;
+    while (list.read(block.data(), kBlock), list.gcount() > 0) {
+      std::string_view text(block.data(), static_cast<size_t>(list.gcount()));
+      if (!end) end = text.find('\0') == std::string_view::npos ? '\n' : '\0';
+      for (auto stop = text.find(*end);; stop = text.find(*end)) {
+        line += text.substr(0, stop);
+        if (line.size() > PATH_MAX) {
+          throw DataError(fmt::format("line {} of the list: is longer than any path", place.number));
+        }
+        if (stop == std::string_view::npos) break;
+        text.remove_prefix(stop + 1);
+        add_line(line, *end, place);
+        line.clear();
+      }
     }
-    if (inputs == 0) throw DataError("the list names no image; write one path a line");
+    if (!line.empty()) add_line(line, *end, place);
+    if (place.inputs == 0) throw DataError("the list names no image; write one path a line");
   }
 
   std::vector<FoundImage> take() { return std::move(found_); }
 
  private:
+  struct ListPlace {
+    int64_t number = 1, inputs = 0, empty_before = 0;
+  };
+
+  void add_line(std::string line, char end, ListPlace& place) {
+    constexpr int64_t kMostEmpty = 10'000;
+    const auto where = fmt::format("line {} of the list: ", place.number++);
+    if (end == '\n' && line.ends_with('\r')) line.pop_back();
+    place.empty_before = line.empty() ? place.empty_before + 1 : 0;
+    if (place.empty_before > kMostEmpty) throw DataError(where + "nothing but empty lines; this is no list");
+    if (line.find('\0') != std::string::npos) throw DataError(where + "holds a NUL, which no path does");
+    if (line.empty()) return;
+    ++place.inputs;
+    add(line, where);
+  }
+
   void add_pattern(const fs::path& pattern, const std::string& place) {
     const auto fixed = fixed_part(pattern);
     const auto relative = [&](const fs::path& image) {

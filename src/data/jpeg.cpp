@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <csetjmp>
 #include <cstdio>  // jpeglib.h needs it
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,78 +10,10 @@
 #include <jpeglib.h>
 #include <spdlog/fmt/fmt.h>
 
-#include "data/exif.h"
 #include "data/mat.h"
 
 namespace rcnn::data {
 namespace {
-
-/// A JPEG is a chain of markers, each 0xff and its kind, most of them with a length and that much content.
-enum Marker { kNone = -1, kTemporary = 0x01, kFrame = 0xc0, kStart = 0xd8, kEnd = 0xd9, kApp1 = 0xe1 };
-
-class Markers {
- public:
-  explicit Markers(FileBytes& bytes) : bytes_(bytes) {}
-
-  /// The next one, after the content of the last, or kNone at the end of the file. Whatever else lies before
-  /// it is passed over: fill bytes, and compressed data with its stuffed zeros and restart markers.
-  int next() {
-    for (offset_ = end_; bytes_[offset_] != FileBytes::kEnd; ++offset_) {
-      if (bytes_[offset_] != 0xff) continue;
-      while (bytes_[offset_] == 0xff) ++offset_;
-      const int marker = bytes_[offset_];
-      const bool data = marker == 0 || (marker >= 0xd0 && marker <= 0xd7);
-      if (data) continue;
-      end_ = ++offset_;
-      const bool bare = marker == kStart || marker == kEnd || marker == kTemporary;
-      if (!bare) end_ += std::max<int64_t>(bytes_.big_endian(offset_, 2), 2);
-      return marker;
-    }
-    return kNone;
-  }
-
-  int64_t content() const { return offset_ + 2; }
-  int64_t content_end() const { return end_; }
-
- private:
-  FileBytes& bytes_;
-  int64_t offset_ = 0;  // behind the marker
-  int64_t end_ = 2;     // behind its content; the first marker says that this is a JPEG
-};
-
-bool is_frame(int marker) {
-  const bool other = marker == 0xc4 || marker == 0xc8 || marker == 0xcc;  // tables, reserved, arithmetic
-  return (marker & 0xf0) == kFrame && !other;
-}
-
-/// Nothing when the file ends before it says its size.
-std::optional<ImageInfo> read_info(FileBytes& bytes) {
-  constexpr int64_t kExif = 0x457869660000;  // "Exif", 0, 0
-  ImageInfo info;
-  Markers markers(bytes);
-  for (int marker = markers.next(); marker != kEnd && marker != kNone; marker = markers.next()) {
-    if (marker == kApp1 && bytes.big_endian(markers.content(), 6) == kExif && info.orientation == 1) {
-      info.orientation = find_orientation(bytes, markers.content() + 6, markers.content_end()).value;
-    }
-    if (is_frame(marker)) {
-      info.size = {bytes.big_endian(markers.content() + 1, 2), bytes.big_endian(markers.content() + 3, 2)};
-      if (info.size.width == FileBytes::kEnd || info.size.height == FileBytes::kEnd) return std::nullopt;
-      return info;
-    }
-  }
-  return std::nullopt;
-}
-
-/// Whether the end marker is there; bytes may follow it. Thumbnails, which have one too, lie inside of
-/// contents.
-bool is_complete(FileBytes& bytes) {
-  if (bytes.big_endian(bytes.size() - 2, 2) == 0xffd9) return true;
-  Markers markers(bytes);
-  for (int marker = markers.next(); marker != kNone; marker = markers.next()) {
-    if (marker == kEnd) return true;
-  }
-  return false;
-}
 
 /// libjpeg, whose functions leave by longjmp: what they say goes into words().
 class Decoder {
@@ -154,19 +85,7 @@ void cmyk_to_rgb(const uint8_t* cmyk, uint8_t* rgb, int64_t width) {
 
 }  // namespace
 
-bool is_jpeg(FileBytes& bytes) {
-  return bytes.big_endian(0, 2) == 0xffd8;
-}
-
-ImageInfo jpeg_info(FileBytes& bytes) {
-  const auto info = read_info(bytes);
-  if (!info || !is_complete(bytes)) {
-    throw file_error(bytes.file(), "is cut off: its JPEG data ends early; copy it again or remove it");
-  }
-  return *info;
-}
-
-at::Tensor decode_jpeg(FileBytes& bytes) {
+at::Tensor decode_jpeg(FileBytes& bytes, ImageSize size) {
   const auto data = bytes.all();
   const auto check = [&](bool good, Decoder& decoder) {
     if (good) return;
@@ -178,6 +97,12 @@ at::Tensor decode_jpeg(FileBytes& bytes) {
   check(decoder.attempt([&] {
     jpeg_mem_src(&jpeg, data.data(), data.size());
     jpeg_read_header(&jpeg, TRUE);
+  }),
+        decoder);
+  if (ImageSize{jpeg.image_height, jpeg.image_width} != size) {
+    throw file_error(bytes.file(), "is damaged: it says two sizes; copy it again or remove it");
+  }
+  check(decoder.attempt([&] {
     const bool cmyk = jpeg.jpeg_color_space == JCS_CMYK || jpeg.jpeg_color_space == JCS_YCCK;
     jpeg.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
     decoder.in_data = true;

@@ -1,9 +1,7 @@
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <string_view>
 
 #include <simdjson.h>
@@ -15,6 +13,9 @@
 #include <rcnn/error.h>
 
 #include "data/is_there.h"
+#include "data/json_start.h"
+#include "data/trimmed.h"
+#include "text_file.h"
 
 namespace rcnn::data {
 namespace {
@@ -42,15 +43,16 @@ std::set<std::string> stems(const fs::path& folder, std::string_view beginning, 
 /// Whether the first line that says anything has VOC's second column: is the class there (1), not (-1), hard
 /// to see (0).
 bool has_second_column(const fs::path& list) {
-  std::ifstream in(list);
-  std::string line;
-  while (std::getline(in, line)) {
-    std::istringstream words(line);
-    const std::vector<std::string> columns(std::istream_iterator<std::string>(words), {});
-    if (columns.empty()) continue;
-    return columns.size() == 2 && (columns[1] == "-1" || columns[1] == "0" || columns[1] == "1");
-  }
-  return false;
+  constexpr size_t kLooked = 4096;
+  std::string head(kLooked, '\0');
+  std::ifstream in(list, std::ios::binary);
+  in.read(head.data(), kLooked);
+  head.resize(static_cast<size_t>(in.gcount()));
+  const auto text = trimmed(head);
+  const auto line = trimmed(text.substr(0, text.find('\n')));
+  const auto space = std::min(line.find_first_of(" \t"), line.size());
+  const auto second = trimmed(line.substr(space));
+  return second == "-1" || second == "0" || second == "1";
 }
 
 std::vector<DatasetPart> voc_parts(const fs::path& root) {
@@ -80,6 +82,7 @@ struct Glance {
 
 Glance glance(const fs::path& file) {
   Glance seen;
+  check_json_start(file);
   simdjson::padded_string bytes;
   if (const auto error = simdjson::padded_string::load(file.string()).get(bytes)) {
     throw DataError(fmt::format("{}: cannot be read: {}", file.string(), simdjson::error_message(error)));
@@ -137,8 +140,7 @@ DatasetPart coco_part(const fs::path& file, const fs::path& images, const std::s
 
 bool may_be_config(const fs::path& file) {
   if (fs::file_size(file) > kLargestConfig) return false;
-  std::ifstream in(file, std::ios::binary);
-  const std::string text(std::istreambuf_iterator<char>(in), {});
+  const auto text = read_text_file(file, kLargestConfig);
   const auto mentions = [&](const char* key) { return text.find(key) != std::string::npos; };
   return mentions("\"_base_\"") || mentions("\"data\"") || mentions("\"model\"");
 }
@@ -186,6 +188,9 @@ void DatasetPart::require_one_source() const {
 
 std::vector<DatasetPart> locate(const fs::path& dataset, const LocateOptions& options) {
   auto parts = all_parts(dataset, options.images);
+  if (const auto bound = options.max_megapixels) {
+    for (auto& part : parts) part.options.max_megapixels = *bound;
+  }
   if (options.splits.empty()) return parts;
   std::vector<std::string> names;
   for (const auto& part : parts) names.push_back(part.name);

@@ -1,22 +1,17 @@
 #include "data/missing_file.h"
 
 #include <algorithm>
-#include <cctype>
 #include <system_error>
 
 #include <spdlog/fmt/fmt.h>
 
 #include "data/is_there.h"
+#include "lower.h"
 
 namespace rcnn::data {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
 
 }  // namespace
 

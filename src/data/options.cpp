@@ -110,7 +110,8 @@ VocOptions voc_options(const DataOptions& options, const SplitOptions& split) {
           .classes = options.classes,
           .bad_boxes = options.bad_boxes,
           .bad_images = options.bad_images,
-          .limit = split.limit};
+          .limit = split.limit,
+          .max_megapixels = options.max_megapixels};
 }
 
 CocoOptions coco_options(const DataOptions& options, const SplitOptions& split) {
@@ -120,7 +121,8 @@ CocoOptions coco_options(const DataOptions& options, const SplitOptions& split) 
           .keep_empty = split.keep_empty,
           .bad_boxes = options.bad_boxes,
           .bad_images = options.bad_images,
-          .limit = split.limit};
+          .limit = split.limit,
+          .max_megapixels = options.max_megapixels};
 }
 
 std::shared_ptr<Dataset> open_joined(const DataOptions& options, const SplitOptions& split,
@@ -178,6 +180,7 @@ DataOptions DataOptions::from(const config::Node& node) {
   node.read("min_size", options.min_size, {.min = 16});
   node.read("max_size", options.max_size, {.min = 16});
   check_sizes(node, options);
+  node.read("max_megapixels", options.max_megapixels, {.min = 1, .max = kMostMegapixels});
   node.read("workers", options.workers, {.min = 0, .max = 256});
   read_policy(node, "bad_boxes", options.bad_boxes);
   read_policy(node, "bad_images", options.bad_images);

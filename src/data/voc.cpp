@@ -41,7 +41,7 @@ class Reader {
       ids.resize(static_cast<size_t>(options_.limit));
     std::vector<fs::path> images;
     for (const auto& id : ids) images.push_back(folder_.image(id).value_or(fs::path()));
-    const auto infos = image_infos(images);
+    const auto infos = image_infos(images, kHeaderReaders, options_.max_megapixels);
     for (size_t i = 0; i < ids.size(); ++i) {
       if (auto record = read_record(ids[i], images[i], infos[i])) named.push_back(std::move(*record));
     }
@@ -66,7 +66,7 @@ class Reader {
       problems_.error("no image has an object that can be used; there is nothing to find",
                       fmt::format("{} images", records.size()));
     }
-    return std::make_shared<RecordList>(std::move(records), std::move(categories));
+    return std::make_shared<RecordList>(std::move(records), std::move(categories), options_.max_megapixels);
   }
 
  private:

@@ -1,6 +1,5 @@
+#include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <sstream>
 #include <string_view>
 
 #include <pugixml.hpp>
@@ -11,6 +10,7 @@
 
 #include "data/number.h"
 #include "data/trimmed.h"
+#include "text_file.h"
 
 namespace rcnn::data {
 namespace {
@@ -22,23 +22,26 @@ std::optional<double> finite(std::string_view text) {
   return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
-int64_t line_at(const std::filesystem::path& file, std::ptrdiff_t offset) {
-  std::ifstream in(file, std::ios::binary);
-  int64_t line = 1;
-  for (; offset > 0; --offset) line += in.get() == '\n';
-  return line;
-}
-
 class Reader {
  public:
   Reader(const std::string& name, Problems& problems) : name_(name), problems_(problems) {}
 
   std::optional<VocFile> read(const std::filesystem::path& file) {
+    constexpr size_t kLargest = 64'000'000;
+    std::string text;
+    try {
+      text = read_text_file(file, kLargest);
+    } catch (const TextFileError& error) {
+      problems_.error("an annotation file that cannot be read", fmt::format("{} ({})", name_, error.what()));
+      return std::nullopt;
+    }
     pugi::xml_document document;
-    const auto result = document.load_file(file.c_str(), pugi::parse_default | pugi::parse_doctype);
+    const auto result =
+        document.load_buffer(text.data(), text.size(), pugi::parse_default | pugi::parse_doctype);
     if (!result) {
-      problems_.error("no valid XML", fmt::format("{} (line {}: {})", name_, line_at(file, result.offset),
-                                                  result.description()));
+      const auto place = std::min<std::ptrdiff_t>(result.offset, std::ssize(text));
+      const auto line = std::count(text.begin(), text.begin() + place, '\n') + 1;
+      problems_.error("no valid XML", fmt::format("{} (line {}: {})", name_, line, result.description()));
       return std::nullopt;
     }
     const auto is_doctype = [](const pugi::xml_node& node) { return node.type() == pugi::node_doctype; };
@@ -143,9 +146,14 @@ void write_voc_file(const std::filesystem::path& file, const VocFile& content) {
     for (size_t i = 0; i < kCorners.size(); ++i)
       append(box, kCorners[i], fmt::format("{}", object.corners[i]));
   }
-  std::ostringstream xml;
+  struct Writer : pugi::xml_writer {
+    std::string text;
+    void write(const void* bytes, size_t size) override {
+      text.append(static_cast<const char*>(bytes), size);
+    }
+  } xml;
   document.save(xml, "  ", pugi::format_indent | pugi::format_no_declaration);
-  io::write_atomically(file, xml.str());
+  io::write_atomically(file, xml.text);
 }
 
 }  // namespace rcnn::data

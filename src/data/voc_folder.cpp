@@ -1,7 +1,6 @@
 #include "data/voc_folder.h"
 
 #include <array>
-#include <fstream>
 #include <set>
 #include <system_error>
 #include <unordered_set>
@@ -13,6 +12,7 @@
 
 #include "data/is_there.h"
 #include "data/trimmed.h"
+#include "text_file.h"
 
 namespace rcnn::data {
 namespace {
@@ -40,8 +40,8 @@ void VocFolder::make() const {
 
 std::vector<std::string> VocFolder::ids(const std::string& split, Problems& problems) const {
   const std::string name = fmt::format("ImageSets/Main/{}.txt", split);
-  std::ifstream in(root_ / name);
-  if (!in) {
+  constexpr size_t kLargest = 256'000'000;
+  if (!is_there(root_ / name)) {
     std::set<std::string> lists;
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(root_ / "ImageSets/Main", ignored)) {
@@ -50,13 +50,20 @@ std::vector<std::string> VocFolder::ids(const std::string& split, Problems& prob
     throw DataError(fmt::format("{}: there is no such split; there are: {}", (root_ / name).string(),
                                 fmt::join(lists, ", ")));
   }
+  std::string text;
+  try {
+    text = read_text_file(root_ / name, kLargest);
+  } catch (const TextFileError& error) {
+    throw DataError(fmt::format("{}: cannot be read: {}", (root_ / name).string(), error.what()));
+  }
   std::vector<std::string> ids;
   std::unordered_set<std::string> seen;
-  std::string line;
+  int64_t number = 0;
   bool any = false;
-  for (int64_t number = 1; std::getline(in, line); ++number) {
+  for_each_line(text, [&](std::string_view line) {
+    ++number;
     const std::string id = id_of(line);
-    if (id.empty()) continue;
+    if (id.empty()) return;
     any = true;
     const std::string where = fmt::format("{} (line {})", id, number);
     if (id.find_first_of("/\\") != std::string::npos || id.find("..") != std::string::npos) {
@@ -67,14 +74,14 @@ std::vector<std::string> VocFolder::ids(const std::string& split, Problems& prob
     } else {
       ids.push_back(id);
     }
-  }
+  });
   if (!any) throw DataError(fmt::format("{}: the list is empty", (root_ / name).string()));
   return ids;
 }
 
 /// VOC's lists of one class have a second column that says whether the class is there; it is not part of the
 /// id, unless a file says so.
-std::string VocFolder::id_of(const std::string& line) const {
+std::string VocFolder::id_of(std::string_view line) const {
   const std::string_view id = trimmed(line);
   const size_t space = id.find_last_of(" \t");
   if (space != std::string_view::npos && !is_there(annotation(std::string(id)))) {

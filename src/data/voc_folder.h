@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <rcnn/data/problems.h>
@@ -34,7 +35,7 @@ class VocFolder {
   static std::string annotation_name(const std::string& id) { return "Annotations/" + id + ".xml"; }
 
  private:
-  std::string id_of(const std::string& line) const;
+  std::string id_of(std::string_view line) const;
 
   std::filesystem::path root_;
 };

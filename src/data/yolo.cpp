@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <fstream>
+#include <cmath>
 #include <map>
-#include <sstream>
+#include <string_view>
 
 #include <spdlog/fmt/ranges.h>
 
@@ -9,7 +9,10 @@
 #include <rcnn/data/image.h>
 #include <rcnn/data/yolo.h>
 
+#include "data/is_there.h"
 #include "data/micropixel.h"
+#include "data/number.h"
+#include "text_file.h"
 
 namespace rcnn::data {
 namespace {
@@ -45,11 +48,18 @@ std::map<std::string, Part> find_parts(const fs::path& root) {
 }
 
 /// The numbers of a line; nothing when one of its words is none.
-std::vector<double> numbers_of(const std::string& line) {
-  std::istringstream words(line);
+std::vector<double> numbers_of(std::string_view line) {
+  constexpr std::string_view kSpace = " \t\r\v\f";
   std::vector<double> numbers;
-  for (double number = 0; words >> number;) numbers.push_back(number);
-  if (!words.eof()) numbers.clear();
+  for (size_t begin = line.find_first_not_of(kSpace); begin != std::string_view::npos;) {
+    const size_t end = std::min(line.find_first_of(kSpace, begin), line.size());
+    auto word = line.substr(begin, end - begin);
+    if (word.starts_with('+') && !word.starts_with("+-")) word.remove_prefix(1);
+    const auto value = number<double>(word);
+    if (!value || !std::isfinite(*value)) return {};
+    numbers.push_back(*value);
+    begin = line.find_first_not_of(kSpace, end);
+  }
   return numbers;
 }
 
@@ -92,7 +102,7 @@ class Reader {
     result.content.categories = categories_;
     for (const auto& [file, name] : find_images({part.images})) {
       try {
-        const CocoImage image{.id = ++images_, .file_name = name, .size = image_size(file)};
+        const CocoImage image{.id = ++images_, .file_name = name, .size = image_size(file, kMostMegapixels)};
         read_lines(part.labels / file.stem().concat(".txt"), image, result.content);
         result.content.images.push_back(image);
       } catch (const DataError& error) {
@@ -104,10 +114,10 @@ class Reader {
 
  private:
   void read_lines(const fs::path& file, const CocoImage& image, CocoFile& content) {
-    std::ifstream in(file);
-    std::string line;
-    for (int64_t number = 1; std::getline(in, line); ++number) {
-      if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    int64_t number = 0;
+    for_each_line(text_of(file), [&](std::string_view line) {
+      ++number;
+      if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;
       const auto where = fmt::format("{} line {}", file.filename().string(), number);
       const auto numbers = numbers_of(line);
       CocoAnnotation annotation{.id = std::ssize(content.annotations) + 1, .image_id = image.id};
@@ -123,6 +133,17 @@ class Reader {
         content.annotations.push_back(annotation);
         content.details.push_back(std::move(details));
       }
+    });
+  }
+
+  /// An image without objects may have no file.
+  static std::string text_of(const fs::path& file) {
+    constexpr size_t kLargest = 64'000'000;
+    if (!is_there(file)) return "";
+    try {
+      return read_text_file(file, kLargest);
+    } catch (const TextFileError& error) {
+      throw DataError(fmt::format("{}: cannot be read: {}", file.string(), error.what()));
     }
   }
 

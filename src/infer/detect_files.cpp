@@ -44,8 +44,8 @@ std::string said_of(const std::exception& error, const fs::path& file) {
 class Decoder {
  public:
   /// So many images wait or are being read at most.
-  Decoder(std::span<const fs::path> files, int64_t threads, int64_t ahead)
-      : files_(files), ahead_(static_cast<size_t>(ahead)) {
+  Decoder(std::span<const fs::path> files, int64_t max_megapixels, int64_t threads, int64_t ahead)
+      : files_(files), max_megapixels_(max_megapixels), ahead_(static_cast<size_t>(ahead)) {
     for (int64_t i = 0; i < threads; ++i) {
       workers_.emplace_back([this](const std::stop_token& stop) { work(stop); });
     }
@@ -92,7 +92,7 @@ class Decoder {
     const Stopwatch watch(seconds);
     FileResult result{.index = index};
     try {
-      result.image = data::read_image(files_[index]);
+      result.image = data::read_image(files_[index], max_megapixels_);
     } catch (const std::exception& error) {
       result.error = said_of(error, files_[index]);
     }
@@ -100,6 +100,7 @@ class Decoder {
   }
 
   const std::span<const fs::path> files_;
+  const int64_t max_megapixels_;
   const size_t ahead_;
   mutable std::mutex mutex_;
   std::condition_variable_any may_read_;
@@ -136,6 +137,13 @@ void detect_batch(const TensorDetector& detector, std::span<const fs::path> file
   std::vector<FileResult*> whose;
   for (auto& result : results) {
     if (!result.image.defined()) continue;
+    try {
+      detector.check_views({result.image.size(0), result.image.size(1)});
+    } catch (const DataError& error) {
+      result.error = fmt::format("{}: {}", files[result.index].string(), error.what());
+      result.image = at::Tensor();
+      continue;
+    }
     images.push_back(result.image);
     whose.push_back(&result);
   }
@@ -160,7 +168,7 @@ DetectFilesTimes detect_files(const TensorDetector& detector, std::span<const fs
   TORCH_CHECK(options.batch > 0 && options.decoders > 0, "detect_files: batch ", options.batch, ", decoders ",
               options.decoders, "; expected 1 or more");
   DetectFilesTimes times;
-  Decoder decoder(files, options.decoders, options.batch + options.decoders);
+  Decoder decoder(files, detector.max_megapixels(), options.decoders, options.batch + options.decoders);
   bool go_on = true;
   for (size_t done = 0; go_on && done < files.size();) {
     std::vector<FileResult> batch;

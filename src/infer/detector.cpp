@@ -87,7 +87,14 @@ std::vector<std::vector<DetectedObject>> Detector::detect(std::span<const cv::Ma
 }
 
 std::vector<DetectedObject> Detector::detect(const std::filesystem::path& file) const {
-  return with_one_line([&] { return to_objects(tensors_->detect(data::read_image(file)), categories()); });
+  return with_one_line([&] {
+    const auto image = data::read_image(file, tensors_->max_megapixels());
+    try {
+      return to_objects(tensors_->detect(image), categories());
+    } catch (const DataError& error) {
+      throw DataError(fmt::format("{}: {}", file.string(), error.what()));
+    }
+  });
 }
 
 void Detector::warm_up(ImageSize image) const {

@@ -1,11 +1,12 @@
 #include <algorithm>
-#include <cctype>
 #include <system_error>
 #include <utility>
 
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/infer/output_folder.h>
+
+#include "lower.h"
 
 namespace rcnn {
 namespace {
@@ -15,9 +16,7 @@ namespace fs = std::filesystem;
 constexpr size_t kLongestName = 240;  // of 255 bytes, for numbers and endings
 
 std::string small(const fs::path& path) {
-  auto text = path.string();
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
+  return lower(path.string());
 }
 
 /// Cut to `most` bytes, between the characters of UTF-8.

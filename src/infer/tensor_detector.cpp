@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
+#include <rcnn/data/image.h>
 #include <rcnn/data/options.h>
 #include <rcnn/device.h>
 #include <rcnn/infer/tensor_detector.h>
@@ -53,17 +54,21 @@ TensorDetector::TensorDetector(const nn::DescribedModel& model, const at::Device
                                const ViewOptions& views, int64_t view_batch)
     : model_(model.model),
       categories_(model.categories),
-      transform_(data::DataOptions::from(model.config.root().child("data")).test_transform()),
       device_(device),
       views_(views),
       view_batch_(view_batch) {
   TORCH_CHECK(view_batch > 0, "TensorDetector: view_batch: expected 1 or more, got ", view_batch);
+  const auto options = data::DataOptions::from(model.config.root().child("data"));
+  transform_ = options.test_transform();
+  bound_megapixels(views.tile > 0 ? data::kMaxMegapixelsOfTiles : options.max_megapixels,
+                   options.max_megapixels);
   model_->to(device_);
   model_->eval();
 }
 
 TensorDetector::TensorDetector(nn::DescribedModel&& model, const DetectorOptions& options)
     : TensorDetector(model, parse_device(options.device), options.views, options.view_batch) {
+  if (const auto bound = options.max_megapixels) bound_megapixels(*bound, *bound);
   precision_ = options.precision;
   nn::prepare_for_inference(*model_, precision_);
 }
@@ -72,15 +77,29 @@ ImageSize TensorDetector::network_size(ImageSize image) const {
   return data::resized(image, transform_.min_size, transform_.max_size);
 }
 
+void TensorDetector::bound_megapixels(int64_t of_images, int64_t of_views) {
+  TORCH_CHECK(of_images > 0 && of_images <= data::kMostMegapixels,
+              "TensorDetector: max_megapixels: expected 1 to ", data::kMostMegapixels, ", got ", of_images);
+  max_megapixels_ = of_images;
+  max_view_megapixels_ = std::max(of_views, data::kMaxMegapixels);
+}
+
+void TensorDetector::check_views(ImageSize image) const {
+  const auto views = views_of(image, views_, transform_.min_size, transform_.max_size);
+  rcnn::check_views(image, views, max_view_megapixels_);
+}
+
 Detections TensorDetector::detect(const at::Tensor& image) const {
   return detect(std::span(&image, 1)).front();
 }
 
 std::vector<Detections> TensorDetector::detect(std::span<const at::Tensor> images) const {
+  for (const auto& image : images) check_views(size_of(image));
   return views_ == ViewOptions{} ? run(&nn::DetectionModelImpl::detect, images) : detect_views(images);
 }
 
 Detections TensorDetector::proposals(const at::Tensor& image) const {
+  check_views(size_of(image));
   return run(&nn::DetectionModelImpl::proposals, std::span(&image, 1)).front();
 }
 

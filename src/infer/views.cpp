@@ -1,9 +1,12 @@
+#include <algorithm>
 #include <cmath>
 
+#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
 #include <rcnn/boxes/box.h>
 #include <rcnn/data/transforms.h>
+#include <rcnn/error.h>
 #include <rcnn/infer/views.h>
 
 namespace rcnn {
@@ -68,6 +71,17 @@ std::vector<View> views_of(ImageSize image, const ViewOptions& options, int64_t 
     }
   }
   return views;
+}
+
+void check_views(ImageSize image, std::span<const View> views, int64_t max_megapixels) {
+  for (const auto& view : views) {
+    const auto [height, width] = view.network;
+    if (width <= max_megapixels * 1'000'000 / std::max<int64_t>(height, 1)) continue;
+    throw DataError(fmt::format(
+        "its {} x {} pixels, seen by the network as {} x {}, would be more than {} megapixels; give smaller "
+        "--scales or data.min_size, or raise the bound (--max-megapixels, data.max_megapixels)",
+        image.width, image.height, width, height, max_megapixels));
+  }
 }
 
 at::Tensor pixels_of(const at::Tensor& image, const View& view) {

@@ -20,4 +20,10 @@ struct Memory {
 /// SIGBUS where its end was. Throws Refusal for what is missing, empty or no regular file.
 Memory map_file(const std::filesystem::path& file);
 
+/// Reads all pages of a mapped file in at once: twice as fast as one by one where the file is not in the page
+/// cache, and what the disk cannot read is a Refusal here, not a SIGBUS later. For a file that is known to be
+/// of a kind to be read whole: gigabytes of something else would be read to be refused. Other memory stays as
+/// it is.
+void read_in(const Memory& memory);
+
 }  // namespace rcnn::io

@@ -183,6 +183,7 @@ SafeTensors parse_safetensors(const Memory& file) {
   const Json header = parse_header(text);
   SafeTensors content{.tensors = {}, .metadata = parse_metadata(header)};
   const auto entries = parse_entries(header, data.size());
+  read_in(file);
   verify_checksum(bytes, text, content.metadata);
   for (const auto& entry : entries) {
     try {

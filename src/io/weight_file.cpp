@@ -52,9 +52,10 @@ WeightFile of_safetensors(SafeTensors content) {
 WeightFile parse_weight_file(const Memory& file) {
   const std::string_view bytes = file.view();
   if (is_safetensors(bytes)) return of_safetensors(parse_safetensors(file));
-  if (bytes.starts_with("PK\3\4")) return read_torch_zip(file);
-  if (is_pickle(bytes)) return read_pickles(file);
-  throw Refusal(describe_first_bytes(bytes));
+  const bool zip = bytes.starts_with("PK\3\4");
+  if (!zip && !is_pickle(bytes)) throw Refusal(describe_first_bytes(bytes));
+  read_in(file);
+  return zip ? read_torch_zip(file) : read_pickles(file);
 }
 
 WeightFile read_weight_file(const std::filesystem::path& file) {

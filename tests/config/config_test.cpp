@@ -10,6 +10,8 @@
 
 #include <rcnn/config/config.h>
 
+#include "tests/support/german_locale.h"
+
 namespace rcnn::config {
 namespace {
 
@@ -251,6 +253,29 @@ TEST(Differences, AreOfTheValuesWhateverTheirOrderAndOrigin) {
   std::vector<std::string> texts;
   for (const auto& [key, was, is] : found) texts.push_back(key + ":" + was + ":" + is);
   EXPECT_THAT(texts, testing::ElementsAre("a.b:1:1.5", "a.c:[1,2]:[2,1]", "d:\"x\":", "e:{}:", "e.f::true"));
+}
+
+TEST_F(ConfigTest, ADecimalCommaOfTheHostsLocaleChangesNothing) {
+  const std::string text = R"({"lr": 0.0025, "ratios": [0.5, 1, 2.5e-3], "big": 1234567})";
+  const std::vector<std::string> overrides = {"lr=0.5", "weight_decay=1e-4", "momentum=0.9"};
+  const auto file = write("a.json", text);
+  const auto expected = Config::load(file, overrides).dump();
+  const GermanLocale german;
+  if (!german) GTEST_SKIP() << GermanLocale::kNone;
+  const auto config = Config::load(file, overrides);
+  EXPECT_EQ(config.dump(), expected);
+  double rate = 0;
+  config.root().read("lr", rate);
+  EXPECT_EQ(rate, 0.5);
+  EXPECT_EQ(compact(Config::parse(config.dump(), "x.json")), compact(config));
+  EXPECT_THAT(parse_error(R"({"a": 99999999999999999999})"), HasSubstr("too large"));
+}
+
+TEST_F(ConfigTest, AFileOfGigabytesIsRefusedUnread) {
+  const auto file = write("zeros.json", "");
+  fs::resize_file(file, 3'000'000'000);
+  EXPECT_EQ(load_error(file), "cannot read " + file + ": it has more than 16 MB, which no such text has");
+  EXPECT_THAT(load_error("/dev/zero"), HasSubstr("more than 16 MB"));
 }
 
 }  // namespace

@@ -60,5 +60,11 @@ TEST(LabelsOf, TakesNamesAndIdsInAnyOrder) {
   EXPECT_THROW(labels_of({"x"}, {}), ConfigError);
 }
 
+TEST_F(CategoriesFile, AFileOfGigabytesIsRefusedUnread) {
+  const auto file = folder_.write("zeros.txt", "");
+  std::filesystem::resize_file(file, 3'000'000'000);
+  EXPECT_THAT(message_of<DataError>([&] { read_categories(file); }), HasSubstr("more than 16 MB"));
+}
+
 }  // namespace
 }  // namespace rcnn::data

@@ -5,6 +5,7 @@
 #include <rcnn/error.h>
 
 #include "tests/support/message_of.h"
+#include "tests/support/resident_memory.h"
 #include "tests/support/temp_folder.h"
 
 namespace rcnn::data {
@@ -199,6 +200,16 @@ TEST_F(CocoFiles, NamesOfResultsAreKeptOnce) {
                   "bbox": [0, 0, 1, 1], "score": 1}])"));
       }),
       HasSubstr("file_name must be a text: [0]"));
+}
+
+TEST_F(CocoFiles, GigabytesOfSomethingElseAreRefusedUnread) {
+  const auto file = folder_.write("zeros.json", "");
+  std::filesystem::resize_file(file, 3'000'000'000);
+  const double before = test::resident_bytes();
+  const std::string expected = "is no JSON: it begins with the byte 0x00";
+  EXPECT_THAT(message_of<DataError>([&] { read_coco_file(file); }), HasSubstr(expected));
+  EXPECT_THAT(message_of<DataError>([&] { read_coco_results(file); }), HasSubstr(expected));
+  EXPECT_LT(test::resident_bytes() - before, 50e6);
 }
 
 }  // namespace

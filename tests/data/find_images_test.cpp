@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 #include <string>
 
@@ -177,6 +178,23 @@ TEST(FindImages, AnInputWithoutAnImageIsAnError) {
               }),
               HasSubstr((folder.path() / "empty").string() + ": no image there"));
   EXPECT_THROW(find_images({}), DataError);
+}
+
+TEST(FindImages, AListThatIsNoneIsNotReadToItsEnd) {
+  const auto error = [](const std::string& text) { return message_of<DataError>([&] { listed(text); }); };
+  EXPECT_THAT(error(std::string(1'000'000, '\0')),
+              HasSubstr("line 10001 of the list: nothing but empty lines"));
+  EXPECT_THAT(error(std::string(1'000'000, 'x')), HasSubstr("line 1 of the list: is longer than any path"));
+  std::ifstream endless("/dev/zero");
+  EXPECT_THAT(message_of<DataError>([&] { paths({"-"}, {.list = &endless}); }),
+              HasSubstr("nothing but empty lines"));
+  // Longer than what is read at once.
+  const TempFolder folder;
+  const std::string name = folder.write("a.jpg", "");
+  std::string lines;
+  for (int i = 0; i < 5000; ++i) lines += name + "\n";
+  EXPECT_THAT(listed(lines), ElementsAre(name));
+  EXPECT_THAT(error(lines + '\0'), HasSubstr("line 5001 of the list: holds a NUL"));
 }
 
 }  // namespace

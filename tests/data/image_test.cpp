@@ -10,6 +10,7 @@
 
 #include "tests/support/exif.h"
 #include "tests/support/message_of.h"
+#include "tests/support/resident_memory.h"
 #include "tests/support/temp_folder.h"
 
 namespace rcnn::data {
@@ -369,18 +370,155 @@ TEST_F(ImageTest, BytesAfterTheEndAreNoHarm) {
   }
 }
 
+std::string little_endian(uint64_t value, int bytes) {
+  std::string text;
+  for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> 8 * i);
+  return text;
+}
+
+/// A bitmap's headers alone.
+std::string bmp_header(uint32_t header_size, int32_t width, int32_t height) {
+  const auto u = [](int32_t value) { return little_endian(static_cast<uint32_t>(value), 4); };
+  return "BM" + little_endian(54, 4) + little_endian(0, 4) + little_endian(54, 4) +
+         little_endian(header_size, 4) + u(width) + u(height) + little_endian(1, 2) + little_endian(24, 2) +
+         little_endian(0, 24);
+}
+
+std::string tiff_header(uint32_t width, uint32_t height) {
+  return "II*" + std::string(1, '\0') + little_endian(8, 4) + little_endian(2, 2) + little_endian(256, 2) +
+         little_endian(4, 2) + little_endian(1, 4) + little_endian(width, 4) + little_endian(257, 2) +
+         little_endian(4, 2) + little_endian(1, 4) + little_endian(height, 4) + little_endian(0, 4);
+}
+
+// tests/oracle/make_image_headers.py has written them.
+TEST_F(ImageTest, KnowsTheSizeOfEveryKindFromItsHeader) {
+  int kinds = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(RCNN_FIXTURES "/images/image_header")) {
+    SCOPED_TRACE(entry.path());
+    ++kinds;
+    const auto info = image_info(entry.path());
+    EXPECT_EQ(info.size, (ImageSize{5, 7}));
+    EXPECT_EQ(info.orientation, entry.path().filename() == "turned.jpg" ? 6 : 1);
+    EXPECT_EQ(read_image(entry.path()).sizes(), (std::vector<int64_t>{5, 7, 3}));
+    // However short it is cut, it is an error or still the same picture's header.
+    const auto bytes = file_bytes(entry.path());
+    for (size_t kept = 1; kept < bytes.size(); ++kept) {
+      try {
+        EXPECT_EQ(image_info(folder_.write("cut", bytes.substr(0, kept))).size, (ImageSize{5, 7})) << kept;
+      } catch (const DataError&) {
+        continue;
+      }
+    }
+  }
+  EXPECT_EQ(kinds, 23);
+}
+
+TEST_F(ImageTest, TheSizesInHeadersAreOpenCvs) {
+  std::mt19937 random(3);
+  for (const std::string ending :
+       {".jpg", ".png", ".bmp", ".tif", ".webp", ".jp2", ".ppm", ".pgm", ".hdr", ".ras"}) {
+    for (int i = 0; i < 5; ++i) {
+      const int rows = 33 + static_cast<int>(random() % 70), cols = 33 + static_cast<int>(random() % 70);
+      const auto picture = smooth(rows, cols, ending == ".pgm" ? CV_8U : CV_8UC3);
+      EXPECT_EQ(image_size(folder_.write("a" + ending, encoded(picture, ending))), (ImageSize{rows, cols}))
+          << ending;
+    }
+  }
+}
+
 TEST_F(ImageTest, RefusesHugeImagesBeforeDecoding) {
   using namespace std::string_literals;
-  const std::string png =
-      "\x89PNG\r\n\x1a\n\0\0\0\rIHDR"s + big_endian(60000) + big_endian(60000) + "\x08\x02\0\0\0"s;
-  EXPECT_THAT(read_error(folder_.write("huge.png", png)), HasSubstr("100 megapixels"));
-  const std::string jpeg = "\xff\xd8\xff\xc0\0\x11\x08\x9c\x40\x9c\x40\x03\xff\xd9"s;
-  EXPECT_THAT(read_error(folder_.write("huge.jpg", jpeg)), HasSubstr("40000 x 40000"));
-  EXPECT_THROW(image_size(folder_.path() / "huge.png"), DataError);
-  const std::string overflow =
-      "\x89PNG\r\n\x1a\n\0\0\0\rIHDR"s + big_endian(0xffffffff) + big_endian(0xffffffff);
-  EXPECT_THAT(read_error(folder_.write("overflow.png", overflow + "\x08\x02\0\0\0"s)),
-              HasSubstr("megapixels"));
+  const std::vector<std::pair<std::string, std::string>> files = {
+      {"huge.png",
+       "\x89PNG\r\n\x1a\n\0\0\0\rIHDR"s + big_endian(60000) + big_endian(60000) + "\x08\x02\0\0\0"s},
+      {"overflow.png", "\x89PNG\r\n\x1a\n\0\0\0\rIHDR"s + big_endian(0xffffffff) + big_endian(0xffffffff)},
+      {"huge.jpg", "\xff\xd8\xff\xc0\0\x11\x08\x9c\x40\x9c\x40\x03\xff\xd9"s},
+      {"huge.bmp", bmp_header(40, 1 << 30, 1 << 30)},
+      {"upside_down.bmp", bmp_header(40, 1 << 30, -2147483647 - 1)},
+      {"huge.tif", tiff_header(30000, 30000)},
+      {"overflow.tif", tiff_header(0xffffffff, 0xffffffff)},
+      {"huge.webp", "RIFF\x20\0\0\0WEBPVP8L\x10\0\0\0\x2f\xfe\xbf\xff\x0f\0\0\0\0\0\0\0\0\0\0"s},
+      {"canvas.webp", "RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\0\0"s},
+      {"huge.ppm", "P6\n# wide\n2000000000 2000000000\n255\n"},
+      {"huge.pfm", "PF\n90000 90000\n-1.0\n"},
+      {"huge.pam", "P7\nWIDTH 90000\nHEIGHT 90000\nDEPTH 3\nMAXVAL 255\nENDHDR\n"},
+      {"huge.hdr", "#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 90000 +X 90000\n"},
+      {"huge.ras", "\x59\xa6\x6a\x95"s + big_endian(90000) + big_endian(90000)},
+      {"huge.j2k", "\xff\x4f\xff\x51"s + std::string(4, '\0') + big_endian(90000) + big_endian(90000) +
+                       std::string(8, '\0') + big_endian(90000) + big_endian(90000) + std::string(8, '\0') +
+                       std::string(1, '\0') + "\x03"},
+  };
+  const double before = test::resident_bytes();
+  testing::internal::CaptureStderr();
+  for (const auto& [name, bytes] : files) {
+    const auto file = folder_.write(name, bytes);
+    const auto error = read_error(file);
+    EXPECT_THAT(error, AllOf(HasSubstr("more than 100 megapixels"), HasSubstr("--max-megapixels"),
+                             HasSubstr("data.max_megapixels")));
+    EXPECT_EQ(message_of<DataError>([&] { image_info(file); }), error);
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_LT(test::resident_bytes() - before, 50e6);
+  EXPECT_THAT(read_error(folder_.path() / "huge.jpg"), HasSubstr("40000 x 40000"));
+}
+
+TEST_F(ImageTest, HeadersThatMakeNoSenseAreRefusedWithoutAWordOfTheDecoders) {
+  using namespace std::string_literals;
+  const std::vector<std::pair<std::string, std::string>> files = {
+      {"header.bmp", bmp_header(0x7fffffff, 100, 100)},
+      {"cut.bmp", bmp_header(40, 100, 100)},
+      {"width.bmp", bmp_header(40, -100, 100)},
+      {"none.tif", "II*\0\x08\0\0\0\0\0"s},
+      {"far.tif", "II*\0\xff\xff\xff\x7f"s},
+      {"unknown.webp", "RIFF\x20\0\0\0WEBPVP8?"s},
+      {"words.ppm", "P6\nten ten\n255\n"},
+      {"digits.ppm", "P6\n99999999999999999999 1\n255\n"},
+      {"twice.pam", "P7\nWIDTH 4\nWIDTH 5\nHEIGHT 1\nENDHDR\n"},
+      {"boxes.jp2", "\0\0\0\x0cjP  \r\n\x87\n\0\0\0\0junk"s},
+      {"tiles.j2k", "\xff\x4f\xff\x51"s + std::string(4, '\0') + big_endian(250) + big_endian(250) +
+                        std::string(8, '\0') + big_endian(1) + big_endian(1) + std::string(8, '\0') +
+                        std::string(1, '\0') + "\x03"},
+  };
+  testing::internal::CaptureStderr();
+  for (const auto& [name, bytes] : files) {
+    EXPECT_THAT(read_error(folder_.write(name, bytes)), HasSubstr("cut off")) << name;
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST_F(ImageTest, FilesLargerThanAnyImageAreRefusedUnread) {
+  const double before = test::resident_bytes();
+  const auto sparse = [&](const std::string& name, const std::string& begin, uintmax_t size) {
+    const auto file = folder_.write(name, begin);
+    std::filesystem::resize_file(file, size);
+    return file;
+  };
+  EXPECT_THAT(read_error(sparse("zeros.jpg", "", 20'000'000'000)),
+              HasSubstr("has 20000000000 bytes, more than an image of 100 megapixels takes"));
+  EXPECT_THAT(read_error(sparse("some_zeros.jpg", "", 1'000'000'000)), HasSubstr("no image of a kind"));
+  for (const std::string ending : {".jpg", ".png", ".bmp", ".webp", ".ppm"}) {
+    const auto file = sparse("a" + ending, encoded(smooth(16, 24), ending), 1'000'000'000);
+    EXPECT_THAT(read_error(file), HasSubstr("more than its 24 x 16 pixels take")) << ending;
+  }
+  EXPECT_LT(test::resident_bytes() - before, 50e6);
+}
+
+TEST_F(ImageTest, TheBoundIsTheCallers) {
+  const auto file = folder_.write("a.jpg", encoded(smooth(1000, 1001), ".jpg"));
+  EXPECT_THAT(message_of<DataError>([&] { read_image(file, 1); }), HasSubstr("more than 1 megapixels"));
+  EXPECT_THAT(message_of<DataError>([&] { image_size(file, 1); }), HasSubstr("more than 1 megapixels"));
+  EXPECT_TRUE(std::holds_alternative<DataError>(image_infos({file}, 1, 1)[0]));
+  EXPECT_EQ(read_image(file, 2).size(1), 1001);
+  for (const int64_t bound : {int64_t{0}, kMostMegapixels + 1})
+    EXPECT_THROW(read_image(file, bound), c10::Error);
+}
+
+TEST_F(ImageTest, ACutFileIsSeenWithoutDecoding) {
+  for (const std::string ending : {".bmp", ".tif", ".webp", ".ppm", ".jpg"}) {
+    const auto bytes = encoded(smooth(64, 80), ending);
+    const auto file = folder_.write("cut" + ending, bytes.substr(0, bytes.size() / 2));
+    EXPECT_THAT(message_of<DataError>([&] { image_info(file); }), HasSubstr("cut off")) << ending;
+  }
 }
 
 // Whatever a file holds: an image or a DataError, never a crash or another exception.

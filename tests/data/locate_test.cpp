@@ -11,6 +11,7 @@
 #include <rcnn/error.h>
 
 #include "tests/support/message_of.h"
+#include "tests/support/resident_memory.h"
 #include "tests/support/temp_folder.h"
 
 namespace rcnn::data {
@@ -170,6 +171,20 @@ TEST(LocateRealData, TheSetsAreFound) {
   EXPECT_THAT(names(parts), ElementsAre("train2017", "val2017"));
   EXPECT_EQ(images_of(parts[0]), 32);
   EXPECT_EQ(images_of(parts[1]), 6);
+}
+
+TEST_F(Locate, GigabytesOfSomethingElseAreRefusedUnread) {
+  std::filesystem::resize_file(folder_.write("zeros.json", ""), 3'000'000'000);
+  const double before = test::resident_bytes();
+  EXPECT_THAT(error("zeros.json"), HasSubstr("is no JSON: it begins with the byte 0x00"));
+  EXPECT_LT(test::resident_bytes() - before, 50e6);
+}
+
+TEST_F(Locate, TheBoundOfImagesIsForEachPart) {
+  voc("voc");
+  for (const auto& part : locate(folder_.path() / "voc", {.max_megapixels = 7})) {
+    EXPECT_EQ(part.options.max_megapixels, 7);
+  }
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ DataOptions parse(const std::string& text) {
 TEST(DataOptions, EveryKeyArrives) {
   const auto options = parse(R"({"type": "voc", "root": "/sets/voc", "classes": ["dog", "cat"],
       "train": {"split": "trainval", "limit": 7, "flip": 0.25}, "test": {"split": "val", "limit": 3},
-      "min_size": 600, "max_size": 1000, "workers": 5, "bad_boxes": "stop", "bad_images": "skip"})");
+      "min_size": 600, "max_size": 1000, "max_megapixels": 250, "workers": 5, "bad_boxes": "stop", "bad_images": "skip"})");
   EXPECT_EQ(options.root, "/sets/voc");
   EXPECT_THAT(options.classes, ElementsAre("dog", "cat"));
   EXPECT_EQ(options.train.split, "trainval");
@@ -36,6 +36,7 @@ TEST(DataOptions, EveryKeyArrives) {
   EXPECT_EQ(options.test.limit, 3);
   EXPECT_EQ(options.min_size, 600);
   EXPECT_EQ(options.max_size, 1000);
+  EXPECT_EQ(options.max_megapixels, 250);
   EXPECT_EQ(options.workers, 5);
   EXPECT_EQ(options.bad_boxes, Policy::stop);
   EXPECT_EQ(options.bad_images, Policy::skip);

@@ -407,5 +407,24 @@ TEST_F(RealDataTest, Voc2012) {
   for (int64_t i = 0; i < val->size(); ++i) EXPECT_NO_THROW(val->image(i)) << val->record(i).id;
 }
 
+TEST_F(VocTest, TheBoundOfImagesHoldsForTheirHeadersAndTheirPixels) {
+  add("a", kCat);
+  picture("a.jpg", 1000, 1001);
+  annotate("a", "<annotation>" + kCat + "</annotation>");
+  EXPECT_THAT(error({.max_megapixels = 1}), HasSubstr("1001 x 1000 pixels are more than 1 megapixels"));
+  const auto dataset = read({.max_megapixels = 2});
+  EXPECT_EQ(dataset->image(0).size(1), 1001);
+  picture("a.jpg", 1500, 1500);  // since it was opened
+  EXPECT_THAT(message_of<DataError>([&] { dataset->image(0); }), HasSubstr("more than 2 megapixels"));
+}
+
+TEST_F(VocTest, GigabytesOfSomethingElseAreRefusedUnread) {
+  add("a", kCat);
+  std::filesystem::resize_file(folder_.path() / "Annotations/a.xml", 3'000'000'000);
+  EXPECT_THAT(error(), HasSubstr("it has more than 64 MB"));
+  std::filesystem::resize_file(folder_.write("ImageSets/Main/val.txt", ""), 3'000'000'000);
+  EXPECT_THAT(error({.split = "val"}), HasSubstr("it has more than 256 MB"));
+}
+
 }  // namespace
 }  // namespace rcnn::data

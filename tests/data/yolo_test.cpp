@@ -2,9 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <rcnn/data/convert.h>
 #include <rcnn/data/image.h>
+#include <rcnn/data/locate.h>
 #include <rcnn/data/yolo.h>
 
+#include "tests/support/german_locale.h"
 #include "tests/support/temp_folder.h"
 
 namespace rcnn::data {
@@ -71,6 +74,48 @@ TEST_F(YoloTest, WrongLinesAreNamed) {
       problems_.text(Severity::error),
       AllOf(HasSubstr("none of the 2 listed: a.txt line 1 (2), a.txt line 5 (0.5)"),
             HasSubstr("numbers from 0 to 1: a.txt line 2, a.txt line 3, a.txt line 4, a.txt line 6")));
+}
+
+TEST_F(YoloTest, ADecimalCommaOfTheHostsLocaleChangesNothing) {
+  picture("images/a.jpg");
+  folder_.write("labels/a.txt", "1 +0.5 5e-1 0.2 0.4\n0 0.1 0.2 0.3 0.2 0.25 0.65\n");
+  const auto expected = read();
+  const GermanLocale german;
+  if (!german) GTEST_SKIP() << GermanLocale::kNone;
+  const auto parts = read();
+  EXPECT_EQ(problems_.text(Severity::error), "");
+  ASSERT_EQ(parts[0].content.annotations.size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(parts[0].content.annotations[i].box, expected[0].content.annotations[i].box);
+    EXPECT_EQ(parts[0].content.details[i].segmentation, expected[0].content.details[i].segmentation);
+  }
+  // What is written of it, and read again.
+  for (const auto write : {write_voc, write_coco}) {
+    const auto output = folder_.path() / (write == write_voc ? "voc" : "coco");
+    write(output, parts, ImageFiles::copy);
+    Problems problems;
+    const auto again = read_parts(locate(output), problems);
+    EXPECT_EQ(problems.text(Severity::error), "");
+    EXPECT_EQ(again.at(0).content.annotations.at(1).box, expected[0].content.annotations[1].box);
+  }
+}
+
+TEST_F(YoloTest, WordsThatAreNoNumbersAreSaid) {
+  picture("images/a.jpg");
+  for (const char* line :
+       {"0 0,5 0.5 0.2 0.4", "0 nan 0.5 0.2 0.4", "0 0.5 0.5 0.2 inf", "0 0.5 0.5 0.2 0.4x"}) {
+    problems_ = {};
+    folder_.write("labels/a.txt", line);
+    EXPECT_TRUE(read()[0].content.annotations.empty());
+    EXPECT_THAT(problems_.text(Severity::error), HasSubstr("a.txt line 1")) << line;
+  }
+}
+
+TEST_F(YoloTest, LabelsOfGigabytesAreRefusedUnread) {
+  picture("images/a.jpg");
+  std::filesystem::resize_file(folder_.write("labels/a.txt", ""), 3'000'000'000);
+  read();
+  EXPECT_THAT(problems_.text(Severity::error), HasSubstr("more than 64 MB"));
 }
 
 }  // namespace

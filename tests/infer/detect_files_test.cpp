@@ -130,5 +130,21 @@ TEST_F(DetectFiles, WhatTheCallbackThrowsComesOut) {
                std::runtime_error);
 }
 
+TEST_F(DetectFiles, AViewThatIsTooLargeIsItsImagesErrorAlone) {
+  const TensorDetector detector(described(finder_), at::kCPU, {.min_sizes = {10000}});
+  const std::vector<fs::path> files = {picture(1, 100, 100), picture(2, 100, 300)};
+  for (const int64_t batch : {1, 2}) {
+    std::vector<FileResult> all;
+    detect_files(detector, files, {.batch = batch}, [&](FileResult result, const DetectFilesTimes&) {
+      all.push_back(std::move(result));
+      return batch > 1 || all.size() < 2;
+    });
+    ASSERT_THAT(all, SizeIs(2));
+    EXPECT_THAT(all[1].error,
+                AllOf(HasSubstr("2.png"), HasSubstr("300 x 100"), HasSubstr("more than 100 megapixels")));
+    EXPECT_FALSE(all[1].image.defined());
+  }
+}
+
 }  // namespace
 }  // namespace rcnn

@@ -14,6 +14,7 @@
 #include <rcnn/infer/tensor_detector.h>
 
 #include "tests/infer/lively_model.h"
+#include "tests/support/german_locale.h"
 #include "tests/support/message_of.h"
 #include "tests/support/resident_memory.h"
 #include "tests/support/temp_folder.h"
@@ -180,6 +181,39 @@ TEST_F(DetectorTest, MemoryStaysWhereItIsOverAThousandCallsOfMixedSizes) {
   }
   // A leak of 10 kB a call would be 5 MB over the second half.
   EXPECT_LT(resident.back() - resident[4], 5e6) << testing::PrintToString(resident);
+}
+
+TEST_F(DetectorTest, ADecimalCommaOfTheHostsLocaleChangesNothing) {
+  const auto bgr = to_bgr(patches(120, 180, 1));
+  const DetectorOptions options{.score_threshold = 0.25, .nms_threshold = 0.45};
+  const auto expected = load(options).detect(bgr);
+  ASSERT_FALSE(expected.empty());
+  const GermanLocale german;
+  if (!german) GTEST_SKIP() << GermanLocale::kNone;
+  EXPECT_EQ(load(options).detect(bgr), expected);
+  // What is written there is read here.
+  const auto copy = folder_->path() / "german.safetensors";
+  nn::save_model(copy, lively_model());
+  EXPECT_EQ(file_bytes(copy), file_bytes(weights()));
+}
+
+TEST_F(DetectorTest, AFileWhoseViewIsTooLargeIsNamed) {
+  const auto file = folder_->path() / "small.png";
+  data::write_image(file, patches(150, 200, 1));
+  EXPECT_THAT(message_of<DataError>([&] { load({.views = {.min_sizes = {16384}}}).detect(file); }),
+              AllOf(HasSubstr("small.png"), HasSubstr("more than 100 megapixels")));
+}
+
+TEST_F(DetectorTest, ANewThreadForEachCallTakesNoMore) {
+  const auto detector = load();
+  const auto image = to_bgr(patches(60, 90, 1));
+  const auto run = [&](int calls) {
+    for (int i = 0; i < calls; ++i) std::thread([&] { detector.detect(image); }).join();
+  };
+  run(60);
+  const double before = test::resident_bytes();
+  run(120);
+  EXPECT_LT(test::resident_bytes() - before, 20e6);
 }
 
 }  // namespace

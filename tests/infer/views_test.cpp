@@ -6,17 +6,22 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <rcnn/error.h>
 #include <rcnn/infer/tensor_detector.h>
 #include <rcnn/infer/views.h>
 
 #include "tests/infer/colour_finder.h"
 #include "tests/infer/lively_model.h"
+#include "tests/support/message_of.h"
+#include "tests/support/resident_memory.h"
 #include "tests/support/tensors.h"
 
 namespace rcnn {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::SizeIs;
 
 TEST(Views, WithoutOptionsThereIsOneAndItIsTheImage) {
@@ -207,6 +212,39 @@ TEST(DetectorViews, OfAnImageAndItsMirrorAreEachOthersMirror) {
     EXPECT_NEAR(found[i].box.x1, 180 - mirrored[i].box.x2, 1e-2);
     EXPECT_NEAR(found[i].box.y2, mirrored[i].box.y2, 1e-2);
   }
+}
+
+TEST(Views, OneThatIsTooLargeIsRefusedWithItsSizeAndTheBound) {
+  const ImageSize image{150, 200};
+  const auto views = views_of(image, {.min_sizes = {100, 16384}}, 100, 200);
+  EXPECT_THAT(
+      message_of<DataError>([&] { check_views(image, views, 100); }),
+      AllOf(HasSubstr("200 x 150 pixels"), HasSubstr("21845 x 16384"), HasSubstr("more than 100 megapixels"),
+            HasSubstr("--scales"), HasSubstr("--max-megapixels")));
+  EXPECT_NO_THROW(check_views(image, views, 400));
+  EXPECT_NO_THROW(check_views(image, std::span(views).first(1), 1));
+}
+
+TEST(Views, ADetectorRefusesThemBeforeItTakesMemory) {
+  const auto model = lively_model();
+  const TensorDetector detector(model, at::kCPU, {.min_sizes = {16384}});
+  const auto image = patches(150, 200, 1);
+  const double before = test::resident_bytes();
+  EXPECT_THAT(message_of<DataError>([&] { detector.detect(image); }), HasSubstr("more than 100 megapixels"));
+  EXPECT_LT(test::resident_bytes() - before, 50e6);
+}
+
+TEST(Views, TheBoundOfImagesIsTheConfigsOrTheOptions) {
+  const auto model = lively_model();
+  const auto bound = [&](const ViewOptions& views) {
+    return TensorDetector(model, at::kCPU, views).max_megapixels();
+  };
+  EXPECT_EQ(bound({}), 100);
+  EXPECT_EQ(bound({.tile = 64}), 1000);
+  EXPECT_EQ(TensorDetector(lively_model(), {.device = "cpu", .max_megapixels = 7}).max_megapixels(), 7);
+  auto other = lively_model();
+  other.config = config::Config::parse(R"({"data": {"max_megapixels": 250}})", "here");
+  EXPECT_EQ(TensorDetector(other, at::kCPU).max_megapixels(), 250);
 }
 
 }  // namespace

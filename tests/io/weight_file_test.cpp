@@ -12,6 +12,7 @@
 
 #include "tests/io/weights_support.h"
 #include "tests/support/message_of.h"
+#include "tests/support/resident_memory.h"
 #include "tests/support/temp_folder.h"
 
 namespace rcnn::io {
@@ -198,6 +199,21 @@ TEST(WeightFileTest, ErrorsNameTheFile) {
   EXPECT_EQ(error("/dev/null"), "/dev/null: is no regular file");
   const auto image = folder.write("image", "\xff\xd8\xff");
   EXPECT_EQ(error(image), image.string() + ": is a JPEG image");
+}
+
+TEST(WeightFileTest, GigabytesOfSomethingElseAreRefusedUnread) {
+  const TempFolder folder;
+  const double before = test::resident_bytes();
+  const auto error = [&](std::string_view begin) {
+    const auto file = folder.write("large", begin);
+    fs::resize_file(file, 3'000'000'000);
+    return message_of<WeightsError>([&] { read_weight_file(file); });
+  };
+  EXPECT_THAT(error(""), HasSubstr("begins with zeros alone"));
+  EXPECT_THAT(error("\xff\xd8\xff"), HasSubstr("is a JPEG image"));
+  EXPECT_THAT(error({"\x10\0\0\0\0\0\0\0{\"a\": 1}        ", 24}),
+              HasSubstr("a"));  // safetensors, a header that is wrong
+  EXPECT_LT(test::resident_bytes() - before, 50e6);
 }
 
 }  // namespace

@@ -105,5 +105,36 @@ TEST(Program, WritesToStdoutByCoutAlone) {
   }
 }
 
+// A host program may have set a locale whose decimal point is a comma and whose thousands have dots. Numbers
+// are read and written by std::from_chars, std::to_chars, fmt and nlohmann's writer, which know no locale.
+TEST(Layers, NothingDependsOnTheLocale) {
+  static const std::regex kCall(
+      R"re(\b(strto[df]|strtold|sto[df]|stold|atof|[fs]?n?printf|[fs]?scanf|[io]?stringstream|setlocale|locale|imbue)re"
+      R"re(|tolower|toupper|isspace|isdigit|isalpha|isalnum|isprint|isupper|islower|put_time|get_time|strftime)\()re"
+      R"re(|\bstd::([io]?stringstream|locale|put_time|get_time)\b)re");
+  const std::set<fs::path> may{
+      "src/log.cpp",                      // one line of text
+      "tools/rcnn/write_help_pages.cpp",  // runs when the program is built
+  };
+  int seen = 0;
+  for (const char* top : {"include/rcnn", "src", "tools/rcnn"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(fs::path(RCNN_SOURCE) / top)) {
+      const std::string extension = entry.path().extension();
+      if (extension != ".h" && extension != ".cpp" && extension != ".cu") continue;
+      const fs::path file = entry.path().lexically_relative(RCNN_SOURCE);
+      std::ifstream lines(entry.path());
+      int number = 0;
+      for (std::string line; std::getline(lines, line);) {
+        ++number;
+        const auto code = line.substr(0, line.find("//"));
+        EXPECT_TRUE(may.contains(file) || !std::regex_search(code, kCall))
+            << file << ":" << number << ": " << line;
+      }
+      ++seen;
+    }
+  }
+  EXPECT_GT(seen, 100);
+}
+
 }  // namespace
 }  // namespace rcnn

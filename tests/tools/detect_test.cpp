@@ -18,6 +18,7 @@
 #include <rcnn/nn/model_file.h>
 #include <rcnn/nn/weights.h>
 
+#include "tests/support/german_locale.h"
 #include "tests/tools/rcnn.h"
 
 namespace rcnn::tools {
@@ -316,6 +317,53 @@ TEST_F(DetectTest, StoppedItWritesWhatItHas) {
     EXPECT_LT(images.size(), 3000u);
     fs::remove_all(output_);
   }
+}
+
+TEST_F(DetectTest, RefusesImagesAndViewsAboveTheBound) {
+  const auto image = (folder_.path() / "photos" / "large.png").string();
+  fs::create_directories(photos_);
+  data::write_image(image, at::full({1000, 1001, 3}, 128, at::kByte));
+  auto finished = detect({image, "--no-images", "--max-megapixels", "1"});
+  EXPECT_EQ(finished.exit_code, 3);
+  EXPECT_THAT(finished.err, AllOf(HasSubstr("large.png: 1001 x 1000 pixels are more than 1 megapixels"),
+                                  HasSubstr("--max-megapixels")));
+  finished = detect({image, "--no-images", "--max-megapixels", "2", "--tile", "500"});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  finished = detect({image, "--no-images", "--scales", "16384"});
+  EXPECT_EQ(finished.exit_code, 3);
+  EXPECT_THAT(finished.err, AllOf(HasSubstr("large.png: its 1001 x 1000 pixels, seen by the network as"),
+                                  HasSubstr("more than 100 megapixels"), HasSubstr("--scales")));
+  EXPECT_THAT(error_of(detect({image, "--max-megapixels", "0"}), 2), HasSubstr("--max-megapixels"));
+}
+
+TEST_F(DetectTest, OfDamagedImagesTheDecodersSayNothingThemselves) {
+  std::vector<std::string> inputs = {"--no-images"};
+  for (const std::string ending : {".bmp", ".tif", ".jp2", ".ppm"}) {
+    const auto whole = file_bytes(std::string(RCNN_FIXTURES "/images/image_header/color") + ending);
+    auto damaged = whole;
+    damaged.replace(damaged.size() / 2, damaged.size() / 2, damaged.size() / 2, '\x7f');
+    inputs.push_back(folder_.write("photos/damaged" + ending, damaged));
+    inputs.push_back(folder_.write("photos/cut" + ending, whole.substr(0, whole.size() * 2 / 3)));
+  }
+  const auto finished = detect(inputs);
+  EXPECT_EQ(finished.exit_code, 3);
+  EXPECT_THAT(finished.err,
+              AllOf(HasSubstr("cut.bmp: is cut off"), Not(HasSubstr("OpenCV")), Not(HasSubstr("imdecode"))));
+}
+
+TEST_F(DetectTest, ADecimalCommaOfTheHostsLocaleChangesNothing) {
+  const auto environment = GermanLocale::environment();
+  if (environment.empty()) GTEST_SKIP() << GermanLocale::kNone;
+  const auto a = folder_.write("photos/a.jpg", scene(1));
+  const auto words =
+      arguments({a, "--score", "0.05", "--nms", "0.45", "--csv", "--tile", "64", "--overlap", "0.25"});
+  ASSERT_EQ(run_program(RCNN_PROGRAM, words).exit_code, 0);
+  const auto list = file_bytes(output_ / "detections.json"), table = file_bytes(output_ / "detections.csv");
+  ASSERT_GT(list.size(), 100u);
+  fs::remove_all(output_);
+  ASSERT_EQ(run_program(RCNN_PROGRAM, words, environment).exit_code, 0);
+  EXPECT_EQ(file_bytes(output_ / "detections.json"), list);
+  EXPECT_EQ(file_bytes(output_ / "detections.csv"), table);
 }
 
 }  // namespace

@@ -335,5 +335,36 @@ TEST_F(ReportCommand, ABrowserShowsAllOfIt) {
   EXPECT_NE(seen["colours"]["light"], seen["colours"]["dark"]);
 }
 
+TEST_F(ReportOfDetections, EmbedsNothingFromOutsideOfTheFolder) {
+  data::write_image(temp_.path() / "secret.png", at::full({60, 80, 3}, 200, at::kByte));
+  fs::create_symlink(temp_.path() / "secret.png", photos_ + "/link.png");
+  const auto picture = [](const std::string& html) {
+    return html.find("data:image/jpeg") != std::string::npos;
+  };
+  for (const std::string& name :
+       {std::string("../secret.png"), temp_.path().string() + "/secret.png", std::string("link.png")}) {
+    const auto truths = temp_.write("outside.json", R"({"images": [{"id": 1, "file_name": ")" + name + R"("}],
+      "categories": [{"id": 1, "name": "cat"}],
+      "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [8, 8, 40, 40], "area": 1600, "iscrowd": 0}]})");
+    const auto list =
+        temp_.write("no_names.json", R"([{"image_id": 1, "category_id": 1, "bbox": [8, 8, 40, 40],
+                                                       "score": 0.9}])");
+    const auto made =
+        run_rcnn({"report", list, "--annotations", truths, "--images", photos_, "--output", output_});
+    EXPECT_EQ(made.exit_code, 0) << made.err;
+    EXPECT_THAT(made.err, AllOf(HasSubstr("names lead out of " + photos_ + ": 1, such as " + name)));
+    EXPECT_FALSE(picture(file_bytes(output_))) << name;
+  }
+  // Beside others that lie there.
+  const auto list = temp_.write("both.json", R"([
+    {"image_id": 1, "file_name": "a.jpg", "category_id": 1, "category_name": "cat", "bbox": [8, 8, 40, 40], "score": 0.9},
+    {"image_id": 2, "file_name": "link.png", "category_id": 1, "category_name": "cat", "bbox": [8, 8, 50, 50], "score": 0.8}])");
+  const auto made = run_rcnn({"report", list, "--images", photos_, "--output", output_});
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_THAT(made.err, HasSubstr("names lead out of " + photos_ + ": 1, such as link.png"));
+  EXPECT_TRUE(picture(file_bytes(output_)));
+  EXPECT_THAT(file_bytes(output_), AllOf(HasSubstr("<b>a.jpg</b>"), Not(HasSubstr("<b>link.png</b>"))));
+}
+
 }  // namespace
 }  // namespace rcnn::tools

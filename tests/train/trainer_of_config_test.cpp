@@ -12,6 +12,7 @@
 #include <rcnn/nn/model_file.h>
 #include <rcnn/train/trainer.h>
 
+#include "tests/support/german_locale.h"
 #include "tests/support/message_of.h"
 #include "tests/support/tiny_model.h"
 #include "tests/train/few_scenes.h"
@@ -99,6 +100,20 @@ TEST_F(TrainerOfConfigTest, SaysWhatIsWrong) {
               HasSubstr("gone.pth"));
   EXPECT_THAT(message_of<DataError>([] { Trainer(config({"data.root=/nowhere"}), "cpu"); }),
               HasSubstr("/nowhere"));
+}
+
+TEST_F(TrainerOfConfigTest, ADecimalCommaOfTheHostsLocaleChangesNothing) {
+  const auto losses = [] {
+    std::vector<double> all;
+    Trainer trainer(config({"train.lr=0.0125", "data.train.flip=0.25"}), "cpu");
+    trainer.fit({.on_progress = [&](const Progress& progress) { all.push_back(progress.loss); }});
+    return all;
+  };
+  const auto expected = losses();
+  ASSERT_EQ(expected.size(), 3u);
+  const GermanLocale german;
+  if (!german) GTEST_SKIP() << GermanLocale::kNone;
+  EXPECT_EQ(losses(), expected);
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 
 #include <rcnn/vis/report.h>
 
+#include "tests/support/german_locale.h"
+
 namespace rcnn::vis {
 namespace {
 
@@ -230,6 +232,13 @@ TEST(Report, RefusesWhatDoesNotFit) {
   report = whole_report();
   report.worst[0].boxes[0].box.x1 = NAN;
   EXPECT_THROW(to_html(report), c10::Error);
+}
+
+TEST(Report, ADecimalCommaOfTheHostsLocaleChangesNothing) {
+  const auto expected = to_html(whole_report());
+  const GermanLocale german;
+  if (!german) GTEST_SKIP() << GermanLocale::kNone;
+  EXPECT_EQ(to_html(whole_report()), expected);
 }
 
 }  // namespace

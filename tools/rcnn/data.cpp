@@ -1,3 +1,5 @@
+#include <rcnn/data/image.h>
+
 #include "commands.h"
 #include "data_commands.h"
 
@@ -19,6 +21,13 @@ void add_locate(CLI::App& command, data::LocateOptions& options) {
       ->allow_extra_args(false);
   command.add_option("--images", options.images,
                      "the folder of a COCO file's images (default: looked for around the file)");
+}
+
+void add_max_megapixels(CLI::App& command, data::LocateOptions& options) {
+  command
+      .add_option("--max-megapixels", options.max_megapixels,
+                  "largest image that is taken, in millions of pixels [100, or the config's]")
+      ->check(CLI::Range(int64_t{1}, data::kMostMegapixels));
 }
 
 void add_data(CLI::App& app) {

@@ -164,6 +164,7 @@ void add_data_check(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   command->add_option("datasets", arguments->datasets, kDatasetHelp)->required();
   add_locate(*command, arguments->locate);
+  add_max_megapixels(*command, arguments->locate);
   command->add_flag("--fast", arguments->fast, "read the headers of images only, do not decode them");
   command->add_flag("--json", arguments->json, "a list on stdout, one object a data set, with all places");
   command->callback([arguments] {

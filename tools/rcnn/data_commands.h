@@ -22,6 +22,9 @@ void add_dataset(CLI::App& command, DatasetArguments& arguments);
 void add_locate(CLI::App& command, data::LocateOptions& options);
 extern const char* const kDatasetHelp;
 
+/// --max-megapixels, of commands that open a data set as a training would.
+void add_max_megapixels(CLI::App& command, data::LocateOptions& options);
+
 void add_data_anchors(CLI::App& app);
 void add_data_check(CLI::App& app);
 void add_data_convert(CLI::App& app);

@@ -10,6 +10,7 @@
 
 #include <rcnn/data/categories.h>
 #include <rcnn/data/find_images.h>
+#include <rcnn/data/image.h>
 #include <rcnn/infer/detect_files.h>
 #include <rcnn/infer/output_folder.h>
 #include <rcnn/infer/results.h>
@@ -233,6 +234,13 @@ void add_detect(CLI::App& app) {
       ->check(CLI::Range(0.0, 0.9))
       ->capture_default_str()
       ->needs(tile);
+
+  command
+      ->add_option(
+          "--max-megapixels", detector.max_megapixels,
+          "largest image that is decoded, in millions of pixels [100, or what the weights were trained "
+          "with; with --tile 1000]; a view of --scales may have as many, and 100 at least")
+      ->check(CLI::Range(int64_t{1}, data::kMostMegapixels));
 
   command->add_option("--device", detector.device, "auto, cpu or cuda")->capture_default_str();
   add_precision(*command, detector.precision);

@@ -45,7 +45,8 @@ int run(int argc, char** argv) {
   std::error_code error;
   const auto module = fs::read_symlink("/proc/self/exe", error).parent_path() / RCNN_COMMANDS;
   if (error) return fail("where rcnn lies is unknown, /proc/self/exe: " + error.message());
-  setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0);  // LibTorch asks once: large tensors in large pages
+  setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0);   // LibTorch asks once: large tensors in large pages
+  setenv("OPENCV_LOG_LEVEL", "SILENT", /*overwrite=*/0);  // of a damaged image the library says what is wrong
   void* commands = dlopen(module.c_str(), RTLD_LAZY | RTLD_GLOBAL);
   auto* run = commands ? reinterpret_cast<int (*)(int, char**)>(dlsym(commands, "rcnn_run")) : nullptr;
   if (!run) return fail(std::string("rcnn is not installed whole, ") + dlerror());

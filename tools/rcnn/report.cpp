@@ -20,6 +20,7 @@
 #include "coco_files.h"
 #include "commands.h"
 #include "output_file.h"
+#include "listed_images.h"
 #include "report_run.h"
 
 namespace rcnn::tools {
@@ -74,17 +75,6 @@ std::map<int64_t, std::string> file_names(const std::optional<data::CocoFile>& f
   return files;
 }
 
-/// Where the image of a name lies: below the folder that was named, with or without the name's own folders;
-/// without such a folder where the name leads, which is what `rcnn detect` writes. Empty when it is not
-/// there.
-fs::path image_of(const std::string& name, const fs::path& folder) {
-  std::error_code not_there;
-  for (const auto& file : {folder / name, folder / fs::path(name).filename()}) {
-    if (!name.empty() && fs::is_regular_file(file, not_there)) return file;
-  }
-  return {};
-}
-
 vis::EvaluationInput input_without_truths(const data::CocoResultList& list, const fs::path& origin) {
   vis::EvaluationInput input;
   auto categories = names_by_id(list, list.categories, &data::CocoResult::category_id, "category", origin);
@@ -130,12 +120,14 @@ vis::Report report_of_detections(const Arguments& arguments) {
   }
   auto evaluation = arguments.evaluation;
   ImageReader reader(report);
-  const auto is_there = [&](const auto& entry) { return !image_of(entry.second, arguments.images).empty(); };
+  ListedImages images(arguments.images, file.has_value());
+  const auto is_there = [&](const auto& entry) { return !images.find(entry.second).empty(); };
   if (std::ranges::any_of(files, is_there)) {
     evaluation.read = [&](int64_t id) {
       const auto entry = files.find(id);
       const auto name = entry == files.end() ? fmt::format("image {}", id) : entry->second;
-      const auto found = image_of(name, arguments.images);
+      const auto found = images.find(name);
+      if (images.leads_out(name)) return std::optional<vis::NamedImage>();
       return reader.read(name, found.empty() ? arguments.images / name : found);
     };
   } else {
@@ -144,6 +136,7 @@ vis::Report report_of_detections(const Arguments& arguments) {
                     arguments.images.empty() ? "where the list says" : "in " + arguments.images.string()));
   }
   vis::add_evaluation(report, std::move(input), evaluation);
+  if (const auto warning = images.warning(); !warning.empty()) report.warnings.push_back(warning);
   return report;
 }
 

@@ -9,6 +9,7 @@
 #include <rcnn/export.h>
 
 #include "command_line.h"
+#include "decoder_words.h"
 
 namespace {
 
@@ -23,6 +24,7 @@ int fail(const std::string& message, int exit_code) {
 
 /// What the launcher (main.cpp) calls: runs the program and returns its exit code.
 extern "C" RCNN_EXPORT int rcnn_run(int argc, char** argv) {
+  const rcnn::tools::WithoutDecoderWords without_decoder_words;
   rcnn::tools::CommandLine line;
   try {
     line.app.parse(argc, argv);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <rcnn/data/dataset.h>
+#include <rcnn/data/image.h>
 #include <rcnn/data/problems.h>
 #include <rcnn/export.h>
 
@@ -20,6 +21,7 @@ struct CocoOptions {
   Policy bad_boxes = Policy::skip;   ///< boxes without size or outside the image: drop, or throw
   Policy bad_images = Policy::stop;  ///< missing or unreadable files: drop the record, or throw
   int64_t limit = 0;                 ///< only the first `limit` images of the file; 0 for all
+  int64_t max_megapixels = kMaxMegapixels;  ///< see read_image()
 };
 
 /// Reads a COCO data set. Boxes (x, y, width, height) become (x, y, x + width, y + height), clipped to the

@@ -13,15 +13,27 @@
 
 namespace rcnn::data {
 
+/// Bounds of a decoded image, in millions of pixels: what is taken where nobody says otherwise, with tiles,
+/// and the most that may be asked for.
+inline constexpr int64_t kMaxMegapixels = 100, kMaxMegapixelsOfTiles = 1000, kMostMegapixels = 1000;
+
+/// Threads that read headers: they wait for the disk more than they work.
+inline constexpr int64_t kHeaderReaders = 16;
+
 /// Decodes an image file to uint8 [H, W, 3] RGB, contiguous on the CPU. Grey is repeated, alpha is dropped,
 /// 16 bits become 8, CMYK is taken as Adobe's programs and Pillow do, inverted. Pixels are taken as they are
 /// stored: orientation (EXIF's) is ignored, for boxes of COCO and VOC refer to stored pixels, and torchvision
 /// and pycocotools do the same.
 ///
-/// Throws DataError naming the file when it is missing, no image, a kind that cannot be read (GIF), larger
-/// than 100 megapixels, cut off, or damaged as far as its decoder notices: where a JPEG decoder would warn
-/// and fill with grey, this is an error. JPEG has no checksum: a changed bit may just be another picture.
-RCNN_EXPORT at::Tensor read_image(const std::filesystem::path& file);
+/// The kinds are JPEG, PNG, BMP, TIFF (its first image), WebP, JPEG 2000, PNM, PAM, PFM, Radiance's HDR and
+/// Sun's raster, told by their content. The size is read from the header first: an image of more than
+/// `max_megapixels` million pixels (1 to kMostMegapixels), and a file of more bytes than such an image can
+/// have, is refused before anything is decoded or read whole.
+///
+/// Throws DataError naming the file when it is missing, no image, a kind that cannot be read (GIF), too
+/// large, cut off, or damaged as far as its decoder notices: where a JPEG decoder would warn and fill with
+/// grey, this is an error. JPEG has no checksum: a changed bit may just be another picture.
+RCNN_EXPORT at::Tensor read_image(const std::filesystem::path& file, int64_t max_megapixels = kMaxMegapixels);
 
 /// What a file's header says.
 struct ImageInfo {
@@ -29,17 +41,18 @@ struct ImageInfo {
   int orientation = 1;  ///< how a JPEG's EXIF or a TIFF wants it shown: 1 as stored, 2 to 8 flipped or turned
 };
 
-/// Reads the head and the tail of a JPEG or PNG; other kinds are decoded. Throws DataError for what can be
-/// seen so: all that read_image refuses but damage inside of the data.
-RCNN_EXPORT ImageInfo image_info(const std::filesystem::path& file);
+/// Reads the head of an image and, where it says if the image is whole, its tail. Throws DataError for what
+/// can be seen so: all that read_image refuses but damage inside of the data.
+RCNN_EXPORT ImageInfo image_info(const std::filesystem::path& file, int64_t max_megapixels = kMaxMegapixels);
 
 /// image_info of many files, by several threads: reading 100,000 headers is waiting for the disk. For each
 /// file, in their order, what it says or the error.
 RCNN_EXPORT std::vector<std::variant<ImageInfo, DataError>> image_infos(
-    const std::vector<std::filesystem::path>& files, int64_t threads = 16);
+    const std::vector<std::filesystem::path>& files, int64_t threads = kHeaderReaders,
+    int64_t max_megapixels = kMaxMegapixels);
 
-/// image_info(file).size
-RCNN_EXPORT ImageSize image_size(const std::filesystem::path& file);
+/// image_info(file, max_megapixels).size
+RCNN_EXPORT ImageSize image_size(const std::filesystem::path& file, int64_t max_megapixels = kMaxMegapixels);
 
 /// Writes uint8 [H, W, 3] RGB as PNG or JPEG by the file's ending. Throws DataError when the disk refuses.
 RCNN_EXPORT void write_image(const std::filesystem::path& file, const at::Tensor& image);

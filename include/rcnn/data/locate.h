@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,9 @@ struct RCNN_EXPORT DatasetPart {
 
 /// What a person says beside the name of a data set.
 struct LocateOptions {
-  std::filesystem::path images = {};     ///< the folder of a COCO file's images; empty: looked for
-  std::vector<std::string> splits = {};  ///< the parts wanted, by name; empty: all
+  std::filesystem::path images = {};           ///< the folder of a COCO file's images; empty: looked for
+  std::vector<std::string> splits = {};        ///< the parts wanted, by name; empty: all
+  std::optional<int64_t> max_megapixels = {};  ///< see read_image(); unset: as DataOptions or the config say
 };
 
 /// The parts, at least one, of what a person names as a data set, without reading annotations or images:

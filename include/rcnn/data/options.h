@@ -7,6 +7,7 @@
 
 #include <rcnn/config/node.h>
 #include <rcnn/data/dataset.h>
+#include <rcnn/data/image.h>
 #include <rcnn/data/loader.h>
 #include <rcnn/data/problems.h>
 #include <rcnn/data/transforms.h>
@@ -42,16 +43,17 @@ struct RCNN_EXPORT DataOptions {
   SplitOptions train{.split = "train", .transform = {.flip = 0.5}};
   SplitOptions test{.split = "test"};
   int64_t min_size = 800, max_size = 1333;  ///< see TransformOptions
+  int64_t max_megapixels = kMaxMegapixels;  ///< of an image that is decoded, see read_image()
   int64_t workers = 2;                      ///< loader threads
   Policy bad_boxes = Policy::skip;
   Policy bad_images = Policy::stop;
 
   /// Keys: type (voc, coco), root, classes, train {limit, flip, min_sizes, scale_jitter {min, max, size},
   /// color_jitter {brightness, contrast, saturation, hue}, group_by_aspect}, test {limit}, min_size,
-  /// max_size, workers, bad_boxes (skip, stop), bad_images (skip, stop). For VOC train and test have `split`;
-  /// for COCO they have `annotations` and `images`, both relative to `root`, and train has `keep_empty`.
-  /// Instead of these train may have `sources`, a list of files: for VOC ROOT/ImageSets/Main/SPLIT.txt, for
-  /// COCO instances files, relative to RCNN_DATA. Throws ConfigError.
+  /// max_size, max_megapixels, workers, bad_boxes (skip, stop), bad_images (skip, stop). For VOC train and
+  /// test have `split`; for COCO they have `annotations` and `images`, both relative to `root`, and train has
+  /// `keep_empty`. Instead of these train may have `sources`, a list of files: for VOC
+  /// ROOT/ImageSets/Main/SPLIT.txt, for COCO instances files, relative to RCNN_DATA. Throws ConfigError.
   static DataOptions from(const config::Node& node);
 
   TransformOptions train_transform() const;

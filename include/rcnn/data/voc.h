@@ -6,6 +6,7 @@
 
 #include <rcnn/config/node.h>
 #include <rcnn/data/dataset.h>
+#include <rcnn/data/image.h>
 #include <rcnn/data/problems.h>
 #include <rcnn/export.h>
 
@@ -19,6 +20,7 @@ struct VocOptions {
   Policy bad_boxes = Policy::skip;        ///< zero-size boxes and boxes outside the image: drop, or throw
   Policy bad_images = Policy::stop;       ///< missing or unreadable files: drop the record, or throw
   int64_t limit = 0;                      ///< only the first `limit` records are read; 0 for all
+  int64_t max_megapixels = kMaxMegapixels;  ///< see read_image()
 };
 
 /// Reads a Pascal VOC split (devkit layout). 1-based inclusive corners become x1 - 1, y1 - 1, x2, y2;

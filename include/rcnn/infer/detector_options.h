@@ -18,6 +18,9 @@ struct DetectorOptions {
   std::optional<int64_t> max_detections = {};     ///< best ones of an image; 1 or more
   std::optional<std::string> nms = {};  ///< "hard", "soft_linear", "soft_gaussian": nn/suppression.h
   ViewOptions views = {};
+  /// Bound of an image file that is decoded, in millions of pixels, 1 to 1000; unset: the config's
+  /// data.max_megapixels, with tiles 1000. A view may have as many, and 100 at least.
+  std::optional<int64_t> max_megapixels = {};
   int64_t view_batch = 1;  ///< views that go through the network at once; without views a call is one batch
 };
 

@@ -30,13 +30,13 @@ class RCNN_EXPORT TensorDetector {
   TensorDetector(const nn::DescribedModel& model, const at::Device& device, const ViewOptions& views = {},
                  int64_t view_batch = 1);
 
-  /// Takes a model over and makes it one that only detects, as load() does. Of the options device, precision
-  /// and views count; what suppresses detections is as the model was made.
+  /// Takes a model over and makes it one that only detects, as load() does. Of the options device, precision,
+  /// views and max_megapixels count; what suppresses detections is as the model was made.
   TensorDetector(nn::DescribedModel&& model, const DetectorOptions& options);
 
   /// Objects on an image, uint8 [H, W, 3] RGB on any device, best score first: boxes in the image's pixels,
   /// within it. Tensors of D rows, possibly 0, on the detector's device. Throws c10::Error for what is no
-  /// image.
+  /// image, DataError when the network would see it too large, see check_views().
   Detections detect(const at::Tensor& image) const;
 
   /// The same for several images in one batch; none give none. Where the options ask for several views
@@ -57,10 +57,17 @@ class RCNN_EXPORT TensorDetector {
   /// What an image of the size is resized to for the network.
   ImageSize network_size(ImageSize image) const;
 
+  /// Throws the DataError that detecting on an image of the size would, see check_views() in infer/views.h.
+  void check_views(ImageSize image) const;
+
+  /// Bound for those who decode images for it, in millions of pixels, see DetectorOptions.
+  int64_t max_megapixels() const { return max_megapixels_; }
+
  private:
   using Find = std::vector<Detections> (nn::DetectionModelImpl::*)(const ImageBatch&);
   std::vector<Detections> run(Find find, std::span<const at::Tensor> images) const;
   std::vector<Detections> detect_views(std::span<const at::Tensor> images) const;
+  void bound_megapixels(int64_t of_images, int64_t of_views);
 
   std::shared_ptr<nn::DetectionModelImpl> model_;
   std::vector<Category> categories_;
@@ -69,6 +76,7 @@ class RCNN_EXPORT TensorDetector {
   nn::Precision precision_ = nn::Precision::fp32;
   ViewOptions views_;
   int64_t view_batch_ = 1;
+  int64_t max_megapixels_ = 0, max_view_megapixels_ = 0;
 };
 
 /// One struct a row, in their order.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include <rcnn/export.h>
@@ -24,6 +25,11 @@ struct View {
 /// changes by the same factor.
 RCNN_EXPORT std::vector<View> views_of(ImageSize image, const ViewOptions& options, int64_t min_size,
                                        int64_t max_size);
+
+/// Throws DataError when one of an image's views has more than `max_megapixels` million pixels for the
+/// network: before any memory is taken for it. The message names the image's size, the view's and what to
+/// lower.
+RCNN_EXPORT void check_views(ImageSize image, std::span<const View> views, int64_t max_megapixels);
 
 /// The pixels of a view, uint8 [h, w, 3]: a part of the image's memory, which is copied only for a flip.
 RCNN_EXPORT at::Tensor pixels_of(const at::Tensor& image, const View& view);
