@@ -13,6 +13,7 @@
 #include <opencv2/core/utility.hpp>
 #include <spdlog/fmt/fmt.h>
 
+#include <rcnn/data/checked.h>
 #include <rcnn/data/loader.h>
 #include <rcnn/error.h>
 
@@ -150,7 +151,7 @@ class Loader::Impl {
   void add(const Epoch& epoch, int64_t i, Result& result) const {
     at::Tensor image;
     try {
-      image = dataset_->image(i);
+      image = checked_image(*dataset_, i);
     } catch (const DataError& error) {
       if (options_.bad_images == Policy::stop) throw;
       result.bad.push_back({.index = i, .message = error.what()});

@@ -3,21 +3,41 @@
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
+#include <rcnn/error.h>
 #include <rcnn/nn/faster_rcnn.h>
 #include <rcnn/nn/registry.h>
 
 namespace rcnn::nn {
+namespace {
+
+/// What `make` makes of model.`part`. Throws MemoryError with what to lower, `sizes`, when there is no memory
+/// for it.
+template <class Make>
+auto built(const config::Node& model, std::string_view part, std::string_view sizes, Make make) {
+  try {
+    return make();
+  } catch (const std::exception& error) {
+    if (!is_out_of_memory(error)) throw;
+    throw MemoryError(
+        model.error(part, fmt::format("memory ran out while it was built; lower {}", sizes)).what());
+  }
+}
+
+}  // namespace
 
 FasterRcnnImpl::FasterRcnnImpl(const config::Node& model, int64_t num_classes)
     : pixels_(PixelOptions::from(model.child("pixels"))) {
   // torchvision nests both under one module, and weights are found by these names.
   const auto backbone = register_module("backbone", std::make_shared<torch::nn::Module>());
-  body_ = backbone->register_module("body", backbones().make(model.child("backbone")));
+  body_ = backbone->register_module("body", built(model, "backbone", "its width",
+                                                  [&] { return backbones().make(model.child("backbone")); }));
   auto features = body_->features();
   auto roi_features = features;
   if (model.has("neck")) {
     const auto node = model.child("neck");
-    neck_ = backbone->register_module(node.require("type"), necks().make(node, features));
+    neck_ = backbone->register_module(node.require("type"), built(model, "neck", "its channels", [&] {
+                                        return necks().make(node, features);
+                                      }));
     features = neck_->features();
     roi_features.assign(features.begin(), features.begin() + static_cast<int64_t>(neck_->roi_levels()));
   } else if (features.size() > 1) {
@@ -38,10 +58,14 @@ FasterRcnnImpl::FasterRcnnImpl(const config::Node& model, int64_t num_classes)
     throw model.error("size_divisor", fmt::format("must be a multiple of {} for anchors with spacing fitted",
                                                   features.front().stride));
   }
-  rpn_ = register_module("rpn", Rpn(features, rpn));
+  rpn_ = register_module("rpn", built(model, "rpn", "the width of what it reads (model.backbone, model.neck)",
+                                      [&] { return Rpn(features, rpn); }));
   const auto roi = model.child("roi");
   roi_heads_ = register_module(
-      "roi_heads", RoiHeads(roi_features, num_classes, RoiHeadsOptions::from(roi), roi.child("head")));
+      "roi_heads",
+      built(model, "roi", "what its head is told (hidden, channels, width), or pooler.size", [&] {
+        return RoiHeads(roi_features, num_classes, RoiHeadsOptions::from(roi), roi.child("head"));
+      }));
   parameter_ = parameters().front();
 }
 

@@ -82,7 +82,8 @@ TrainOptions lr_range_options(TrainOptions options, const LrRangeOptions& range)
   return options;
 }
 
-std::vector<LrPoint> run_lr_range(Trainer& trainer, const std::function<void(const Progress&)>& on_progress) {
+std::vector<LrPoint> run_lr_range(Trainer& trainer, const std::function<void(const Progress&)>& on_progress,
+                                  const std::function<bool()>& interrupted) {
   std::vector<LrPoint> points;
   std::optional<Divergence> diverges;
   bool diverged = false;
@@ -93,7 +94,8 @@ std::vector<LrPoint> run_lr_range(Trainer& trainer, const std::function<void(con
     if (on_progress) on_progress(progress);
   };
   try {
-    trainer.fit({.on_progress = collect, .stop = [&](int64_t) { return diverged; }});
+    trainer.fit({.on_progress = collect,
+                 .stop = [&](int64_t) { return diverged || (interrupted && interrupted()); }});
   } catch (const NonFiniteError&) {
     // How a test that goes far enough ends.
   }

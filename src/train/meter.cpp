@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
 namespace rcnn::train {
@@ -20,18 +21,29 @@ double median(std::vector<double> values) {
 
 void Meter::add_losses(int64_t iteration, double lr, std::vector<int64_t> indices,
                        const std::vector<nn::Loss>& losses) {
+  std::vector<std::string> names;
   std::vector<at::Tensor> values;
-  for (const auto& loss : losses) values.push_back(loss.value.detach());
-  if (names_.empty()) {
-    std::vector<at::Tensor> earlier;
-    for (const auto& loss : losses) {
-      names_.push_back(loss.name);
-      const auto found = restored_.find(loss.name);
-      if (found != restored_.end()) earlier.push_back(found->second.to(loss.value.device()));
-    }
-    restored_.clear();
-    if (!earlier.empty()) losses_ = at::stack(earlier, 1).unbind();
+  for (const auto& [name, value] : losses) {
+    TORCH_CHECK(value.dim() == 0, "losses(): expected scalars, got ", name, " of ", value.dim(),
+                " dimensions");
+    names.push_back(name);
+    values.push_back(value.detach());
   }
+  TORCH_CHECK(!names.empty(), "losses(): expected a loss at least, got none");
+  if (names_.empty()) {
+    names_ = names;
+    std::vector<at::Tensor> earlier;
+    for (size_t i = 0; i < names.size(); ++i) {
+      const auto found = restored_.find(names[i]);
+      if (found != restored_.end()) earlier.push_back(found->second.to(values[i].device()));
+    }
+    // Those of a model with other losses say nothing here.
+    if (earlier.size() == names.size() && restored_.size() == names.size())
+      losses_ = at::stack(earlier, 1).unbind();
+    restored_.clear();
+  }
+  TORCH_CHECK(names == names_, "losses(): expected the names of the calls before, ",
+              fmt::format("{}, got {}", fmt::join(names_, ", "), fmt::join(names, ", ")));
   losses_.push_back(at::stack(values));
   unchecked_.push_back({.number = iteration, .lr = lr, .indices = std::move(indices)});
 }
@@ -67,7 +79,9 @@ void Meter::report_to(Progress& progress) {
   progress.loss = means.sum().item<double>();
   progress.iteration_seconds = median(iteration_seconds_);
   progress.data_seconds = median(data_seconds_);
-  *this = {};
+  Meter next;
+  next.names_ = std::move(names_);
+  *this = std::move(next);
 }
 
 nn::TensorMap Meter::losses() const {

@@ -13,7 +13,8 @@ namespace rcnn::train {
 /// Collects what happens between two reports. Losses stay on their device until someone asks.
 class Meter {
  public:
-  /// Of one iteration, which saw the samples `indices`.
+  /// Of one iteration, which saw the samples `indices`. Throws c10::Error unless the losses are scalars under
+  /// the names of the first ones, in their order.
   void add_losses(int64_t iteration, double lr, std::vector<int64_t> indices,
                   const std::vector<nn::Loss>& losses);
   void add_times(double iteration_seconds, double data_seconds);
@@ -30,7 +31,7 @@ class Meter {
   /// device.
   std::optional<NonFinite> first_non_finite();
 
-  /// Fills in losses and times, and starts anew.
+  /// Fills in losses and times, and forgets them.
   void report_to(Progress& progress);
 
   /// Losses since the last report: by name, float32 [iterations], on the CPU.

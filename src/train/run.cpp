@@ -1,7 +1,11 @@
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <map>
+#include <numeric>
 #include <utility>
 
 #include <spdlog/fmt/fmt.h>
@@ -16,6 +20,7 @@ namespace rcnn::train {
 namespace {
 
 constexpr const char* kFingerprint = "fingerprint";
+constexpr const char* kIteration = "iteration";
 
 /// The first few, and how many more there are.
 std::string some_of(std::vector<std::string> texts, std::string_view separator) {
@@ -29,41 +34,52 @@ std::string some_of(std::vector<std::string> texts, std::string_view separator) 
 }
 
 /// What the run was started with and has no longer.
-std::vector<std::string> changes(const RunFolder::Found& found, const Training& training,
-                                 const at::Tensor& now) {
+struct Changes {
+  std::vector<std::string> texts;
+  bool of_scores = false;  ///< scores are others than they were
+};
+
+bool decides_scores(const std::string& key) {
+  for (const char* when : {"eval.period", "eval.best", "eval.patience"}) {
+    if (key == when) return false;
+  }
+  return key.starts_with("eval.") || key.starts_with("data.test.") || key == "data.type";
+}
+
+Changes changes(const RunFolder::Found& found, const Training& training, const at::Tensor& now) {
   const auto& [file, saved] = found;
   const auto stored = [&, &saved = saved](const char* key) {
     const auto entry = saved.metadata.find(key);
     return entry == saved.metadata.end() ? "" : entry->second;
   };
-  std::vector<std::string> changes;
+  Changes changes;
   const auto before = config::Config::parse(stored("config"), found.file.string());
   for (const auto& [key, was, is] : config::differences(before, training.described.config)) {
     if (key == "data.workers") continue;  // any number gives the same batches
-    changes.push_back(
+    changes.texts.push_back(
         fmt::format("{} was {}, is {}", key, was.empty() ? "absent" : was, is.empty() ? "absent" : is));
+    changes.of_scores |= decides_scores(key);
   }
   if (stored("categories") != nn::description_of(training.described).at("categories")) {
-    changes.push_back("the classes are others, or in another order");
+    changes.texts.push_back("the classes are others, or in another order");
   }
   const auto images = saved.state.data.find(kFingerprint);
   if (images == saved.state.data.end() || images->second.sizes() != now.sizes()) {
     const int64_t was = images == saved.state.data.end() ? 0 : images->second.numel();
-    changes.push_back(fmt::format("the training images were {}, are {}", was, now.numel()));
+    changes.texts.push_back(fmt::format("the training images were {}, are {}", was, now.numel()));
   } else if (!at::equal(images->second, now)) {
     std::vector<std::string> ids;
     const auto changed = (images->second != now).nonzero().flatten();
     for (int64_t i = 0; i < changed.numel(); ++i) {
       ids.push_back(training.dataset->record(changed[i].item<int64_t>()).id);
     }
-    changes.push_back(fmt::format("other training images or boxes: {}", some_of(std::move(ids), ", ")));
+    changes.texts.push_back(fmt::format("other training images or boxes: {}", some_of(std::move(ids), ", ")));
   }
   return changes;
 }
 
-void refuse_changes(const RunFolder::Found& found, const Training& training, const at::Tensor& fingerprint,
+void refuse_changes(std::vector<std::string> changed, const std::filesystem::path& folder,
                     Run::Resume resume) {
-  auto changed = changes(found, training, fingerprint);
   if (changed.empty()) return;
   const auto what = some_of(std::move(changed), "; ");
   if (resume == Run::Resume::anyway)
@@ -71,7 +87,43 @@ void refuse_changes(const RunFolder::Found& found, const Training& training, con
   throw ConfigError(
       fmt::format("{}: not what the run was started with: {}; change it back, or go on all the same by "
                   "--resume-anyway",
-                  found.file.parent_path().string(), what));
+                  folder.string(), what));
+}
+
+/// Which iteration weights are of, see Run; none where they do not say.
+std::optional<int64_t> iteration_of(const io::SafeTensors& weights) {
+  const auto entry = weights.metadata.find(kIteration);
+  if (entry == weights.metadata.end()) return std::nullopt;
+  int64_t iteration = -1;
+  std::from_chars(entry->second.data(), entry->second.data() + entry->second.size(), iteration);
+  return iteration;
+}
+
+/// A weight file, or nothing where there is none that is whole.
+std::optional<io::SafeTensors> read_if_whole(const std::filesystem::path& file) {
+  try {
+    return io::read_safetensors(file);
+  } catch (const WeightsError&) {
+    return std::nullopt;
+  }
+}
+
+/// What is detected with after a state: the averaged weights, where there are some.
+nn::TensorMap weights_of(const TrainingState& state, const torch::nn::Module& model) {
+  const auto names = nn::state_of(model);
+  std::map<const void*, at::Tensor> averages;  // by storage: a module may have several names
+  for (const auto& [name, tensor] : names) {
+    const auto average = state.ema.find(name);
+    if (average != state.ema.end()) averages[tensor.data_ptr()] = average->second;
+  }
+  nn::TensorMap weights;
+  for (const auto& [name, tensor] : names) {
+    const auto average = averages.find(tensor.data_ptr());
+    const auto own = state.model.find(name);
+    if (own == state.model.end()) throw WeightsError(fmt::format("the state has no {}", name));
+    weights[name] = average == averages.end() ? own->second : average->second;
+  }
+  return weights;
 }
 
 }  // namespace
@@ -102,40 +154,123 @@ Run::Run(Training training, RunFolder folder, const ScoringOptions& scoring, Res
       folder_(std::move(folder)),
       scoring_(scoring),
       fingerprint_(at::tensor(data::fingerprint(*training_.dataset), at::kLong)) {
-  const auto found = resume == Resume::no ? std::nullopt : folder_.newest_state();
+  const auto [found, damaged] = resume == Resume::no ? RunFolder::Newest() : folder_.newest_state();
+  Changes changed;
   if (found) {
-    refuse_changes(*found, training_, fingerprint_, resume);
+    for (const auto& what : damaged) log::warn(fmt::format("{}; passed over", what));
+    changed = changes(*found, training_, fingerprint_);
+    refuse_changes(changed.texts, folder_.path(), resume);
   } else {
+    if (resume != Resume::no) {
+      begin_in_old_folder(damaged, resume);
+      preparations_.emplace_back([this] { folder_.rewind(0); });
+    }
     training_.load_initial_weights();
   }
   trainer_ = std::make_unique<Trainer>(training_);
-  if (found) {
-    trainer_->restore(found->saved.state);
-    log::info(
-        fmt::format("goes on after iteration {}, from {}", trainer_->iteration(), found->file.string()));
-  }
-  if (resume != Resume::no) scored_ = folder_.rewind(trainer_->iteration());
-  folder_.write_config(training_.described.config);
+  if (found) go_on(*found, changed.of_scores);
+  preparations_.emplace_back([this] { folder_.write_config(training_.described.config); });
 }
 
 Run::~Run() = default;
 
-const ScoredIteration* Run::best() const {
-  const auto best = std::ranges::max_element(
-      scored_, {}, [this](const auto& entry) { return scoring_.deciding(entry.scores); });
-  return best == scored_.end() ? nullptr : &*best;
+/// There is no whole state to go on from.
+void Run::begin_in_old_folder(const std::vector<std::string>& damaged, Resume resume) {
+  const auto folder = folder_.path().string();
+  if (!folder_.has_results()) {
+    return log::info(fmt::format("{}: there is no state yet: begins at the first iteration", folder));
+  }
+  const auto what = damaged.empty() ? "the states are gone, the weights are there"
+                                    : fmt::format("none of the states is whole: {}", some_of(damaged, "; "));
+  if (resume != Resume::anyway) {
+    const auto message = fmt::format(
+        "{}: {}; nothing was changed; --resume-anyway sets aside what is there and begins at the first "
+        "iteration",
+        folder, what);
+    if (damaged.empty()) throw ConfigError(message);
+    throw WeightsError(message);
+  }
+  preparations_.emplace_back([this, folder, what] {
+    log::warn(fmt::format("{}: {}; begins at the first iteration; what was there is in {}", folder, what,
+                          folder_.set_aside().string()));
+  });
+}
+
+void Run::go_on(const RunFolder::Found& found, bool other_scores) {
+  trainer_->restore(found.saved.state);
+  const int64_t iteration = trainer_->iteration();
+  log::info(fmt::format("goes on after iteration {}, from {}", iteration, found.file.string()));
+  preparations_.emplace_back([this, iteration] { folder_.rewind(iteration); });
+  scored_ = read_metrics(folder_.metrics()).scores;
+  std::erase_if(scored_, [&](const ScoredIteration& scored) { return scored.iteration > iteration; });
+  if (scored_.empty()) return;
+  if (other_scores) {
+    log::warn(
+        fmt::format("scores are made otherwise now: the {} so far count no more, and best.safetensors is "
+                    "chosen anew from the next on",
+                    scored_.size()));
+    scored_.clear();
+    preparations_.emplace_back([this] { folder_.set_scores_aside(); });
+  } else {
+    find_best();
+  }
+}
+
+/// The best of the scores whose weights are still there; they come into best.safetensors where a kill came
+/// before.
+void Run::find_best() {
+  std::vector<int64_t> order(scored_.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto value = [this](int64_t i) { return scoring_.deciding(scored_[static_cast<size_t>(i)].scores); };
+  std::ranges::stable_sort(order, std::ranges::greater(), value);
+  const auto present = read_if_whole(folder_.best_weights());
+  for (const int64_t i : order) {
+    const int64_t iteration = scored_[static_cast<size_t>(i)].iteration;
+    if (present && iteration_of(*present).value_or(iteration) == iteration) {
+      best_ = i;
+      break;
+    }
+    if (auto weights = weights_after(iteration)) {
+      best_ = i;
+      preparations_.emplace_back(
+          [this, weights = std::move(*weights)] { io::write_safetensors(folder_.best_weights(), weights); });
+      break;
+    }
+  }
+  if (best_ == order.front()) return;
+  const auto& lost = scored_[static_cast<size_t>(order.front())];
+  log::warn(
+      fmt::format("the best weights, those after iteration {} ({:.4f}), are lost; best.safetensors is {}",
+                  lost.iteration, value(order.front()),
+                  best() ? fmt::format("that after iteration {} ({:.4f}) until a better one comes",
+                                       best()->iteration, value(best_))
+                         : "chosen anew from the next scores on"));
+}
+
+/// From another file than best.safetensors.
+std::optional<io::SafeTensors> Run::weights_after(int64_t iteration) const {
+  if (auto last = read_if_whole(folder_.weights()); last && iteration_of(*last) == iteration) return last;
+  try {
+    auto [state, metadata] = load_state(folder_.state(iteration));
+    metadata[kIteration] = fmt::format("{}", iteration);
+    return io::SafeTensors{.tensors = weights_of(state, *training_.described.model), .metadata = metadata};
+  } catch (const WeightsError&) {
+    return std::nullopt;
+  }
 }
 
 bool Run::is_due(const Checkpoint& checkpoint) const {
-  const auto last = scored_.empty() ? ScoredIteration() : scored_.back();
-  if (last.iteration == checkpoint.iteration) return false;
-  return checkpoint.last || (scoring_.period > 0 && checkpoint.epoch - last.epoch >= scoring_.period);
+  if (!scored_.empty() && scored_.back().iteration == checkpoint.iteration) return false;
+  const int64_t period = scoring_.period;
+  return checkpoint.last || (period > 0 && checkpoint.epoch_end && checkpoint.epoch % period == 0);
 }
 
 /// Whether patience is at its end.
 bool Run::is_exhausted() const {
   if (scoring_.patience == 0 || scored_.empty()) return false;
-  return &scored_.back() - best() >= scoring_.patience;
+  const auto best = std::ranges::max_element(
+      scored_, {}, [this](const auto& entry) { return scoring_.deciding(entry.scores); });
+  return std::distance(best, scored_.end()) > scoring_.patience;
 }
 
 void Run::wait_for_writer() {
@@ -154,9 +289,10 @@ void Run::save(bool with_weights) {
   saved_iteration_ = state.iteration;
   const auto description = nn::description_of(training_.described);
   if (with_weights) {
-    const auto tensors = state.ema.empty() ? state.model : copies(nn::state_of(*training_.described.model));
-    weights_ =
-        std::make_shared<io::SafeTensors>(io::SafeTensors{.tensors = tensors, .metadata = description});
+    auto metadata = description;
+    metadata[kIteration] = fmt::format("{}", state.iteration);
+    weights_ = std::make_shared<io::SafeTensors>(
+        io::SafeTensors{.tensors = weights_of(state, *training_.described.model), .metadata = metadata});
   }
   write([this, with_weights, description, state = std::move(state), weights = weights_] {
     save_state(folder_.state(state.iteration), state, description);
@@ -171,14 +307,19 @@ void Run::check_in(const Checkpoint& checkpoint, const RunHooks& hooks) {
   auto scores = hooks.evaluate(training_.described);
   if (!scores) return;
   const bool better = !best() || scoring_.deciding(*scores) > scoring_.deciding(best()->scores);
-  if (better) write([this, weights = weights_] { io::write_safetensors(folder_.best_weights(), *weights); });
+  wait_for_writer();  // who goes on from these scores needs their state
   scored_.push_back(
       {.epoch = checkpoint.epoch, .iteration = checkpoint.iteration, .scores = std::move(*scores)});
   folder_.append(scored_.back());
+  if (better) {
+    best_ = std::ssize(scored_) - 1;
+    write([this, weights = weights_] { io::write_safetensors(folder_.best_weights(), *weights); });
+  }
   if (hooks.on_scores) hooks.on_scores(scored_.back());
 }
 
 Run::Outcome Run::fit(const RunHooks& hooks) {
+  for (const auto& prepare : std::exchange(preparations_, {})) prepare();
   const auto interrupted = [&] { return hooks.interrupted && hooks.interrupted(); };
   const TrainHooks train_hooks{
       .on_progress =
@@ -187,6 +328,7 @@ Run::Outcome Run::fit(const RunHooks& hooks) {
             if (hooks.on_progress) hooks.on_progress(progress);
           },
       .on_checkpoint = [&](const Checkpoint& checkpoint) { check_in(checkpoint, hooks); },
+      .checkpoint_due = [&](const Checkpoint& checkpoint) { return hooks.evaluate && is_due(checkpoint); },
       .stop =
           [&](int64_t iteration) {
             if (hooks.on_iteration) hooks.on_iteration(iteration);
@@ -197,7 +339,8 @@ Run::Outcome Run::fit(const RunHooks& hooks) {
           }};
   try {
     // The run may have been stopped between a state and its scores.
-    if (trainer_->at_checkpoint()) trainer_->check_in(train_hooks);
+    if (trainer_->at_checkpoint() || train_hooks.checkpoint_due(trainer_->checkpoint()))
+      trainer_->check_in(train_hooks);
     if (!is_exhausted() && !interrupted()) trainer_->fit(train_hooks);
     const bool scored =
         !hooks.evaluate || (!scored_.empty() && scored_.back().iteration == trainer_->iteration());
@@ -209,7 +352,7 @@ Run::Outcome Run::fit(const RunHooks& hooks) {
     return is_exhausted() ? Outcome::no_longer_better : Outcome::interrupted;
   } catch (const NonFiniteError& error) {
     warn_of_writer();
-    const auto found = folder_.newest_state();
+    const auto found = folder_.newest_state().found;
     throw NonFiniteError(fmt::format("{}; the last good state is {}", error.what(),
                                      found ? found->file.string() : "that before the first iteration"));
   } catch (...) {

@@ -22,6 +22,7 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kState = "state-";
 constexpr const char* kExtension = ".safetensors";
 constexpr const char* kScores = "scores";
+constexpr const char* kEarlierScores = "earlier_scores";
 constexpr double kNoNumber = std::numeric_limits<double>::quiet_NaN();  // null in JSON
 
 double now() {
@@ -32,6 +33,16 @@ bool is_entry(const Json& line) {
   return line.is_object() && line.contains("epoch") && line["epoch"].is_number_integer() &&
          line.contains("iteration") && line["iteration"].is_number_integer() &&
          (!line.contains(kScores) || line[kScores].is_object());
+}
+
+[[noreturn]] void refuse(std::string_view what, const fs::path& where, const std::error_code& why) {
+  throw DataError(fmt::format("cannot {} {}: {}", what, where.string(), why.message()));
+}
+
+void move(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::rename(from, to, error);
+  if (error) refuse("rename", from, error);
 }
 
 std::vector<std::pair<std::string, double>> numbers_of(const Json& object) {
@@ -64,7 +75,7 @@ ScoredIteration scored_iteration(const Json& entry) {
 Metrics read_metrics(const fs::path& file) {
   Metrics metrics;
   for_each_line(file, [&](const std::string&, const Json* entry) {
-    if (entry == nullptr) return;
+    if (entry == nullptr || entry->contains(kEarlierScores)) return;
     if (entry->contains(kScores)) {
       metrics.scores.push_back(scored_iteration(*entry));
     } else {
@@ -77,12 +88,17 @@ Metrics read_metrics(const fs::path& file) {
 }
 
 RunFolder RunFolder::create(const fs::path& path) {
+  check_new(path);
+  io::make_new_folder(path);
+  return RunFolder(path);
+}
+
+void RunFolder::check_new(const fs::path& path) {
   if (is_one(path)) {
     throw ConfigError(fmt::format(
         "--output {}: holds a run already: go on with it by --resume, or name a new folder", path.string()));
   }
-  io::make_new_folder(path);
-  return RunFolder(path);
+  io::check_new_folder(path);
 }
 
 RunFolder RunFolder::reopen(const fs::path& path) {
@@ -113,11 +129,11 @@ void RunFolder::append(const Progress& progress) {
   line["memory"] = progress.memory_bytes;
   std::vector<Scalar> scalars;
   for (const auto& [name, value] : line.items()) scalars.push_back({"train/" + name, value.get<float>()});
-  events_.add_scalars(progress.iteration, now(), scalars);
 
   Json place = {{"epoch", progress.epoch}, {"iteration", progress.iteration}};
   place.update(line);
   append_line(place.dump());
+  events().add_scalars(progress.iteration, now(), scalars);
 }
 
 void RunFolder::append(const ScoredIteration& scored) {
@@ -127,25 +143,66 @@ void RunFolder::append(const ScoredIteration& scored) {
     numbers[name] = number;
     if (name.find('.') == std::string::npos) scalars.push_back({"eval/" + name, static_cast<float>(number)});
   }
-  events_.add_scalars(scored.iteration, now(), scalars);
   append_line(Json({{"epoch", scored.epoch}, {"iteration", scored.iteration}, {kScores, numbers}}).dump());
+  events().add_scalars(scored.iteration, now(), scalars);
 }
 
-std::vector<ScoredIteration> RunFolder::rewind(int64_t iteration) {
-  events_.restart_at(iteration + 1, now());
-  std::vector<ScoredIteration> scored;
+void RunFolder::rewind(int64_t iteration) {
+  events().restart_at(iteration + 1, now());
   std::string kept;
   bool all = true;
   for_each_line(metrics(), [&](const std::string& line, const Json* entry) {
     if (entry == nullptr || entry->at("iteration").get<int64_t>() > iteration) {
       all = false;
-      return;
+    } else {
+      kept += line + '\n';
     }
-    kept += line + '\n';
-    if (entry->contains(kScores)) scored.push_back(scored_iteration(*entry));
   });
   if (!all) io::write_atomically(metrics(), kept);
-  return scored;
+  const auto own = state(iteration).filename();
+  for (const auto& file : states()) {
+    if (file.filename() == own) break;
+    move(file, file.string() + ".damaged");
+  }
+}
+
+void RunFolder::set_scores_aside() const {
+  std::string lines;
+  bool any = false;
+  for_each_line(metrics(), [&](const std::string& line, const Json* entry) {
+    if (entry == nullptr || !entry->contains(kScores)) {
+      lines += line + '\n';
+      return;
+    }
+    any = true;
+    auto set_aside = *entry;
+    set_aside.erase(kScores);
+    set_aside[kEarlierScores] = entry->at(kScores);
+    lines += set_aside.dump() + '\n';
+  });
+  if (any) io::write_atomically(metrics(), lines);
+}
+
+fs::path RunFolder::set_aside() const {
+  fs::path folder;
+  int number = 0;
+  std::error_code error;
+  do {
+    folder = path_ / fmt::format("earlier-{}", ++number);
+  } while (!fs::create_directory(folder, error) && !error);
+  if (error) refuse("make", folder, error);
+  // The states last: as long as one is there, nobody begins anew here unasked.
+  auto files = states();
+  files.insert(files.begin(), {metrics(), config(), best_weights(), weights()});
+  for (const auto& file : files) {
+    if (fs::exists(file)) move(file, folder / file.filename());
+  }
+  return folder;
+}
+
+EventFile& RunFolder::events() {
+  if (!events_) events_.emplace(path_);
+  return *events_;
 }
 
 /// The newest first.
@@ -161,20 +218,30 @@ std::vector<fs::path> RunFolder::states() const {
   return files;
 }
 
-std::optional<RunFolder::Found> RunFolder::newest_state() const {
+RunFolder::Newest RunFolder::newest_state() const {
+  Newest newest;
   for (const auto& file : states()) {
     try {
-      return Found{file, load_state(file)};
+      newest.found = Found{file, load_state(file)};
+      break;
     } catch (const WeightsError& error) {
-      log::warn(fmt::format("{}; passed over", error.what()));
+      newest.damaged.emplace_back(error.what());
     }
   }
-  return std::nullopt;
+  return newest;
+}
+
+bool RunFolder::has_results() const {
+  return !states().empty() || fs::exists(weights()) || fs::exists(best_weights());
 }
 
 void RunFolder::remove_old_states(int64_t keep) const {
   const auto files = states();
-  for (size_t i = static_cast<size_t>(keep); i < files.size(); ++i) fs::remove(files[i]);
+  std::error_code error;
+  for (size_t i = static_cast<size_t>(keep); i < files.size(); ++i) {
+    fs::remove(files[i], error);
+    if (error) refuse("remove", files[i], error);
+  }
 }
 
 void RunFolder::append_line(const std::string& line) const {

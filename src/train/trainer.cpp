@@ -2,11 +2,13 @@
 #include <chrono>
 #include <cmath>
 
+#include <c10/util/ScopeExit.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
 #include <sys/resource.h>
 #include <torch/torch.h>
 
+#include <rcnn/data/checked.h>
 #include <rcnn/device.h>
 #include <rcnn/nn/model_file.h>
 #include <rcnn/train/ema.h>
@@ -56,17 +58,31 @@ int64_t peak_memory(const at::Device& device) {
 
 MemoryError out_of_memory(const data::Batch& batch) {
   const auto largest = batch.images.largest_size();
-  return MemoryError(
-      fmt::format("memory ran out on a batch of {} images of {} x {}: lower train.batch_size "
-                  "(train.accumulate makes up for it) "
-                  "or data.max_size, or set train.precision=bf16",
-                  batch.images.sizes.size(), largest.width, largest.height));
+  return MemoryError(fmt::format(
+      "memory ran out on a batch of {} images of {} x {}: lower train.batch_size "
+      "(train.accumulate makes up for it) or data.max_size, or set train.precision=bf16; where one "
+      "small image is too much already, the model is: lower model.roi.batch_per_image or "
+      "model.roi.pooler.size",
+      batch.images.sizes.size(), largest.width, largest.height));
 }
 
 data::LoaderOptions with(data::LoaderOptions loader, const TrainOptions& options) {
   loader.batch_size = options.batch_size;
   loader.seed = options.seed;
   return loader;
+}
+
+std::shared_ptr<const data::Dataset> checked(std::shared_ptr<const data::Dataset> dataset,
+                                             const nn::DescribedModel& described) {
+  const size_t classes = dataset->categories().size();
+  if (!described.categories.empty() && described.categories.size() != classes) {
+    throw ConfigError(
+        fmt::format("the model has {} classes and the data set {}: it can be trained on data of its "
+                    "own classes only",
+                    described.categories.size(), classes));
+  }
+  data::check_labels(*dataset);
+  return dataset;
 }
 
 Training with_initial_weights(Training training) {
@@ -119,16 +135,15 @@ Trainer::Trainer(const nn::DescribedModel& described, std::shared_ptr<const data
                  const TrainOptions& options, const at::Device& device)
     : model_(described.model),
       config_(described.config),
-      dataset_(std::move(dataset)),
+      dataset_(checked(std::move(dataset), described)),
       options_(options),
       device_(device),
       loader_(dataset_, transform, with(loader, options)),
       // The solver holds the parameters, which the move may replace.
       solver_((model_->to(device), *model_), options.solver),
       meter_(std::make_unique<Meter>()),
-      iterations_(options.iterations > 0 ? options.iterations : options.epochs * loader_.batches_per_epoch()),
-      checkpoint_period_(options.checkpoint_period > 0 ? options.checkpoint_period
-                                                       : loader_.batches_per_epoch()) {
+      iterations_(options.iterations > 0 ? options.iterations
+                                         : options.epochs * loader_.batches_per_epoch()) {
   options_.schedule.lr = options.effective_lr();
   if (options.ema > 0) ema_ = std::make_unique<Ema>(*model_, options.ema);
 }
@@ -203,8 +218,22 @@ void Trainer::report(double lr, const TrainHooks& hooks) {
   if (hooks.on_progress) hooks.on_progress(progress);
 }
 
+Checkpoint Trainer::checkpoint() const {
+  return {.epoch = epoch_ + 1,
+          .iteration = iteration_,
+          .epoch_end = batch_ == loader_.batches_per_epoch(),
+          .last = iteration_ >= iterations_};
+}
+
 bool Trainer::at_checkpoint() const {
-  return iteration_ > 0 && (iteration_ >= iterations_ || iteration_ % checkpoint_period_ == 0);
+  const auto here = checkpoint();
+  const auto period = options_.checkpoint_period;
+  return iteration_ > 0 && (here.last || (period > 0 ? iteration_ % period == 0 : here.epoch_end));
+}
+
+bool Trainer::is_due(const TrainHooks& hooks) const {
+  return hooks.on_checkpoint &&
+         (at_checkpoint() || (hooks.checkpoint_due && hooks.checkpoint_due(checkpoint())));
 }
 
 void Trainer::check_in(const TrainHooks& hooks) {
@@ -216,9 +245,11 @@ void Trainer::check_in(const TrainHooks& hooks) {
   };
   model_->eval();
   exchange();
-  hooks.on_checkpoint({.epoch = epoch_ + 1, .iteration = iteration_, .last = iteration_ >= iterations_});
-  exchange();
-  model_->train();
+  const auto back = c10::make_scope_exit([&] {
+    exchange();
+    model_->train();
+  });
+  hooks.on_checkpoint(checkpoint());
 }
 
 /// The rest of the epoch under way; whether the run is to go on.
@@ -235,14 +266,22 @@ bool Trainer::run_epoch(const TrainHooks& hooks) {
     ++done;
 
     const bool report_due = iteration_ == iterations_ || iteration_ % options_.log_period == 0;
-    if (report_due || at_checkpoint()) check_losses();
+    const bool checkpoint_due = is_due(hooks);
+    if (report_due || checkpoint_due) check_losses();
     if (report_due) report(lr, hooks);
-    if (at_checkpoint() && hooks.on_checkpoint) check_in(hooks);
+    if (checkpoint_due) check_in(hooks);
     if (hooks.stop && hooks.stop(iteration_)) return false;
   }
   if (whole && done == 0) {
     throw DataError(
-        fmt::format("no image of the training data can be decoded: {}", loader_.skipped().front().message));
+        fmt::format("no image of the training data can be used: {}", loader_.skipped().front().message));
+  }
+  if (iteration_ < iterations_ && !checkpoint().epoch_end) {  // the images of its last batches were left out
+    batch_ = loader_.position();
+    if (is_due(hooks)) {
+      check_losses();
+      check_in(hooks);
+    }
   }
   return true;
 }

@@ -28,5 +28,21 @@ TEST(NewFolder, NothingOfTheUsersIsTouched) {
   EXPECT_EQ(file_bytes(mine), "precious");
 }
 
+TEST(NewFolder, ACheckThrowsTheSameAndMakesNothing) {
+  const TempFolder folder;
+  const auto mine = folder.write("used/mine.txt", "precious");
+  EXPECT_NO_THROW(check_new_folder(folder.path() / "a/b"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "a"));
+  const auto both = [](const std::filesystem::path& path) {
+    const auto checked = message_of<ConfigError>([&] { check_new_folder(path); });
+    EXPECT_EQ(checked, message_of<ConfigError>([&] { make_new_folder(path); }));
+    return checked;
+  };
+  EXPECT_THAT(both(folder.path() / "used"), HasSubstr("already in use"));
+  EXPECT_THAT(both(mine), HasSubstr("already in use"));
+  EXPECT_THAT(both(mine / "below"), HasSubstr("Not a directory"));
+  EXPECT_THAT(both(folder.path() / std::string(300, 'a')), HasSubstr("File name too long"));
+}
+
 }  // namespace
 }  // namespace rcnn::io

@@ -23,6 +23,12 @@ TEST(Error, KnowsLibTorchsWordsForAnEmptyMemory) {
   } catch (const c10::Error& error) {
     EXPECT_TRUE(is_out_of_memory(error)) << error.what_without_backtrace();
   }
+  try {
+    torch::empty({int64_t{1} << 40, int64_t{1} << 40}, torch::kByte);  // more than a number can say
+    FAIL() << "allocated 2^80 bytes";
+  } catch (const c10::Error& error) {
+    EXPECT_TRUE(is_out_of_memory(error)) << error.what_without_backtrace();
+  }
   EXPECT_TRUE(is_out_of_memory(std::bad_alloc()));
   EXPECT_FALSE(is_out_of_memory(ConfigError("can't allocate memory")));
 }

@@ -38,8 +38,17 @@ class RunningProgram {
     for (char** variable = environ; *variable; ++variable) variables.push_back(*variable);
     variables.push_back(nullptr);
 
+    // As a terminal's programs have them, also where the tests run in a script's background.
+    sigset_t stopping;
+    sigemptyset(&stopping);
+    for (const int signal : {SIGINT, SIGHUP, SIGQUIT, SIGPIPE}) sigaddset(&stopping, signal);
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigdefault(&attributes, &stopping);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
     const int failure =
-        posix_spawn(&child_, program.c_str(), &files, nullptr, words.data(), variables.data());
+        posix_spawn(&child_, program.c_str(), &files, &attributes, words.data(), variables.data());
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     if (failure != 0) throw std::runtime_error(program + " cannot be started");
   }

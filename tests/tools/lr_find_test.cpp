@@ -1,5 +1,8 @@
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -84,6 +87,23 @@ TEST_F(LrFind, WhatMakesNoSenseIsRefusedBeforeAnythingIsDone) {
   EXPECT_FALSE(fs::exists(output_));
   folder_.write("found/mine", "x");
   EXPECT_THAT(error_of(run({}), 2), HasSubstr("already in use"));
+}
+
+TEST_F(LrFind, ASignalEndsItWithTheLossesSoFar) {
+  RunningProgram program(
+      RCNN_PROGRAM,
+      {"lr-find", config_, "--output", output_.string(), "--device", "cpu", "--iterations", "100000"},
+      {"RCNN_DATA=" + folder_.path().string()});
+  for (int i = 0; i < 6000 && file_bytes(program.err()).find("iter 20/") == std::string::npos; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  program.send(SIGHUP);
+  const auto finished = program.finish();
+  EXPECT_EQ(finished.exit_code, 129);
+  EXPECT_EQ(finished.out, "");
+  EXPECT_THAT(finished.err, HasSubstr("of 100000 iterations"));
+  EXPECT_GE(numbers()["points"].size(), 20u);
+  EXPECT_TRUE(fs::exists(output_ / "lr_find.png"));
 }
 
 }  // namespace

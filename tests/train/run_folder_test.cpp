@@ -159,7 +159,7 @@ TEST(RunFolder, IsReopenedOnlyWhereARunWasAndMadeOnlyWhereNoneWas) {
 TEST(RunFolder, RewindingLeavesWhatWasUntilThen) {
   const TempFolder temp;
   auto folder = RunFolder::create(temp.path() / "run");
-  EXPECT_TRUE(folder.rewind(0).empty()) << "of a run that has written nothing";
+  EXPECT_NO_THROW(folder.rewind(0)) << "of a run that has written nothing";
   folder.append(at(10));
   folder.append(ScoredIteration{1, 10, {{"mAP", 0.5}, {"per_class.cat", NAN}}});
   const auto kept = file_bytes(folder.metrics());
@@ -167,8 +167,9 @@ TEST(RunFolder, RewindingLeavesWhatWasUntilThen) {
   folder.append(ScoredIteration{2, 20, {{"mAP", 0.75}}});
   const auto all = file_bytes(folder.metrics());
 
-  auto scored = folder.rewind(20);
+  folder.rewind(20);
   EXPECT_EQ(file_bytes(folder.metrics()), all);
+  const auto scored = read_metrics(folder.metrics()).scores;
   ASSERT_EQ(scored.size(), 2u);
   EXPECT_EQ(scored[1].epoch, 2);
   EXPECT_EQ(scored[1].iteration, 20);
@@ -176,29 +177,62 @@ TEST(RunFolder, RewindingLeavesWhatWasUntilThen) {
   EXPECT_TRUE(std::isnan(scored[0].scores[1].second));
 
   temp.write("run/metrics.jsonl", all + R"({"epoch": 2, "iter)");  // killed while writing
-  EXPECT_EQ(folder.rewind(20).size(), 2u);
+  folder.rewind(20);
   EXPECT_EQ(file_bytes(folder.metrics()), all);
-  EXPECT_EQ(folder.rewind(19).size(), 1u);
+  folder.set_scores_aside();
+  EXPECT_TRUE(read_metrics(folder.metrics()).scores.empty());
+  EXPECT_EQ(read_metrics(folder.metrics()).reports.size(), 2u);
+  EXPECT_EQ(
+      json_lines(folder.metrics())[1],
+      Json::parse(R"({"epoch": 1, "iteration": 10, "earlier_scores": {"mAP": 0.5, "per_class.cat": null}})"));
+  temp.write("run/metrics.jsonl", all);
+  folder.rewind(19);
   EXPECT_EQ(file_bytes(folder.metrics()), kept);
+}
+
+TEST(RunFolder, SetsAsideWhatIsThere) {
+  const TempFolder temp;
+  const auto folder = RunFolder::create(temp.path() / "run");
+  EXPECT_FALSE(folder.has_results());
+  for (const char* name : {"earlier-1", "earlier-2"}) {
+    temp.write("run/metrics.jsonl", "{}\n");
+    temp.write("run/state-00000010.safetensors", "cut");
+    EXPECT_TRUE(folder.has_results());
+    EXPECT_EQ(folder.set_aside(), temp.path() / "run" / name);
+    EXPECT_FALSE(folder.has_results());
+    EXPECT_FALSE(fs::exists(folder.metrics()));
+    EXPECT_EQ(file_bytes(temp.path() / "run" / name / "metrics.jsonl"), "{}\n");
+    EXPECT_EQ(file_bytes(temp.path() / "run" / name / "state-00000010.safetensors"), "cut");
+  }
+  temp.write("run/best.safetensors", "weights");
+  EXPECT_TRUE(folder.has_results());
+}
+
+TEST(RunFolder, WhereNoneCanBeMadeItIsSaidBeforeAnyIs) {
+  const TempFolder temp;
+  EXPECT_NO_THROW(RunFolder::check_new(temp.path() / "runs" / "first"));
+  EXPECT_NO_THROW(RunFolder::check_new(temp.path()));
+  EXPECT_TRUE(fs::is_empty(temp.path()));
+  RunFolder::create(temp.path() / "run");
+  EXPECT_THAT(message_of<ConfigError>([&] { RunFolder::check_new(temp.path() / "run"); }),
+              HasSubstr("--resume"));
 }
 
 TEST(RunFolder, DamagedStatesArePassedOverAndOldOnesRemoved) {
   const TempFolder temp;
   const auto folder = RunFolder::create(temp.path() / "run");
-  EXPECT_FALSE(folder.newest_state());
+  EXPECT_FALSE(folder.newest_state().found);
   for (const int64_t iteration : {5, 10, 99999999, 100000000}) {
     save_state(folder.state(iteration), {.iteration = iteration, .model = {{"a", at::rand({100})}}}, {});
   }
-  EXPECT_EQ(folder.newest_state()->saved.state.iteration, 100000000);
+  EXPECT_EQ(folder.newest_state().found->saved.state.iteration, 100000000);
   auto bytes = file_bytes(folder.state(100000000));
   bytes[bytes.size() - 7] ^= 1;
   temp.write("run/state-100000000.safetensors", bytes);
   temp.write("run/state-99999999.safetensors", "cut");
-  testing::internal::CaptureStderr();
-  const auto found = folder.newest_state();
-  const auto warnings = testing::internal::GetCapturedStderr();
-  EXPECT_THAT(warnings, AllOf(HasSubstr("state-100000000.safetensors: its checksum"),
-                              HasSubstr("passed over"), HasSubstr("state-99999999.safetensors")));
+  const auto [found, damaged] = folder.newest_state();
+  EXPECT_THAT(damaged, ElementsAre(HasSubstr("state-100000000.safetensors: its checksum"),
+                                   HasSubstr("state-99999999.safetensors")));
   ASSERT_TRUE(found);
   EXPECT_EQ(found->file, folder.state(10));
   EXPECT_EQ(found->saved.state.iteration, 10);

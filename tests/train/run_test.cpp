@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -15,6 +16,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/data/scenes.h>
+#include <rcnn/io/safetensors.h>
 #include <rcnn/train/run.h>
 
 #include "tests/support/json_lines.h"
@@ -191,6 +193,170 @@ TEST_F(RunTest, EndsWhenItIsNoLongerBetter) {
   const auto run = open(config(), {.period = 1, .best = "mAP", .patience = 2}, Resume::yes);
   EXPECT_EQ(run->fit({.on_iteration = [](int64_t) { FAIL(); }, .evaluate = scoring({})}),
             Run::Outcome::no_longer_better);
+}
+
+TEST_F(RunTest, IsScoredWhereEpochsEndWhateverTheCheckpointsAre) {
+  struct Case {
+    std::vector<std::string> overrides;
+    int64_t period;
+    std::vector<int64_t> scored;
+  };
+  for (const auto& [overrides, period, expected] : std::vector<Case>{
+           {{}, 1, {3, 6, 9, 12}},
+           {{"train.checkpoint_period=1"}, 1, {3, 6, 9, 12}},
+           {{"train.checkpoint_period=2"}, 1, {3, 6, 9, 12}},
+           {{"train.checkpoint_period=100"}, 1, {3, 6, 9, 12}},
+           {{"train.checkpoint_period=2"}, 2, {6, 12}},
+           {{"train.checkpoint_period=100", "train.iterations=11"}, 3, {9, 11}},
+           {{"train.checkpoint_period=1"}, 0, {12}},
+       }) {
+    SCOPED_TRACE(testing::PrintToString(overrides) + ", period " + std::to_string(period));
+    fs::remove_all(temp_.path() / "run");
+    const auto run = open(config(overrides), {.period = period});
+    run->fit({.evaluate = scoring({0.1, 0.2, 0.3, 0.4})});
+    std::vector<int64_t> scored;
+    for (const auto& entry : run->scored()) {
+      scored.push_back(entry.iteration);
+      EXPECT_EQ(entry.epoch, (entry.iteration + 2) / 3);
+    }
+    EXPECT_EQ(scored, expected);
+    EXPECT_EQ(run->best()->iteration, expected.front()) << "of equal AP";
+    EXPECT_TRUE(fs::exists(run->folder().best_weights()));
+  }
+}
+
+TEST_F(RunTest, GoingOnBringsTheBestBackWhereItCouldNotBeWritten) {
+  const auto path = temp_.path() / "run";
+  const ScoringOptions options{.period = 1, .best = "mAP"};
+  open(config(), options)->fit({.evaluate = scoring({0.1, 0.4, 0.3, 0.2})});
+  const auto best = file_bytes(path / "best.safetensors");
+  ASSERT_NE(best, "");
+  for (const bool killed : {true, false}) {
+    SCOPED_TRACE(killed ? "killed between the scores and the best" : "a folder in its place");
+    fs::remove_all(path);
+    {
+      const auto run = open(config(), options);
+      const auto on_scores = [&](const ScoredIteration& scored) {
+        if (scored.iteration == 6 && killed) throw DataError("killed");
+      };
+      const auto evaluate = [&, scores = scoring({0.1, 0.4})](const nn::DescribedModel& model) mutable {
+        if (!killed) {
+          fs::remove_all(path / "best.safetensors");
+          fs::create_directory(path / "best.safetensors");
+        }
+        return scores(model);
+      };
+      EXPECT_THROW(run->fit({.evaluate = evaluate, .on_scores = on_scores}), DataError);
+    }
+    fs::remove_all(path / "best.safetensors");
+    const auto run = open(config(), options, Resume::yes);
+    EXPECT_FALSE(fs::exists(path / "best.safetensors")) << "before fit() nothing changes";
+    const std::vector<double> rest = killed ? std::vector{0.3, 0.2} : std::vector{0.4, 0.3, 0.2};
+    EXPECT_EQ(run->fit({.evaluate = scoring(rest)}), Run::Outcome::finished);
+    EXPECT_EQ(run->best()->iteration, 6);
+    EXPECT_TRUE(file_bytes(path / "best.safetensors") == best) << "another";
+  }
+}
+
+TEST_F(RunTest, ABestThatIsLostIsSaidAndTheNextBestTakesItsPlace) {
+  const ScoringOptions options{.period = 1, .best = "mAP", .patience = 3};
+  const auto longer = config({"train.epochs=5"});
+  {
+    const auto run = open(longer, options);
+    int64_t done = 0;
+    run->fit({.on_iteration = [&](int64_t iteration) { done = iteration; },
+              .evaluate = scoring({0.4, 0.1, 0.2}),
+              .interrupted = [&] { return done == 10; }});
+  }
+  const auto best = temp_.path() / "run" / "best.safetensors";
+  fs::remove(best);
+  testing::internal::CaptureStderr();
+  const auto run = open(longer, options, Resume::yes);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("the best weights, those after iteration 3 (0.4000), are lost"),
+                    HasSubstr("that after iteration 9 (0.2000)")));
+  EXPECT_EQ(run->best()->iteration, 9);
+  EXPECT_EQ(run->fit({.evaluate = scoring({0.1})}), Run::Outcome::no_longer_better) << "than 0.4";
+  EXPECT_EQ(run->best()->iteration, 9);
+  EXPECT_EQ(io::read_safetensors(best).metadata.at("iteration"), "9");
+  EXPECT_EQ(run->scored().size(), 4u);
+}
+
+TEST_F(RunTest, WhereNoStateIsWholeItBeginsOnlyWhenToldToAndSetsAsideWhatIsThere) {
+  open(config(), {.period = 1})->fit({.evaluate = scoring({0.1, 0.4, 0.3, 0.2})});
+  const auto path = temp_.path() / "run";
+  std::map<std::string, std::string> before;
+  for (const auto& name : files("state-")) temp_.write("run/" + name, "cut");
+  for (const auto& name : files("")) before[name] = file_bytes(path / name);
+  EXPECT_THAT(message_of<WeightsError>([&] { open(config(), {.period = 1}, Resume::yes); }),
+              AllOf(HasSubstr("none of the states is whole"), HasSubstr("state-00000012.safetensors"),
+                    HasSubstr("--resume-anyway")));
+  std::map<std::string, std::string> after;
+  for (const auto& name : files("")) after[name] = file_bytes(path / name);
+  EXPECT_EQ(after, before);
+
+  const auto run = open(config(), {.period = 1}, Resume::anyway);
+  EXPECT_EQ(run->trainer().iteration(), 0);
+  EXPECT_EQ(run->fit({.evaluate = scoring({0.1, 0.4, 0.3, 0.2})}), Run::Outcome::finished);
+  EXPECT_EQ(run->scored().size(), 4u);
+  for (const char* name : {"metrics.jsonl", "last.safetensors", "best.safetensors", "config.json",
+                           "state-00000009.safetensors", "state-00000012.safetensors"}) {
+    EXPECT_EQ(file_bytes(path / "earlier-1" / name), before.at(name)) << name;
+  }
+  EXPECT_THAT(files("state-"), ElementsAre("state-00000009.safetensors", "state-00000012.safetensors"));
+  EXPECT_EQ(open(config(), {.period = 1}, Resume::yes)->trainer().iteration(), 12);
+
+  for (const auto& name : files("state-")) fs::remove(path / name);
+  EXPECT_THAT(message_of<ConfigError>([&] { open(config(), {.period = 1}, Resume::yes); }),
+              HasSubstr("the states are gone, the weights are there"));
+}
+
+TEST_F(RunTest, ADamagedStateDoesNotPushOutThoseThatCome) {
+  const auto overrides = std::vector<std::string>{"train.keep_checkpoints=2", "train.checkpoint_period=4"};
+  open(config(overrides))->fit({});
+  temp_.write("run/state-00000012.safetensors", "cut");
+  {
+    const auto run = open(config(overrides), {}, Resume::yes);
+    EXPECT_EQ(run->trainer().iteration(), 8);
+    int64_t done = 0;
+    run->fit({.on_iteration = [&](int64_t iteration) { done = iteration; },
+              .interrupted = [&] { return done == 9; }});
+  }
+  EXPECT_THAT(files("state-"), ElementsAre("state-00000008.safetensors", "state-00000009.safetensors",
+                                           "state-00000012.safetensors.damaged"));
+  EXPECT_EQ(open(config(overrides), {}, Resume::yes)->trainer().iteration(), 9);
+}
+
+TEST_F(RunTest, ScoresOfAnotherMetricCountNoMore) {
+  const auto with = [&](const char* metric) { return config({std::string("eval.metric=") + metric}); };
+  open(with("voc"), {.period = 1, .best = "mAP"})->fit({.evaluate = scoring({0.1, 0.9, 0.3, 0.2})});
+  const auto coco = [](std::vector<double> values) {
+    return [values, next = size_t{0}](const nn::DescribedModel&) mutable -> std::optional<Scores> {
+      return Scores{{"AP50", values.at(next++)}};
+    };
+  };
+  const auto longer = [&](const char* metric) {
+    return config({std::string("eval.metric=") + metric, "train.epochs=9"});
+  };
+  const ScoringOptions options{.period = 1, .best = "AP50", .patience = 3};
+  {
+    const auto run = open(longer("coco"), options, Resume::anyway);
+    EXPECT_EQ(run->best(), nullptr);
+    int64_t done = 0;
+    EXPECT_EQ(run->fit({.on_iteration = [&](int64_t iteration) { done = iteration; },
+                        .evaluate = coco({0.2, 0.5, 0.1}),
+                        .interrupted = [&] { return done == 19; }}),
+              Run::Outcome::interrupted);
+    EXPECT_EQ(run->best()->iteration, 15);
+  }
+  const auto lines = json_lines(temp_.path() / "run" / "metrics.jsonl");
+  EXPECT_EQ(std::ranges::count_if(lines, [](const auto& line) { return line.contains("earlier_scores"); }),
+            4);
+  const auto run = open(longer("coco"), options, Resume::yes);
+  EXPECT_EQ(run->scored().size(), 3u);
+  EXPECT_EQ(run->best()->iteration, 15);
+  EXPECT_EQ(run->fit({.evaluate = coco({0.5, 0.4})}), Run::Outcome::no_longer_better);
+  EXPECT_EQ(run->trainer().iteration(), 24);
 }
 
 TEST_F(RunTest, AShortenedRunIsOver) {

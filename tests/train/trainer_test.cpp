@@ -5,6 +5,7 @@
 #include <new>
 #include <numeric>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <rcnn/data/image.h>
 #include <rcnn/data/scenes.h>
 #include <rcnn/data/voc.h>
 #include <rcnn/nn/weights.h>
@@ -104,7 +106,8 @@ TEST_F(TrainerTest, LeavesOutBadImagesOnRequest) {
   EXPECT_EQ(skipping.skipped().size(), 3u);
 
   auto all = trainer({0, 1, 2, 3, 4}, data::Policy::skip);
-  EXPECT_THAT(message_of<DataError>([&] { all.fit({}); }), HasSubstr("no image of the training data"));
+  EXPECT_THAT(message_of<DataError>([&] { all.fit({}); }),
+              HasSubstr("no image of the training data can be used"));
   auto stopping = trainer({3}, data::Policy::stop);
   EXPECT_THAT(message_of<DataError>([&] { stopping.fit({}); }), HasSubstr("3.jpg: is damaged"));
 }
@@ -302,6 +305,141 @@ TEST_F(TrainerTest, SaysWhatToLowerWhenMemoryRunsOut) {
   EXPECT_THAT(message_of<MemoryError>([&] { trainer.fit({}); }),
               AllOf(HasSubstr("a batch of 2 images of 96 x 64"), HasSubstr("train.batch_size"),
                     HasSubstr("data.max_size"), HasSubstr("train.precision=bf16")));
+}
+
+/// A model of one weight, whose losses are called as it is told.
+class Named : public nn::DetectionModelImpl {
+ public:
+  explicit Named(std::vector<std::vector<std::string>> names) : names_(std::move(names)) {}
+  std::vector<nn::Loss> losses(const ImageBatch&, const std::vector<Target>&) override {
+    std::vector<nn::Loss> losses;
+    for (const auto& name : names_.at(calls_++)) losses.push_back({name, weight_.sum() * double(calls_)});
+    return losses;
+  }
+  std::vector<Detections> detect(const ImageBatch&) override { return {}; }
+  const nn::PixelOptions& pixels() const override { return pixels_; }
+  const nn::SuppressionOptions& suppression() const override { return suppression_; }
+
+ private:
+  const std::vector<std::vector<std::string>> names_;
+  size_t calls_ = 0;
+  const nn::PixelOptions pixels_;
+  const nn::SuppressionOptions suppression_;
+  const at::Tensor weight_ = register_parameter("weight", at::ones({1}));
+};
+
+TEST_F(TrainerTest, LossesKeepTheirNamesAndTheirOrder) {
+  const auto message = [](std::vector<std::vector<std::string>> names, int64_t log_period) {
+    auto options = few_iterations(std::ssize(names));
+    options.log_period = log_period;
+    Trainer trainer(bare(std::make_shared<Named>(std::move(names))), images(),
+                    {.min_size = 64, .max_size = 96}, {.workers = 0}, options, at::kCPU);
+    return message_of<c10::Error>([&] { trainer.fit({}); });
+  };
+  for (const int64_t period : {1, 10}) {
+    EXPECT_THAT(message({{"a", "b"}, {"b", "a"}}, period), HasSubstr("calls before, a, b, got b, a"));
+    EXPECT_THAT(message({{"a", "b"}, {"a"}}, period), HasSubstr("got a"));
+  }
+  EXPECT_THAT(message({{}}, 1), HasSubstr("expected a loss at least"));
+}
+
+TEST_F(TrainerTest, AHookThatThrowsLeavesTheModelAsItWas) {
+  auto options = few_iterations(6);
+  const auto plain = train(options, images());
+  options.ema = 0.9;
+  options.checkpoint_period = 2;
+  const auto model = tiny_model(5);
+  Trainer trainer(bare(model), images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, {.workers = 0},
+                  options, at::kCPU);
+  EXPECT_EQ(message_of<std::runtime_error>([&] {
+              trainer.fit({.on_checkpoint = [](const Checkpoint&) { throw std::runtime_error("mine"); }});
+            }),
+            "mine");
+  EXPECT_EQ(trainer.iteration(), 2);
+  EXPECT_TRUE(model->is_training());
+  EXPECT_EQ(message_of<std::runtime_error>([&] {
+              trainer.fit({.on_progress = [](const Progress&) { throw std::runtime_error("mine"); }});
+            }),
+            "mine");
+  EXPECT_EQ(trainer.iteration(), 3);
+  trainer.fit({});
+  EXPECT_TRUE(same_weights(*model, *plain.model)) << "not the averaged ones";
+}
+
+/// One image, on which an object has a label of one's own choice.
+class Mislabelled : public data::Dataset {
+ public:
+  Mislabelled(std::shared_ptr<data::Dataset> whole, int64_t label)
+      : whole_(std::move(whole)), record_(whole_->record(0)) {
+    record_.objects.front().label = label;
+  }
+  int64_t size() const override { return 1; }
+  const data::Record& record(int64_t) const override { return record_; }
+  const std::vector<Category>& categories() const override { return whole_->categories(); }
+  at::Tensor image(int64_t) const override { return whole_->image(0); }
+
+ private:
+  std::shared_ptr<data::Dataset> whole_;
+  data::Record record_;
+};
+
+TEST_F(TrainerTest, ALabelWithoutACategoryIsNamedBeforeTheFirstIteration) {
+  for (const int64_t label : {0, 6}) {
+    EXPECT_THAT(message_of<DataError>([&] {
+                  Trainer(bare(tiny_model(5)), std::make_shared<Mislabelled>(images(), label), {}, {},
+                          few_iterations(1), at::kCPU);
+                }),
+                AllOf(HasSubstr("record scene_00001"), HasSubstr("label " + std::to_string(label)),
+                      HasSubstr("5 categories")));
+  }
+  auto described = bare(tiny_model(4));
+  described.categories = {{1, "a"}, {2, "b"}, {3, "c"}, {4, "d"}};
+  EXPECT_THAT(
+      message_of<ConfigError>([&] { Trainer(described, images(), {}, {}, few_iterations(1), at::kCPU); }),
+      HasSubstr("the model has 4 classes and the data set 5"));
+}
+
+TEST_F(TrainerTest, AnImageThatChangesItsSizeIsNamed) {
+  const TempFolder copy;
+  const auto root = copy.path() / "scenes";
+  std::filesystem::copy(folder_->path() / "scenes", root, std::filesystem::copy_options::recursive);
+  const auto dataset = data::read_voc({.root = root});
+  const auto changed = root / "JPEGImages" / "scene_00004.jpg";
+  for (const int64_t workers : {0, 2}) {
+    for (const auto policy : {data::Policy::stop, data::Policy::skip}) {
+      data::write_image(changed, dataset->image(0));
+      Trainer trainer(bare(tiny_model(5)), dataset, {.min_size = 64, .max_size = 96},
+                      {.workers = workers, .bad_images = policy}, few_iterations(9), at::kCPU);
+      const auto replace = [&](int64_t iteration) {
+        if (iteration == 1) data::write_image(changed, at::zeros({32, 48, 3}, at::kByte));
+        return false;
+      };
+      const auto told = AllOf(HasSubstr(changed.string() + ": has 48 x 32 pixels, and had 96 x 64"));
+      if (policy == data::Policy::stop) {
+        EXPECT_THAT(message_of<DataError>([&] { trainer.fit({.stop = replace}); }), told);
+      } else {
+        trainer.fit({.stop = replace});
+        ASSERT_EQ(trainer.skipped().size(), 1u);
+        EXPECT_THAT(trainer.skipped()[0].message, told);
+      }
+    }
+  }
+}
+
+TEST_F(TrainerTest, AnEpochEndsWhereTheImagesOfItsLastBatchesAreLeftOut) {
+  // In batches of one, whichever image comes last in an epoch is sometimes among the bad.
+  auto options = few_iterations(12);
+  options.batch_size = 1;
+  Trainer trainer(bare(tiny_model(5)), std::make_shared<Damaged>(images(), std::set<int64_t>{0, 1, 2}),
+                  {.min_size = 64, .max_size = 96}, {.workers = 0, .bad_images = data::Policy::skip}, options,
+                  at::kCPU);
+  std::vector<Checkpoint> checkpoints;
+  trainer.fit({.on_checkpoint = [&](const Checkpoint& checkpoint) { checkpoints.push_back(checkpoint); }});
+  EXPECT_THAT(iterations(checkpoints), ElementsAre(2, 4, 6, 8, 10, 12)) << "two good ones an epoch";
+  for (size_t i = 0; i < checkpoints.size(); ++i) {
+    EXPECT_EQ(checkpoints[i].epoch, static_cast<int64_t>(i) + 1);
+    EXPECT_TRUE(checkpoints[i].last || checkpoints[i].epoch_end);
+  }
 }
 
 TEST_F(TrainerTest, AnImageWithoutObjectsIsTrainedOn) {

@@ -42,8 +42,9 @@ struct TrainArguments {
 };
 std::filesystem::path train(const TrainArguments& arguments);
 
-/// `rcnn train --dry-run`.
-void dry_run(const config::Config& config, const std::string& device);
+/// `rcnn train --dry-run`: refuses what train() would refuse before its first iteration, and trains a few.
+/// The output may be empty; nothing is written there.
+void dry_run(const TrainArguments& arguments);
 
 /// What `rcnn detect` does; shared with the demo. Returns the number of images that something went wrong
 /// with. An interrupted run ends in CLI::RuntimeError with the signal's exit code, what was found so far

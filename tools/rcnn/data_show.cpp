@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <rcnn/data/checked.h>
 #include <rcnn/data/image.h>
 #include <rcnn/data/sample.h>
 #include <rcnn/io/new_folder.h>
@@ -38,7 +39,7 @@ bool show(const data::DatasetPart& part, const Arguments& arguments) {
       std::vector<vis::SheetBox> boxes;
       for (const auto& object : record.objects) boxes.push_back({object.box, object.label, object.ignore});
       try {
-        sheet.add(dataset->image(chosen[next]), boxes, record.image.filename());
+        sheet.add(data::checked_image(*dataset, chosen[next]), boxes, record.image.filename());
       } catch (const DataError& error) {
         log::warn(error.what());
         complete = false;

@@ -30,11 +30,19 @@ std::string hours(double seconds) {
 
 }  // namespace
 
-void dry_run(const config::Config& config, const std::string& device) {
+void dry_run(const TrainArguments& arguments) {
   constexpr int64_t kIterations = 3;  // the first makes what the others use again
-  auto training = train::Training::from(config, parse_device(device));
-  const auto eval_options = EvalOptions::from(config.root().child("eval"), training.data.type);
-  const auto test_set = data::open(training.data, training.data.test);
+  auto training = train::Training::from(arguments.config, parse_device(arguments.device));
+  const auto eval_options = EvalOptions::from(arguments.config.root().child("eval"), training.data.type);
+  const auto test = open_test_set(training.data, training.dataset->categories());
+  check_best(eval_options, test);
+  if (arguments.resume != train::Run::Resume::no && train::RunFolder::is_one(arguments.output)) {
+    // Writes nothing: it is never told to train.
+    train::Run(training, train::RunFolder::reopen(arguments.output), eval_options.scoring, arguments.resume);
+    training.has_initial_weights = true;  // those of the state, if there is one
+  } else if (!arguments.output.empty()) {
+    train::RunFolder::check_new(arguments.output);
+  }
   training.load_initial_weights();
   training.options.log_period = 1;
   train::Trainer trainer(training);
@@ -52,7 +60,7 @@ void dry_run(const config::Config& config, const std::string& device) {
       "an iteration   {:.2f} s, of which {:.2f} s are waiting for images; loss {:.3f}\n"
       "memory         {} MB at most so far\n"
       "the whole run  {} iterations, {} epochs, about {} without scoring\n",
-      training.dataset->size(), training.dataset->categories().size(), test_set->size(), all, learning,
+      training.dataset->size(), training.dataset->categories().size(), test.dataset->size(), all, learning,
       options.batch_size, options.images_per_step(), options.effective_lr(), last.iteration_seconds,
       last.data_seconds, last.loss, last.memory_bytes >> 20, trainer.iterations(), last.epochs,
       hours(last.iteration_seconds * static_cast<double>(trainer.iterations())));

@@ -10,6 +10,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <rcnn/data/checked.h>
 #include <rcnn/data/coco_file.h>
 #include <rcnn/eval/comparable.h>
 #include <rcnn/log.h>
@@ -57,7 +58,7 @@ std::optional<Found> find_all(const TestSet& test, Find find, const std::functio
     if (stop()) return std::nullopt;
     line.show(i, dataset.size());
     try {
-      found.images[static_cast<size_t>(i)].detections = to_list(find(dataset.image(i)));
+      found.images[static_cast<size_t>(i)].detections = to_list(find(data::checked_image(dataset, i)));
     } catch (const DataError& error) {
       if (test.options.bad_images == data::Policy::stop) throw;
       problems.warn("an image that cannot be decoded, scored as if nothing was found on it", error.what());

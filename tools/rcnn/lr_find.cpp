@@ -23,6 +23,7 @@
 
 #include "commands.h"
 #include "evaluate.h"
+#include "stop_signals.h"
 
 namespace rcnn::tools {
 namespace {
@@ -93,8 +94,14 @@ void check(const train::LrRangeOptions& range) {
                   range.from, range.to, range.iterations));
 }
 
+constexpr StopWords kStopWords{
+    .at_once = "interrupted before the first iteration\n",
+    .requested =
+        "stops after this iteration and writes the losses so far; Ctrl-C once more leaves at once\n"};
+
 void run(const Arguments& arguments) {
   check(arguments.range);
+  const StopSignals signals(kStopWords);
   const auto config = config::Config::load(arguments.config, arguments.overrides);
   auto training = train::Training::from(config, parse_device(arguments.device));
   EvalOptions::from(config.root().child("eval"), training.data.type);
@@ -104,11 +111,13 @@ void run(const Arguments& arguments) {
   io::make_new_folder(output);
   training.load_initial_weights();
   train::Trainer trainer(training);
-  const auto points = train::run_lr_range(trainer, [](const train::Progress& progress) {
+  signals.defer();
+  const auto report = [](const train::Progress& progress) {
     if (progress.iteration % 10 != 0 && progress.iteration != progress.iterations) return;
     log::info(fmt::format("iter {}/{}  lr {:.2e}  loss {:.4f}", progress.iteration, progress.iterations,
                           progress.lr, progress.loss));
-  });
+  };
+  const auto points = train::run_lr_range(trainer, report, [&] { return signals.requested(); });
   const auto suggestion = train::suggest_lr(points);
   std::optional<double> rate;
   if (suggestion.steepest) rate = in_config(*suggestion.steepest, train_options);
@@ -117,6 +126,11 @@ void run(const Arguments& arguments) {
   data::write_image(picture, draw(points, suggestion));
   io::write_atomically(numbers, to_json(points, suggestion, rate));
   log::info(fmt::format("the loss at each rate: {} and {}", picture.string(), numbers.string()));
+  if (signals.requested()) {
+    log::info(
+        fmt::format("interrupted after {} of {} iterations", points.size(), arguments.range.iterations));
+    throw CLI::RuntimeError(signals.exit_code());
+  }
   if (rate) {
     std::cout << "train.lr=" << short_number(*rate) << std::endl;
     log::info(

@@ -8,10 +8,15 @@ struct StopWords {
   const char* requested = "stops after this iteration and saves its state; Ctrl-C once more leaves at once\n";
 };
 
-/// SIGINT, SIGTERM and SIGUSR1 (which cluster schedulers send ahead of the end) as requests to stop, while
-/// this lives; there is one at a time. As long as there is nothing to save, the program ends at once with the
-/// exit code that belongs to the signal: 130 for SIGINT, else 143. A second SIGINT ends it at once in any
+/// Signals as requests to stop, while this lives; there is one at a time: SIGINT, SIGHUP (the terminal is
+/// gone), SIGTERM, and what cluster schedulers and limits of time send ahead of the end: SIGUSR1, SIGUSR2,
+/// SIGXCPU, SIGALRM. As long as there is nothing to save, the program ends at once with the exit code that
+/// belongs to the signal: 130 for SIGINT, 129 for SIGHUP, else 143. A second SIGINT ends it at once in any
 /// case.
+///
+/// A signal that the program was started to ignore stays ignored, as SIGHUP under nohup. Of SIGINT, which
+/// shells have a script's `command &` ignore, so that Ctrl-C ends the script alone, it is the terminal's that
+/// stays so: who sends one to the process means it.
 class StopSignals {
  public:
   explicit StopSignals(const StopWords& words = {});

@@ -90,8 +90,8 @@ std::filesystem::path train(const TrainArguments& arguments) {
   auto opened =
       reopen ? train::RunFolder::reopen(arguments.output) : train::RunFolder::create(arguments.output);
   log::also_to(opened.log());
-  say_what_is_trained(training);
   train::Run run(std::move(training), std::move(opened), eval_options.scoring, arguments.resume);
+  say_what_is_trained(run.training());
 
   const auto start = std::chrono::steady_clock::now();
   const int64_t before = run.trainer().iteration();
@@ -145,7 +145,7 @@ void add_train(CLI::App& app) {
   command->add_flag("--resume", arguments->resume,
                     "go on with the run in --output from its newest whole state; start where there is none");
   command->add_flag("--resume-anyway", arguments->resume_anyway,
-                    "go on even though the config or the data have changed since");
+                    "go on even though the config or the data have changed since, or the states are damaged");
   command->add_flag(
       "--dry-run", arguments->dry_run,
       "only try it: read config, data and weights, train a few iterations, say what the run would take");
@@ -163,14 +163,14 @@ void add_train(CLI::App& app) {
       throw CLI::RequiredError("config");
     }
     if (arguments->output.empty() && !arguments->dry_run) throw CLI::RequiredError("--output");
-    const auto config = config::Config::load(file, overrides);
-    if (arguments->dry_run) return dry_run(config, arguments->device);
-    train({.config = config,
-           .output = arguments->output,
-           .device = arguments->device,
-           .resume = arguments->resume_anyway ? train::Run::Resume::anyway
-                     : resume                 ? train::Run::Resume::yes
-                                              : train::Run::Resume::no});
+    const TrainArguments run{.config = config::Config::load(file, overrides),
+                             .output = arguments->output,
+                             .device = arguments->device,
+                             .resume = arguments->resume_anyway ? train::Run::Resume::anyway
+                                       : resume                 ? train::Run::Resume::yes
+                                                                : train::Run::Resume::no};
+    if (arguments->dry_run) return dry_run(run);
+    train(run);
   });
 }
 

@@ -18,10 +18,10 @@ struct Batch {
   std::vector<int64_t> indices;  ///< of the samples in their data set
 };
 
-/// An image that could not be decoded and was left out.
+/// An image that could not be used and was left out, see LoaderOptions::bad_images.
 struct BadImage {
   int64_t index;        ///< in its data set
-  std::string message;  ///< what read_image says: the file and what is wrong with it
+  std::string message;  ///< the file and what is wrong with it
 };
 
 /// How batches are put together.
@@ -32,7 +32,7 @@ struct LoaderOptions {
   bool shuffle = true;
   bool drop_last = false;
   bool group_by_aspect = true;       ///< a batch holds upright images, taller than wide, or others
-  Policy bad_images = Policy::stop;  ///< what cannot be decoded
+  Policy bad_images = Policy::stop;  ///< what cannot be decoded, or is not of its record's size
   uint64_t seed = 0;
   /// For training by several processes: this one gets every shards-th batch of the epoch, from its own on.
   /// All get as many: what is left over is dropped.

@@ -31,9 +31,11 @@ struct LrPoint {
 /// Runs `trainer`, made with lr_range_options, to its end or to where the loss diverges: where it is no
 /// longer finite, or its exponential mean (over a tenth of the run, bias-corrected, as fastai's) exceeds four
 /// times its lowest so far. The weights are of no use afterwards. Calls `on_progress`, if there is one, after
-/// every iteration. Throws what Trainer::fit throws but NonFiniteError.
+/// every iteration, and asks `interrupted`: true ends it with the points so far. Throws what Trainer::fit
+/// throws but NonFiniteError.
 RCNN_EXPORT std::vector<LrPoint> run_lr_range(Trainer& trainer,
-                                              const std::function<void(const Progress&)>& on_progress = {});
+                                              const std::function<void(const Progress&)>& on_progress = {},
+                                              const std::function<bool()>& interrupted = {});
 
 /// What the points of a range test say.
 struct LrSuggestion {

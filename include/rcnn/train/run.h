@@ -44,18 +44,28 @@ struct RunHooks {
 
 /// A training in its folder, that may be stopped, or killed, and resumed.
 ///
-/// At checkpoints the state is copied and, while the training goes on, written by a thread of its own: first
-/// state-<iteration>.safetensors, then last.safetensors (with the averaged weights, if there are any); the
-/// newest `train.keep_checkpoints` states are kept. A failure to write ends the run at the next iteration.
+/// At checkpoints, and wherever it is scored, the state is copied and, while the training goes on, written by
+/// a thread of its own: first state-<iteration>.safetensors, then last.safetensors (with the averaged
+/// weights, if there are any); the newest `train.keep_checkpoints` states are kept. A failure to write ends
+/// the run at the next iteration.
+///
+/// Scores come into metrics.jsonl once the state they are of is written, and best.safetensors after them:
+/// where a kill comes in between, the run that goes on makes it from that state. The weights say in their
+/// metadata of which "iteration" they are.
 class RCNN_EXPORT Run {
  public:
   /// What --resume allows: go on with what is in the folder, if there is something; also where the config or
   /// the data have changed since.
   enum class Resume { no, yes, anyway };
 
-  /// Starts in a new folder, or goes on from the newest whole state in an old one. Throws ConfigError with
-  /// the differences when the config or the data changed, but for data.workers, on which nothing depends;
-  /// WeightsError for initial weights or a state that do not fit.
+  /// Starts in a new folder, or goes on from the newest whole state in an old one; before fit() nothing in it
+  /// changes. Throws ConfigError with the differences when the config or the data changed, but for
+  /// data.workers, on which nothing depends; WeightsError for initial weights or a state that do not fit.
+  ///
+  /// Where an old folder has weights or states, but no whole state, it throws WeightsError when the states
+  /// are damaged and ConfigError when they are gone; Resume::anyway begins at the first iteration and moves
+  /// them, see RunFolder::set_aside. Where it lets the scores be others (eval, but period, best and patience;
+  /// data.test), earlier ones count no more.
   Run(Training training, RunFolder folder, const ScoringOptions& scoring, Resume resume);
   ~Run();
 
@@ -72,10 +82,15 @@ class RCNN_EXPORT Run {
   /// All scores of the run, those before it was resumed included.
   const std::vector<ScoredIteration>& scored() const { return scored_; }
 
-  /// The first of the best; null when there are none.
-  const ScoredIteration* best() const;
+  /// The first of the best, whose weights best.safetensors has; null when there are none. Scores whose
+  /// weights were lost before the run was resumed have no part in it.
+  const ScoredIteration* best() const { return best_ < 0 ? nullptr : &scored_[static_cast<size_t>(best_)]; }
 
  private:
+  void go_on(const RunFolder::Found& found, bool other_scores);
+  void begin_in_old_folder(const std::vector<std::string>& damaged, Resume resume);
+  void find_best();
+  std::optional<io::SafeTensors> weights_after(int64_t iteration) const;
   bool is_due(const Checkpoint& checkpoint) const;
   bool is_exhausted() const;
   void check_in(const Checkpoint& checkpoint, const RunHooks& hooks);
@@ -90,8 +105,10 @@ class RCNN_EXPORT Run {
   at::Tensor fingerprint_;  // of the data set
   std::unique_ptr<Trainer> trainer_;
   std::vector<ScoredIteration> scored_;
-  int64_t saved_iteration_ = -1;                    // of the newest state
-  std::shared_ptr<const io::SafeTensors> weights_;  // of the newest checkpoint
+  int64_t best_ = -1;                                // the place of best() in scored_
+  std::vector<std::function<void()>> preparations_;  // of the folder, before anything else is written there
+  int64_t saved_iteration_ = -1;                     // of the newest state
+  std::shared_ptr<const io::SafeTensors> weights_;   // of the newest checkpoint
   std::future<void> writer_;
 };
 

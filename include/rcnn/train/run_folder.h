@@ -30,7 +30,8 @@ struct ReportedIteration {
   std::vector<std::pair<std::string, double>> numbers;
 };
 
-/// What a metrics.jsonl tells, in its order; what JSON calls null is not a number here.
+/// What a metrics.jsonl tells, in its order; what JSON calls null is not a number here. "earlier_scores" are
+/// left out, see RunFolder::rewind.
 struct Metrics {
   std::vector<ReportedIteration> reports;
   std::vector<ScoredIteration> scores;
@@ -48,6 +49,9 @@ class RCNN_EXPORT RunFolder {
   /// Makes the folder and its parents. Throws ConfigError when it exists and is not empty: two runs never
   /// mix.
   static RunFolder create(const std::filesystem::path& path);
+
+  /// Throws as create() does, and makes nothing.
+  static void check_new(const std::filesystem::path& path);
 
   /// Opens the folder of an earlier run, and removes what a killed one left half written. Throws ConfigError
   /// when it is none.
@@ -74,9 +78,18 @@ class RCNN_EXPORT RunFolder {
   /// eval/<name>, but for names with a dot, those of classes.
   void append(const ScoredIteration& scored);
 
-  /// Takes away the lines of metrics.jsonl that lie after `iteration`, and those that were cut off; returns
-  /// the scores that stay.
-  std::vector<ScoredIteration> rewind(int64_t iteration);
+  /// Makes the folder that of a run after `iteration`: the lines of metrics.jsonl that lie behind it, and
+  /// those that were cut off, go; states behind it, which are damaged or they would be gone on from, are
+  /// named <file>.damaged.
+  void rewind(int64_t iteration);
+
+  /// Says in metrics.jsonl that its scores cannot be compared with those to come: "scores" becomes
+  /// "earlier_scores".
+  void set_scores_aside() const;
+
+  /// Moves the states, weights, metrics and config to a new folder in this one, `earlier-1` or the next that
+  /// is free, and returns it.
+  std::filesystem::path set_aside() const;
 
   /// A state and the file it was read from.
   struct Found {
@@ -84,20 +97,28 @@ class RCNN_EXPORT RunFolder {
     SavedState saved;
   };
 
-  /// The newest state that is whole; those that are not are passed over with a warning.
-  std::optional<Found> newest_state() const;
+  /// The newest state that is whole, and what is wrong with those that are newer.
+  struct Newest {
+    std::optional<Found> found;
+    std::vector<std::string> damaged;
+  };
+  Newest newest_state() const;
+
+  /// Whether there is a state, whole or not, or weights.
+  bool has_results() const;
 
   /// Leaves only the newest states.
   void remove_old_states(int64_t keep) const;
 
  private:
-  RunFolder(std::filesystem::path path) : path_(std::move(path)), lock_(path_), events_(path_) {}
+  RunFolder(std::filesystem::path path) : path_(std::move(path)), lock_(path_) {}
+  EventFile& events();
   std::vector<std::filesystem::path> states() const;
   void append_line(const std::string& line) const;
 
   std::filesystem::path path_;
   RunLock lock_;
-  EventFile events_;
+  std::optional<EventFile> events_;  // made when there is something to write
 };
 
 }  // namespace rcnn::train

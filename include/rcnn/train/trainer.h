@@ -71,17 +71,22 @@ struct Progress {
 
 /// A moment at which the run is worth keeping.
 struct Checkpoint {
-  int64_t epoch = 0;      ///< epochs begun
-  int64_t iteration = 0;  ///< iterations done
-  bool last = false;      ///< the run is over
+  int64_t epoch = 0;       ///< epochs begun
+  int64_t iteration = 0;   ///< iterations done
+  bool epoch_end = false;  ///< the epoch is over: `epoch` epochs are done
+  bool last = false;       ///< the run is over
 };
 
-/// Any of them may be empty.
+/// Any of them may be empty. One that throws ends fit() with its exception: the model is then in training
+/// mode with the weights that learn.
 struct TrainHooks {
   std::function<void(const Progress&)> on_progress = {};
   /// Called in evaluation mode and, with TrainOptions::ema, with the averaged weights in the model; the
   /// trainer returns to training mode and the weights that learn afterwards.
   std::function<void(const Checkpoint&)> on_checkpoint = {};
+  /// Asked after each iteration, and where an epoch ends: true calls on_checkpoint there, whatever
+  /// TrainOptions::checkpoint_period says.
+  std::function<bool(const Checkpoint&)> checkpoint_due = {};
   /// Called before each step of the solver with the gradients it will take, which may be changed in place:
   /// where several processes, each with its LoaderOptions::shard, take the mean of theirs.
   std::function<void(const std::vector<at::Tensor>&)> on_gradients = {};
@@ -114,7 +119,8 @@ class RCNN_EXPORT Trainer {
   explicit Trainer(const Training& training);
 
   /// Of `loader`, batch_size and seed are those of `options`; the model's categories are the data set's.
-  /// Throws ConfigError when there is no batch.
+  /// Throws ConfigError when there is no batch, and when `described` has categories in another number;
+  /// DataError for a label that is none of the data set's categories.
   Trainer(const nn::DescribedModel& described, std::shared_ptr<const data::Dataset> dataset,
           const data::TransformOptions& transform, const data::LoaderOptions& loader,
           const TrainOptions& options, const at::Device& device);
@@ -124,16 +130,20 @@ class RCNN_EXPORT Trainer {
   /// with it.
   nn::DescribedModel described() const;
 
-  /// Runs to the end, or until a hook says stop. Throws DataError for an image that cannot be read, unless
-  /// the loader skips those, and when none can be read; NonFiniteError when a loss is no longer finite,
-  /// MemoryError when memory runs out. On a GPU losses are looked at before reports and checkpoints only,
-  /// since looking waits for the device.
+  /// Runs to the end, or until a hook says stop. Throws DataError for an image that cannot be read or is not
+  /// of its record's size, unless the loader skips those, and when none is left; NonFiniteError when a loss
+  /// is no longer finite, MemoryError when memory runs out. On a GPU losses are looked at before reports and
+  /// checkpoints only, since looking waits for the device.
   void fit(const TrainHooks& hooks = {});
 
   int64_t iteration() const { return iteration_; }    ///< iterations done
   int64_t iterations() const { return iterations_; }  ///< of the whole run
 
-  /// Whether a checkpoint comes after the last iteration done, and makes it, as fit() does.
+  /// Where the training stands: what a checkpoint here says.
+  Checkpoint checkpoint() const;
+
+  /// Whether TrainOptions::checkpoint_period has a checkpoint after the last iteration done, and makes one,
+  /// as fit() does.
   bool at_checkpoint() const;
   void check_in(const TrainHooks& hooks);
 
@@ -157,6 +167,7 @@ class RCNN_EXPORT Trainer {
   double step(data::Batch& batch, const TrainHooks& hooks);
   void check_losses();
   void report(double lr, const TrainHooks& hooks);
+  bool is_due(const TrainHooks& hooks) const;
   bool run_epoch(const TrainHooks& hooks);
   void note_skipped();
 
@@ -169,7 +180,7 @@ class RCNN_EXPORT Trainer {
   Solver solver_;
   std::unique_ptr<Ema> ema_;
   std::unique_ptr<Meter> meter_;
-  int64_t iterations_, checkpoint_period_;
+  int64_t iterations_;
   int64_t iteration_ = 0, epoch_ = 0, batch_ = 0;  // as in TrainingState
   std::vector<data::BadImage> skipped_;
   bool averaged_ = false;  // the model holds the averaged weights
