@@ -11,6 +11,7 @@
 
 #include <rcnn/error.h>
 #include <rcnn/log.h>
+#include <rcnn/printable.h>
 
 namespace rcnn::log {
 namespace {
@@ -48,11 +49,11 @@ Log& instance() {
 }  // namespace
 
 void info(std::string_view message) {
-  instance().logger.log(spdlog::level::info, spdlog::string_view_t(message.data(), message.size()));
+  instance().logger.log(spdlog::level::info, printable_lines(message));
 }
 
 void warn(std::string_view message) {
-  instance().logger.log(spdlog::level::warn, "warning: " + std::string(message));
+  instance().logger.log(spdlog::level::warn, "warning: " + printable_lines(message));
 }
 
 void also_to(const std::filesystem::path& file) {

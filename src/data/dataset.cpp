@@ -4,6 +4,7 @@
 
 #include <rcnn/data/dataset.h>
 #include <rcnn/data/image.h>
+#include <rcnn/printable.h>
 
 namespace rcnn::data {
 
@@ -30,10 +31,11 @@ std::vector<ClassCount> class_counts(const Dataset& dataset) {
 
 std::string to_table(const std::vector<ClassCount>& counts) {
   size_t width = std::string_view("class").size();
-  for (const ClassCount& row : counts) width = std::max(width, row.name.size());
+  for (const ClassCount& row : counts) width = std::max(width, printable(row.name).size());
   std::string table = fmt::format("{:{}} {:>8} {:>8} {:>8}\n", "class", width, "images", "boxes", "ignored");
   for (const ClassCount& row : counts) {
-    table += fmt::format("{:{}} {:>8} {:>8} {:>8}\n", row.name, width, row.images, row.boxes, row.ignored);
+    table += fmt::format("{:{}} {:>8} {:>8} {:>8}\n", printable(row.name), width, row.images, row.boxes,
+                         row.ignored);
   }
   return table;
 }

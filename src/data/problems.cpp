@@ -6,6 +6,7 @@
 #include <rcnn/data/problems.h>
 #include <rcnn/error.h>
 #include <rcnn/log.h>
+#include <rcnn/printable.h>
 
 namespace rcnn::data {
 
@@ -50,7 +51,8 @@ std::string Problems::text(Severity severity) const {
   for (const auto& kind : kinds_) {
     if (kind.severity != severity) continue;
     const auto named = kind.where.begin() + static_cast<std::ptrdiff_t>(std::min(kind.where.size(), kNamed));
-    lines += fmt::format("\n  {}: {}", kind.what, fmt::join(kind.where.begin(), named, ", "));
+    const auto line = fmt::format("{}: {}", kind.what, fmt::join(kind.where.begin(), named, ", "));
+    lines += "\n  " + printable(line);
     if (kind.where.size() > kNamed) lines += fmt::format(" and {} more", kind.where.size() - kNamed);
   }
   return lines;

@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/eval/confusion.h>
+#include <rcnn/printable.h>
 
 #include "eval/coco_images.h"
 #include "eval/require.h"
@@ -82,8 +83,8 @@ std::string to_text(const Confusion& confusion, std::span<const std::string> nam
       right, wrong, missed, nothing);
   for (const auto& [there, found, count] :
        std::span(pairs).first(static_cast<size_t>(std::min(rows, std::ssize(pairs))))) {
-    text += fmt::format("  {} -> {}  {}\n", names[static_cast<size_t>(there)],
-                        names[static_cast<size_t>(found)], count);
+    text += fmt::format("  {} -> {}  {}\n", printable(names[static_cast<size_t>(there)]),
+                        printable(names[static_cast<size_t>(found)]), count);
   }
   if (std::ssize(pairs) > rows) text += fmt::format("  and {} rarer confusions\n", std::ssize(pairs) - rows);
   return text;

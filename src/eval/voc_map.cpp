@@ -5,6 +5,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/eval/voc_map.h>
+#include <rcnn/printable.h>
 
 #include "eval/require.h"
 
@@ -134,14 +135,14 @@ std::string to_table(const VocMap& result, const std::vector<Category>& categori
   require(categories.size() == result.classes.size(), "to_table: {} classes but {} categories",
           result.classes.size(), categories.size());
   size_t width = std::string_view("class").size();
-  for (const Category& category : categories) width = std::max(width, category.name.size());
+  for (const Category& category : categories) width = std::max(width, printable(category.name).size());
 
   std::string table =
       fmt::format("{:<{}}  {:>8}  {:>10}  {:>6}\n", "class", width, "objects", "detections", "AP");
   for (size_t i = 0; i < categories.size(); ++i) {
     const VocClassResult& row = result.classes[i];
     const std::string ap = row.average_precision ? fmt::format("{:.4f}", *row.average_precision) : "-";
-    table += fmt::format("{:<{}}  {:>8}  {:>10}  {:>6}\n", categories[i].name, width, row.truths,
+    table += fmt::format("{:<{}}  {:>8}  {:>10}  {:>6}\n", printable(categories[i].name), width, row.truths,
                          row.detections, ap);
   }
   return table + fmt::format("{:<{}}  {:>8}  {:>10}  {:>6.4f}\n", "mean", width, "", "",

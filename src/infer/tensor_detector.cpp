@@ -33,6 +33,15 @@ ImageSize size_of(const at::Tensor& image) {
   return {image.size(0), image.size(1)};
 }
 
+/// The model, which preparing it for inference would end for others.
+const nn::DescribedModel& owned_alone(const nn::DescribedModel& model) {
+  TORCH_CHECK(
+      model.model.use_count() == 1,
+      "TensorDetector: a model that is taken over must not be in use elsewhere, as that of a Trainer is; "
+      "make the detector for a device to share it");
+  return model;
+}
+
 /// All detections of some views of one image.
 Detections joined(const std::vector<Detections>& parts) {
   std::vector<at::Tensor> boxes, scores, labels;
@@ -67,7 +76,7 @@ TensorDetector::TensorDetector(const nn::DescribedModel& model, const at::Device
 }
 
 TensorDetector::TensorDetector(nn::DescribedModel&& model, const DetectorOptions& options)
-    : TensorDetector(model, parse_device(options.device), options.views, options.view_batch) {
+    : TensorDetector(owned_alone(model), parse_device(options.device), options.views, options.view_batch) {
   if (const auto bound = options.max_megapixels) bound_megapixels(*bound, *bound);
   precision_ = options.precision;
   nn::prepare_for_inference(*model_, precision_);

@@ -25,11 +25,12 @@ std::string Checksum::digits() const {
   return fmt::format("{:016x}", XXH3_64bits_digest(&state_->xxh));
 }
 
-std::optional<size_t> find_checksum_digits(std::string_view header, std::string_view value) {
-  const std::string key = fmt::format("\"{}\":\"", Checksum::kKey);
-  const size_t found = header.find(fmt::format("{}{}\"", key, value));
+std::optional<size_t> find_checksum_digits(std::string_view header, std::string_view key,
+                                           std::string_view value) {
+  const std::string begin = fmt::format("\"{}\":\"", key);
+  const size_t found = header.find(fmt::format("{}{}\"", begin, value));
   if (found == std::string_view::npos) return std::nullopt;
-  return found + key.size() + Checksum::kPrefix.size();
+  return found + begin.size() + Checksum::kPrefix.size();
 }
 
 }  // namespace rcnn::io

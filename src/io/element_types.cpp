@@ -19,6 +19,15 @@ constexpr std::array<Named, 10> kStorages = {{{"torch.FloatStorage", at::kFloat}
                                               {"torch.ByteStorage", at::kByte},
                                               {"torch.BoolStorage", at::kBool}}};
 
+constexpr std::array<std::pair<std::string_view, uint64_t>, 7> kUnreadStorages = {
+    {{"torch.ComplexFloatStorage", 8},
+     {"torch.ComplexDoubleStorage", 16},
+     {"torch.QInt8Storage", 1},
+     {"torch.QUInt8Storage", 1},
+     {"torch.QInt32Storage", 4},
+     {"torch.storage.UntypedStorage", 1},
+     {"torch.storage._UntypedStorage", 1}}};
+
 constexpr std::array<Named, 9> kArrays = {{{"f4", at::kFloat},
                                            {"f8", at::kDouble},
                                            {"f2", at::kHalf},
@@ -53,6 +62,14 @@ std::optional<at::ScalarType> type_of_storage(std::string_view name) {
 
 std::optional<std::string_view> storage_of_type(at::ScalarType type) {
   return name_of(kStorages, type);
+}
+
+std::optional<uint64_t> element_size_of_storage(std::string_view name) {
+  if (const auto type = type_of_storage(name)) return c10::elementSize(*type);
+  for (const auto& [known, size] : kUnreadStorages) {
+    if (known == name) return size;
+  }
+  return std::nullopt;
 }
 
 std::optional<at::ScalarType> type_of_numpy(std::string_view name) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -12,6 +13,9 @@ namespace rcnn::io {
 /// "torch.FloatStorage"; none for a type without a name, or a name without a type here.
 std::optional<at::ScalarType> type_of_storage(std::string_view name);
 std::optional<std::string_view> storage_of_type(at::ScalarType type);
+
+/// The bytes of an element, of those too that LibTorch has and nothing here reads; none for an unknown name.
+std::optional<uint64_t> element_size_of_storage(std::string_view name);
 
 /// "f4"; numpy has no bfloat16.
 std::optional<at::ScalarType> type_of_numpy(std::string_view name);

@@ -6,7 +6,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "io/utf8.h"
+#include "io/refusal.h"
 
 namespace rcnn::io {
 namespace {
@@ -76,7 +76,7 @@ std::string describe_first_bytes(std::string_view file) {
   const bool text = std::all_of(first.begin(), first.end(), [](char c) {
     return (c >= ' ' && c <= '~') || c == '\n' || c == '\r' || c == '\t';
   });
-  if (text) return fmt::format("is no weight file: it begins with the text \"{}\"", printable(first));
+  if (text) return fmt::format("is no weight file: it begins with the text \"{}\"", excerpt(first));
   std::string bytes;
   for (const char c : first)
     bytes += fmt::format("{}{:02x}", bytes.empty() ? "" : " ", static_cast<uint8_t>(c));

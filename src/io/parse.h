@@ -11,6 +11,6 @@ namespace rcnn::io {
 // throw Refusal.
 
 SafeTensors parse_safetensors(const Memory& file);
-WeightFile parse_weight_file(const Memory& file);
+WeightFile parse_weight_file(const Memory& file, Averages averages = Averages::leave_out);
 
 }  // namespace rcnn::io

@@ -130,7 +130,9 @@ class Machine {
       case 'R':
         return reduce();
       case 0x81:
-        return reduce();  // NEWOBJ: cls.__new__(cls, *args), which for those allowed is the same
+        return reduce();  // NEWOBJ: cls.__new__(cls, *args), which for those on the list is the same
+      case 0x92:
+        return stack_.push_back(call_with_keywords(builder_, *pop_items(3).front()));
       case 'i':
         return make_instance(find_global_of_lines());
       case 'o':
@@ -300,13 +302,17 @@ class Machine {
     return *container;
   }
 
+  bool top_is_opaque() { return std::get_if<Opaque>(&top()->data) != nullptr; }
+
   void append(const Values& items) {
+    if (top_is_opaque()) return;
     auto& list = top_as<List>("it appends to what is no list").items;
     list.insert(list.end(), items.begin(), items.end());
   }
 
   void set_items(const Values& items) {
     if (items.size() % 2 != 0) damaged("a key has no value");
+    if (top_is_opaque()) return;
     auto& dict = top_as<Dict>("it sets an item of what is no dict").items;
     for (size_t i = 0; i < items.size(); i += 2) dict.emplace_back(items[i], items[i + 1]);
   }
@@ -323,7 +329,7 @@ class Machine {
 
   const Global* find_global_of_lines() {
     const auto module = line();
-    return find_global(module, line());
+    return find_global(builder_, module, line());
   }
 
   void push_global() { push(find_global_of_lines()); }
@@ -333,7 +339,7 @@ class Machine {
     const auto* module = get<Text>(*names[0]);
     const auto* name = get<Text>(*names[1]);
     if (module == nullptr || name == nullptr) damaged("the name of a global is no text");
-    push(find_global(module->bytes, name->bytes));
+    push(find_global(builder_, module->bytes, name->bytes));
   }
 
   void reduce() {

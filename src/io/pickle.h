@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,9 +14,17 @@
 
 namespace rcnn::io::pickle {
 
-struct Global;  // a name of Python's on the list of those allowed (pickle_globals.h)
+class Builder;
 struct Value;
 using Values = std::vector<Value*>;
+
+/// A function or a class that a pickle names. `call` is what stands for it here; none: calling it makes an
+/// object that is opaque.
+struct Global {
+  std::string_view name;  ///< "torch._utils._rebuild_tensor_v2"
+  Value* (*call)(Builder&, const Values& arguments) = nullptr;
+  bool known = true;  ///< whether it is on the list of pickle_globals.cpp
+};
 
 struct None {};
 
@@ -45,8 +54,12 @@ struct Dict {
   std::vector<std::pair<Value*, Value*>> items;
 };
 
-/// What no weights are read from: sets, complex numbers, devices.
-struct Opaque {};
+/// What no weights are read from, and what is not looked into.
+struct Opaque {
+  /// Of an object: the class or the function that would have to run to make it. Empty for what Python itself
+  /// and torch have: sets, complex numbers, devices.
+  std::string_view maker = {};
+};
 
 /// What torch's pickles call a persistent id: a storage that lies elsewhere in the file.
 struct Storage {
@@ -68,6 +81,7 @@ struct Tensor {
   std::vector<int64_t> shape;
   std::vector<int64_t> strides;
   std::string_view type;  ///< "torch.uint16" where it is not the storage's
+  bool marked = false;    ///< negated or conjugated lazily
 };
 
 struct NumpyType {
@@ -91,7 +105,7 @@ struct Value {
 };
 
 /// Owns what a pickle holds. Values refer to each other by pointer, possibly in circles. Texts and bytes are
-/// views of the input, which has to outlive this, or of `texts`.
+/// views of the input, which has to outlive this, or of `texts`, as the names of the unknown are.
 struct Pickle {
   std::deque<Value> values;
   std::deque<Storage> storages;
@@ -99,6 +113,7 @@ struct Pickle {
   std::deque<Array> arrays;
   std::deque<NumpyType> types;
   std::deque<std::string> texts;
+  std::map<std::string_view, Global> unknown;  ///< functions and classes beyond the list
   Value* root = nullptr;
   size_t size = 0;  ///< bytes of the input that it took
 };
@@ -109,8 +124,9 @@ const T* get(const Value& value) {
 }
 
 /// Reads the pickle that `input` begins with, of protocol 0 to 5. Nothing of Python runs: the only objects
-/// are those above, and a pickle that names a class or function beyond pickle_globals.h is refused. Memory is
-/// in proportion to the input, of which at most some millions of instructions are read. Throws Refusal.
+/// are those above, and what a class or a function beyond the list of pickle_globals.cpp would make is
+/// Opaque, whatever it is given. Memory is in proportion to the input, of which at most some millions of
+/// instructions are read. Throws Refusal.
 Pickle load(std::string_view input);
 
 }  // namespace rcnn::io::pickle

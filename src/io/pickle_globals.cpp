@@ -8,7 +8,7 @@
 #include "io/pickle_arguments.h"
 #include "io/pickle_numpy.h"
 #include "io/refusal.h"
-#include "io/utf8.h"
+#include "utf8.h"
 
 namespace rcnn::io::pickle {
 namespace {
@@ -88,15 +88,14 @@ Tensor view_of_storage(const Values& arguments) {
           .offset = need_integer(arguments, 1, "a storage offset is no integer"),
           .shape = need_sizes(arguments, 2),
           .strides = need_sizes(arguments, 3),
-          .type = {}};
+          .type = {},
+          .marked = false};
 }
 
 /// torch marks lazily negated and conjugated tensors in a last argument.
-void refuse_marks(const Values& arguments, size_t i) {
-  if (i >= arguments.size()) return;
-  const auto* marks = get<Dict>(*arguments[i]);
-  if (marks != nullptr && !marks->items.empty())
-    throw Refusal("a tensor in it is conjugated or negated lazily");
+bool is_marked(const Values& arguments, size_t i) {
+  const auto* marks = i < arguments.size() ? get<Dict>(*arguments[i]) : nullptr;
+  return marks != nullptr && !marks->items.empty();
 }
 
 /// (storage, offset, size, stride)
@@ -108,15 +107,16 @@ Value* rebuild_tensor(Builder& builder, const Values& arguments) {
 /// (storage, offset, size, stride, requires_grad, backward_hooks[, marks])
 Value* rebuild_tensor_v2(Builder& builder, const Values& arguments) {
   need_count(arguments, 6, 7);
-  refuse_marks(arguments, 6);
-  return builder.add(view_of_storage(arguments));
+  Tensor tensor = view_of_storage(arguments);
+  tensor.marked = is_marked(arguments, 6);
+  return builder.add(std::move(tensor));
 }
 
 /// (storage, offset, size, stride, requires_grad, backward_hooks, dtype[, marks])
 Value* rebuild_tensor_v3(Builder& builder, const Values& arguments) {
   need_count(arguments, 7, 8);
-  refuse_marks(arguments, 7);
   Tensor tensor = view_of_storage(arguments);
+  tensor.marked = is_marked(arguments, 7);
   tensor.type = need<const Global*>(arguments, 6, "a dtype is none")->name;
   return builder.add(std::move(tensor));
 }
@@ -215,7 +215,23 @@ Value* rebuild_from_type(Builder& builder, const Values& arguments) {
   if (!function->name.starts_with("torch._utils.")) wrong("a tensor is rebuilt by another function");
   if (type->name != "torch.Tensor" && type->name != "torch.nn.parameter.Parameter")
     wrong("a tensor is of another type");
-  return function->call(builder, need<Tuple>(arguments, 2, "a call has no arguments").items);
+  return call(builder, *arguments[0], *arguments[2]);
+}
+
+/// What is unknown in `value`, itself and not what it holds: the name of its maker, or its own; empty where
+/// it is known.
+std::string_view unknown_maker(const Value& value) {
+  if (const auto* opaque = get<Opaque>(value)) return opaque->maker;
+  const auto* global = get<const Global*>(value);
+  return global == nullptr || (*global)->known ? std::string_view() : (*global)->name;
+}
+
+/// Who makes what calling `callee` gives.
+std::string_view maker_of(const Value& callee) {
+  if (const auto* global = get<const Global*>(callee)) return (*global)->name;
+  const auto* opaque = get<Opaque>(callee);
+  if (opaque == nullptr) wrong("it calls what is no function");
+  return opaque->maker.empty() ? "an object" : opaque->maker;
 }
 
 /// The names of Python 3 and of numpy 2, which moved what numpy 1 had in numpy.core; a storage that was on a
@@ -236,31 +252,42 @@ std::string_view Builder::keep(std::string text) {
   return pickle_.texts.emplace_back(std::move(text));
 }
 
+const Global* Builder::unknown(const std::string& name) {
+  const auto found = pickle_.unknown.find(name);
+  if (found != pickle_.unknown.end()) return &found->second;
+  const auto kept = keep(name);
+  return &pickle_.unknown.emplace(kept, Global{.name = kept, .known = false}).first->second;
+}
+
 void Builder::charge(size_t work) {
   if (work > work_allowance_) throw Refusal("its pickle is too large for a file of weights");
   work_allowance_ -= work;
 }
 
-const Global* find_global(std::string_view module, std::string_view name) {
+const Global* find_global(Builder& builder, std::string_view module, std::string_view name) {
   const std::string full = present_name(module, name);
   const auto found = std::lower_bound(kGlobals.begin(), kGlobals.end(), Global{full}, by_name);
-  if (found != kGlobals.end() && found->name == full) return found;
-  throw Refusal(fmt::format(
-      "it holds a Python object ({}.{}), which could run code and is not read; save the weights alone: "
-      "torch.save(model.state_dict(), file)",
-      printable(module), printable(name)));
+  return found != kGlobals.end() && found->name == full ? found : builder.unknown(full);
 }
 
 Value* call(Builder& builder, const Value& callee, const Value& arguments) {
-  const auto* global = get<const Global*>(callee);
   const auto* tuple = get<Tuple>(arguments);
-  if (global == nullptr || tuple == nullptr) wrong("it calls what is no function");
-  if ((*global)->call == nullptr) wrong("it calls what is no function");
+  if (tuple == nullptr) wrong("it calls a function with what are no arguments");
+  const auto* global = get<const Global*>(callee);
+  if (global == nullptr || (*global)->call == nullptr) return builder.add(Opaque{maker_of(callee)});
+  for (const Value* argument : tuple->items) {
+    if (const auto maker = unknown_maker(*argument); !maker.empty()) return builder.add(Opaque{maker});
+  }
   return (*global)->call(builder, tuple->items);
 }
 
+Value* call_with_keywords(Builder& builder, const Value& callee) {
+  return builder.add(Opaque{maker_of(callee)});
+}
+
 void set_state(Value& object, const Value& state) {
-  if (get<Dict>(object) != nullptr) return;  // an OrderedDict's attributes: state_dict() has _metadata there
+  // A dict's attributes: state_dict() has _metadata there.
+  if (get<Dict>(object) != nullptr || get<Opaque>(object) != nullptr) return;
   auto* const* array = get<Array*>(object);
   auto* const* type = get<NumpyType*>(object);
   const auto* values = get<Tuple>(state);
@@ -273,8 +300,10 @@ Value* load_storage(Builder& builder, const Value& id) {
   const auto* tuple = get<Tuple>(id);
   if (tuple == nullptr) wrong("a persistent id is no tuple");
   const Values& items = tuple->items;
+  const auto kind = need_text(items, 0, "a persistent id has no kind");
+  if (kind == "module" && items.size() > 1) return items[1];  // a module's class, with its source text
   need_count(items, 5, 6);
-  if (need_text(items, 0, "a persistent id has no kind") != "storage") wrong("a persistent id is no storage");
+  if (kind != "storage") wrong("a persistent id is no storage");
   Storage storage{.type = need<const Global*>(items, 1, "a storage has no type")->name,
                   .key = need_text(items, 2, "a storage has no key"),
                   .count = need_integer(items, 4, "a storage has no size"),

@@ -24,6 +24,9 @@ class Builder {
   /// times as long as the input: each came from another part of it.
   std::string_view keep(std::string text);
 
+  /// The function or class of this name that is not on the list.
+  const Global* unknown(const std::string& name);
+
   void charge(size_t work);
 
   Pickle take() { return std::move(pickle_); }
@@ -34,24 +37,21 @@ class Builder {
   size_t work_allowance_ = 5'000'000;  // a state dict takes about 50 for each tensor
 };
 
-/// A function or a class that a pickle may name. `call` is what stands for it here; none: it may only be
-/// named.
-struct Global {
-  std::string_view name;  ///< "torch._utils._rebuild_tensor_v2"
-  Value* (*call)(Builder&, const Values& arguments) = nullptr;
-};
+/// What a pickle means by a name of Python's: a function or a class of the list, or one that is unknown.
+const Global* find_global(Builder& builder, std::string_view module, std::string_view name);
 
-/// Throws Refusal for what is not on the list.
-const Global* find_global(std::string_view module, std::string_view name);
-
-/// What a REDUCE makes: `callee`, which must be a global with a call, of a tuple of arguments.
+/// What a REDUCE makes: `callee` of a tuple of arguments. Opaque where that is unknown here, or made of what
+/// is.
 Value* call(Builder& builder, const Value& callee, const Value& arguments);
 
-/// Gives an object its state (BUILD): arrays and numpy's types have one, that of an OrderedDict is not looked
-/// at.
+/// The same of a class with keyword arguments (NEWOBJ_EX), which nothing on the list takes.
+Value* call_with_keywords(Builder& builder, const Value& callee);
+
+/// Gives an object its state (BUILD): arrays and numpy's types have one, those of dicts and of what is opaque
+/// are not looked at.
 void set_state(Value& object, const Value& state);
 
-/// The storage that a persistent id of torch's means.
+/// The storage that a persistent id of torch's means, or the class of a module.
 Value* load_storage(Builder& builder, const Value& id);
 
 }  // namespace rcnn::io::pickle

@@ -4,7 +4,7 @@
 #include <system_error>
 
 #include "io/refusal.h"
-#include "io/utf8.h"
+#include "utf8.h"
 
 namespace rcnn::io::pickle {
 namespace {

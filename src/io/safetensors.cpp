@@ -16,7 +16,6 @@
 #include "io/parse.h"
 #include "io/raw_tensor.h"
 #include "io/refusal.h"
-#include "io/utf8.h"
 #include "io/write_safetensors.h"
 #include "io/written_tensor.h"
 #include "strict_json.h"
@@ -72,7 +71,7 @@ std::optional<std::vector<int64_t>> sizes(const Json& json, const char* key) {
 
 Entry parse_entry(const std::string& name, const Json& json, uint64_t data_size) {
   const auto refuse = [&](const std::string& why) {
-    throw Refusal(fmt::format("tensor {}: {}", printable(name), why));
+    throw Refusal(fmt::format("tensor {}: {}", excerpt(name), why));
   };
   const auto dtype = json.is_object() ? json.value("dtype", Json()) : Json();
   const auto shape = sizes(json, "shape");
@@ -111,7 +110,7 @@ std::vector<Entry> parse_entries(const Json& header, uint64_t data_size) {
   for (const auto& entry : entries) {
     if (entry.begin != covered) {
       throw Refusal(fmt::format("tensor {}: its data begins at byte {}, that before it ends at {}",
-                                printable(entry.name), entry.begin, covered));
+                                excerpt(entry.name), entry.begin, covered));
     }
     covered = entry.end;
   }
@@ -131,35 +130,50 @@ Json parse_header(std::string_view text) {
   try {
     return parse_json<Json>(text, {.max_depth = 3});
   } catch (const JsonError& error) {
-    throw Refusal(fmt::format("header: {}", printable(error.what())));
+    throw Refusal(fmt::format("header: {}", excerpt(error.what())));
   }
+}
+
+bool is_well_formed(std::string_view checksum) {
+  const auto hexadecimal = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return checksum.starts_with(Checksum::kPrefix) &&
+         checksum.size() == Checksum::kPrefix.size() + Checksum::kDigits &&
+         std::all_of(checksum.begin() + Checksum::kPrefix.size(), checksum.end(), hexadecimal);
+}
+
+/// Whether the file is the one that `value`, which is well formed, was computed of.
+bool matches(std::string_view file, std::string_view header, std::string_view key, std::string_view value) {
+  const auto found = find_checksum_digits(header, key, value);
+  if (!found) return false;
+  const size_t begin = header.data() + *found - file.data();
+  Checksum checksum;
+  checksum.add(file.substr(0, begin));
+  checksum.add(Checksum::kZeros);
+  checksum.add(file.substr(begin + Checksum::kDigits));
+  return value.ends_with(checksum.digits());
 }
 
 /// The checksum leaves the metadata: it is about this file, not about what the file holds.
 void verify_checksum(std::string_view file, std::string_view header,
                      std::map<std::string, std::string>& metadata) {
-  const auto entry = metadata.extract(std::string(Checksum::kKey));
-  if (!entry) return;
-  const std::string& value = entry.mapped();
-  const auto hexadecimal = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  if (!value.starts_with(Checksum::kPrefix) || value.size() != Checksum::kPrefix.size() + Checksum::kDigits ||
-      !std::all_of(value.begin() + Checksum::kPrefix.size(), value.end(), hexadecimal)) {
-    throw Refusal("its checksum is malformed: the file is damaged");
+  const auto refuse = [](std::string_view key) {
+    throw Refusal(fmt::format(
+        "its checksum does not match: the file is damaged, or another program has changed it; fetch "
+        "it again, or, where the change was meant, remove \"{}\" from its metadata",
+        key));
+  };
+  if (const auto entry = metadata.extract(std::string(Checksum::kKey))) {
+    if (!is_well_formed(entry.mapped())) throw Refusal("its checksum is malformed: the file is damaged");
+    if (!matches(file, header, Checksum::kKey, entry.mapped())) refuse(Checksum::kKey);
+    return;
   }
-  const auto found = find_checksum_digits(header, value);
-  Checksum checksum;
-  if (found) {
-    const size_t begin = header.data() + *found - file.data();
-    checksum.add(file.substr(0, begin));
-    checksum.add(Checksum::kZeros);
-    checksum.add(file.substr(begin + Checksum::kDigits));
-  }
-  if (!found || !value.ends_with(checksum.digits())) {
-    throw Refusal(
-        "its checksum does not match: the file is damaged, or another program has changed it; fetch it "
-        "again, or, "
-        "where the change was meant, remove \"checksum\" from its metadata");
-  }
+  // Anybody may call something a checksum. It is that of rcnn 0.1.0 where it proves right, and has to be
+  // right where the file says that rcnn wrote it.
+  const auto old = metadata.find(std::string(Checksum::kOldKey));
+  if (old == metadata.end() || !is_well_formed(old->second)) return;
+  const bool right = matches(file, header, Checksum::kOldKey, old->second);
+  if (!right && metadata.contains("rcnn_version")) refuse(Checksum::kOldKey);
+  if (right) metadata.erase(old);
 }
 
 }  // namespace
@@ -190,7 +204,7 @@ SafeTensors parse_safetensors(const Memory& file) {
       content.tensors.emplace(entry.name, tensor_of(file, data.substr(entry.begin, entry.end - entry.begin),
                                                     entry.shape, entry.type));
     } catch (const Refusal& refusal) {
-      throw Refusal(fmt::format("tensor {}: {}", printable(entry.name), refusal.what()));
+      throw Refusal(fmt::format("tensor {}: {}", excerpt(entry.name), refusal.what()));
     }
   }
   return content;
@@ -232,7 +246,7 @@ void write_safetensors(const std::filesystem::path& file, const SafeTensors& con
   }
   for (const auto& [name, tensor] : content.tensors) {
     if (header.contains(name)) continue;
-    refuse(fmt::format("tensor {}: dtype {} is not supported", printable(name),
+    refuse(fmt::format("tensor {}: dtype {} is not supported", excerpt(name),
                        at::toString(tensor.scalar_type())));
   }
 
@@ -256,7 +270,7 @@ void write_safetensors(const std::filesystem::path& file, const SafeTensors& con
   for (const auto& tensor : tensors) {
     write(WrittenTensor(tensor).bytes());  // one at a time, for what lies on a GPU
   }
-  const auto digits = find_checksum_digits(text, metadata.at(std::string(Checksum::kKey)));
+  const auto digits = find_checksum_digits(text, Checksum::kKey, metadata.at(std::string(Checksum::kKey)));
   writer.overwrite(sizeof header_size + digits.value(), checksum.digits());
   writer.commit();
 }

@@ -10,7 +10,6 @@
 #include "io/element_types.h"
 #include "io/raw_tensor.h"
 #include "io/refusal.h"
-#include "io/utf8.h"
 
 namespace rcnn::io {
 namespace {
@@ -46,7 +45,7 @@ at::Tensor swap_bytes(const at::Tensor& tensor) {
 
 at::ScalarType element_type(std::string_view storage_type) {
   if (const auto type = type_of_storage(storage_type)) return *type;
-  throw Refusal(fmt::format("storage type {} is not supported", storage_type));
+  throw Refusal(fmt::format("storage type {} is not supported", excerpt(storage_type)));
 }
 
 bool TensorReader::is_tensor(const pickle::Value& value) {
@@ -61,6 +60,8 @@ at::Tensor TensorReader::read(const pickle::Value& value) {
 
 at::Tensor TensorReader::read(const pickle::Tensor& tensor) {
   if (!tensor.type.empty()) throw Refusal(fmt::format("dtype {} is not supported", tensor.type));
+  if (tensor.marked)
+    throw Refusal("it is conjugated or negated lazily; save it after .resolve_conj().resolve_neg()");
   const auto negative = [](int64_t value) { return value < 0; };
   if (tensor.shape.size() != tensor.strides.size()) throw Refusal("its shape and strides differ in length");
   if (tensor.offset < 0 || std::any_of(tensor.shape.begin(), tensor.shape.end(), negative) ||
@@ -101,7 +102,7 @@ at::Tensor TensorReader::convert(const pickle::Array& array) const {
     name.remove_prefix(1);
   }
   const auto type = type_of_numpy(name);
-  if (!type) throw Refusal(fmt::format("numpy dtype {} is not supported", printable(name)));
+  if (!type) throw Refusal(fmt::format("numpy dtype {} is not supported", excerpt(name)));
   if (count_bytes(array.shape, *type) != array.data.size()) {
     throw Refusal(fmt::format("{} bytes of data do not make {} of shape {}", array.data.size(), name,
                               c10::str(at::IntArrayRef(array.shape))));
@@ -120,7 +121,7 @@ at::Tensor TensorReader::whole_storage(const pickle::Storage& storage) {
   const std::string_view bytes = known == storages_.end() ? find_storage_(storage) : std::string_view();
   const uint64_t found = known == storages_.end() ? bytes.size() : known->second.nbytes();
   if (count_bytes(storage.count, type) != found) {
-    throw Refusal(fmt::format("its storage {} has {} bytes, not {} elements of {}", printable(storage.key),
+    throw Refusal(fmt::format("its storage {} has {} bytes, not {} elements of {}", excerpt(storage.key),
                               found, storage.count, storage.type));
   }
   if (known != storages_.end()) return known->second;

@@ -6,10 +6,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "io/raw_tensor.h"
+#include "io/element_types.h"
 #include "io/refusal.h"
 #include "io/tensor_reader.h"
-#include "io/utf8.h"
 #include "io/weight_tree.h"
 #include "io/zip_reader.h"
 
@@ -20,10 +19,11 @@ using pickle::get;
 using pickle::Value;
 
 WeightFile read_tree_of(const Memory& file, WeightFile::Format format, const pickle::Pickle& content,
-                        TensorReader::FindStorage find_storage) {
-  WeightFile weights{.format = format, .tensors = {}, .metadata = {}, .root = {}, .left_out = {}};
+                        Averages averages, TensorReader::FindStorage find_storage) {
+  WeightFile weights;
+  weights.format = format;
   TensorReader reader(file, std::move(find_storage));
-  read_tree(*content.root, reader, file.size, weights);
+  read_tree(*content.root, reader, file.size, averages, weights);
   return weights;
 }
 
@@ -67,8 +67,8 @@ const Value* find(const Value& dict, std::string_view name) {
 class LegacyStorages {
  public:
   LegacyStorages(std::string_view bytes, const pickle::Pickle& content, const Value& keys) : rest_(bytes) {
-    std::map<std::string_view, at::ScalarType> types;
-    for (const auto& storage : content.storages) types.emplace(storage.key, element_type(storage.type));
+    std::map<std::string_view, std::string_view> types;
+    for (const auto& storage : content.storages) types.emplace(storage.key, storage.type);
     const auto* list = get<pickle::List>(keys);
     if (list == nullptr) throw Refusal("its list of storages is none: it is damaged");
     for (const Value* key : list->items) {
@@ -84,20 +84,23 @@ class LegacyStorages {
 
   std::string_view find(std::string_view key) const {
     const auto found = storages_.find(key);
-    if (found == storages_.end()) throw Refusal(fmt::format("its storage {} is missing", printable(key)));
+    if (found == storages_.end()) throw Refusal(fmt::format("its storage {} is missing", excerpt(key)));
     return found->second;
   }
 
  private:
-  std::string_view next(at::ScalarType type) {
+  std::string_view next(std::string_view type) {
+    const auto element = element_size_of_storage(type);
+    if (!element) throw Refusal(fmt::format("storage type {} is not supported", excerpt(type)));
     int64_t count = 0;
     if (rest_.size() < sizeof count) throw Refusal("ends before its last storage: it is cut short");
     std::memcpy(&count, rest_.data(), sizeof count);
     rest_.remove_prefix(sizeof count);
-    const auto size = count_bytes(count, type);
-    if (!size || *size > rest_.size()) throw Refusal("ends within a storage: it is damaged or cut short");
-    const auto bytes = rest_.substr(0, *size);
-    rest_.remove_prefix(*size);
+    if (count < 0 || static_cast<uint64_t>(count) > rest_.size() / *element) {
+      throw Refusal("ends within a storage: it is damaged or cut short");
+    }
+    const auto bytes = rest_.substr(0, static_cast<uint64_t>(count) * *element);
+    rest_.remove_prefix(bytes.size());
     return bytes;
   }
 
@@ -107,7 +110,7 @@ class LegacyStorages {
 
 }  // namespace
 
-WeightFile read_torch_zip(const Memory& file) {
+WeightFile read_torch_zip(const Memory& file, Averages averages) {
   const ZipReader archive(file.view());
   const std::string folder = find_folder(archive);
   refuse_torchscript(archive, folder);
@@ -116,12 +119,13 @@ WeightFile read_torch_zip(const Memory& file) {
       throw Refusal("is in big-endian byte order, which is not supported");
   }
   const pickle::Pickle content = pickle::load(archive.read(folder + "data.pkl"));
-  return read_tree_of(file, WeightFile::Format::torch_zip, content, [&](const pickle::Storage& storage) {
-    return archive.read(fmt::format("{}data/{}", folder, storage.key));
-  });
+  return read_tree_of(file, WeightFile::Format::torch_zip, content, averages,
+                      [&](const pickle::Storage& storage) {
+                        return archive.read(fmt::format("{}data/{}", folder, storage.key));
+                      });
 }
 
-WeightFile read_torch_legacy(const Memory& file) {
+WeightFile read_torch_legacy(const Memory& file, Averages averages) {
   std::string_view rest = file.view();
   const auto next = [&] {
     pickle::Pickle pickle = pickle::load(rest);
@@ -141,14 +145,14 @@ WeightFile read_torch_legacy(const Memory& file) {
   const auto content = next();
   const auto keys = next();
   const LegacyStorages storages(rest, content, *keys.root);
-  return read_tree_of(file, WeightFile::Format::torch_legacy, content,
+  return read_tree_of(file, WeightFile::Format::torch_legacy, content, averages,
                       [&](const pickle::Storage& storage) { return storages.find(storage.key); });
 }
 
-WeightFile read_numpy_pickle(const Memory& file, const pickle::Pickle& content) {
+WeightFile read_numpy_pickle(const Memory& file, const pickle::Pickle& content, Averages averages) {
   if (content.size != file.size)
     throw Refusal(fmt::format("{} bytes follow its pickle", file.size - content.size));
-  return read_tree_of(file, WeightFile::Format::numpy_pickle, content,
+  return read_tree_of(file, WeightFile::Format::numpy_pickle, content, averages,
                       [](const pickle::Storage&) -> std::string_view {
                         throw Refusal("it is a torch tensor, whose data this file does not have");
                       });

@@ -33,34 +33,33 @@ bool is_pickle(std::string_view file) {
   return false;
 }
 
-WeightFile read_pickles(const Memory& file) {
+WeightFile read_pickles(const Memory& file, Averages averages) {
   const pickle::Pickle first = pickle::load(file.view());
-  if (is_legacy_magic(*first.root)) return read_torch_legacy(file);
-  return read_numpy_pickle(file, first);
+  if (is_legacy_magic(*first.root)) return read_torch_legacy(file, averages);
+  return read_numpy_pickle(file, first, averages);
 }
 
 WeightFile of_safetensors(SafeTensors content) {
-  return {.format = WeightFile::Format::safetensors,
-          .tensors = std::move(content.tensors),
-          .metadata = std::move(content.metadata),
-          .root = {},
-          .left_out = {}};
+  WeightFile file;
+  file.tensors = std::move(content.tensors);
+  file.metadata = std::move(content.metadata);
+  return file;
 }
 
 }  // namespace
 
-WeightFile parse_weight_file(const Memory& file) {
+WeightFile parse_weight_file(const Memory& file, Averages averages) {
   const std::string_view bytes = file.view();
   if (is_safetensors(bytes)) return of_safetensors(parse_safetensors(file));
   const bool zip = bytes.starts_with("PK\3\4");
   if (!zip && !is_pickle(bytes)) throw Refusal(describe_first_bytes(bytes));
   read_in(file);
-  return zip ? read_torch_zip(file) : read_pickles(file);
+  return zip ? read_torch_zip(file, averages) : read_pickles(file, averages);
 }
 
-WeightFile read_weight_file(const std::filesystem::path& file) {
+WeightFile read_weight_file(const std::filesystem::path& file, Averages averages) {
   try {
-    return parse_weight_file(map_file(file));
+    return parse_weight_file(map_file(file), averages);
   } catch (const Refusal& refusal) {
     throw WeightsError(fmt::format("{}: {}", file.string(), refusal.what()));
   }

@@ -1,13 +1,14 @@
 #include "io/weight_tree.h"
 
-#include <array>
+#include <algorithm>
 #include <optional>
 #include <string_view>
 
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include "io/refusal.h"
-#include "io/utf8.h"
+#include "io/weight_root.h"
+#include "utf8.h"
 
 namespace rcnn::io {
 namespace {
@@ -22,14 +23,18 @@ constexpr size_t kMaxDepth = 64;
 constexpr size_t kMaxTensors = 100'000;
 constexpr size_t kMaxName = 1000;
 
-constexpr std::array<std::string_view, 8> kRoots = {"model", "state_dict", "model_state_dict", "model_ema",
-                                                    "net",   "network",    "weights",          "blobs"};
-
 /// Where in the tree: the keys of the dicts and the numbers in the lists from the root on.
 struct Step {
   const Value* key = nullptr;
   size_t index = 0;
 };
+
+/// Of an object whose class is unknown, and of such a class, the name; empty for all others.
+std::string_view unknown_maker(const Value& value) {
+  if (const auto* opaque = get<pickle::Opaque>(value)) return opaque->maker;
+  const auto* global = get<const pickle::Global*>(value);
+  return global == nullptr || (*global)->known ? std::string_view() : (*global)->name;
+}
 
 std::string_view text_of(const Value& value) {
   const auto* text = get<pickle::Text>(value);
@@ -42,7 +47,7 @@ std::string name_of(const Step& step) {
   if (get<pickle::Text>(*step.key) == nullptr)
     throw Refusal("the name of a tensor is neither text nor a number");
   const auto text = text_of(*step.key);
-  if (!is_utf8(text)) throw Refusal(fmt::format("the name of a tensor is not UTF-8: {}", printable(text)));
+  if (!is_utf8(text)) throw Refusal(fmt::format("the name of a tensor is not UTF-8: {}", excerpt(text)));
   return std::string(text.substr(0, kMaxName + 1));
 }
 
@@ -52,100 +57,69 @@ std::string name_of(const std::vector<Step>& path) {
     if (!name.empty() || &step != &path.front()) name += '.';
     name += name_of(step);
     if (name.size() > kMaxName)
-      throw Refusal(fmt::format("the name of a tensor is too long: {}", printable(name)));
+      throw Refusal(fmt::format("the name of a tensor is too long: {}", excerpt(name)));
   }
   return name;
 }
 
+/// Reads the tensors below a value under the names of their places.
 class Walk {
  public:
-  explicit Walk(TensorReader& reader) : reader_(reader) {}
+  Walk(TensorReader& reader, std::map<std::string, at::Tensor>& tensors)
+      : reader_(reader), tensors_(tensors) {}
 
-  /// Calls see(tensor's value) for each below `value`, until one returns true. Returns whether one did.
-  template <class See>
-  bool find(const Value& value, See&& see) {
+  void read(const Value& value) {
     if (++visits_ > kMaxVisits) throw Refusal("its dicts and lists have too many entries");
     if (path_.size() > kMaxDepth)
       throw Refusal("its dicts and lists are nested too deeply, or contain themselves");
-    if (TensorReader::is_tensor(value)) return see(value);
+    if (TensorReader::is_tensor(value)) return read_tensor(value);
+    if (const auto maker = unknown_maker(value); !maker.empty()) refuse_object(maker);
     if (const auto* dict = get<Dict>(value)) {
-      for (const auto& [key, item] : dict->items) {
-        if (find_below({.key = key}, *item, see)) return true;
-      }
+      for (const auto& [key, item] : dict->items) read_below({.key = key}, *item);
     } else if (const auto* list = get<pickle::List>(value)) {
-      return find_in(list->items, see);
+      read_all(list->items);
     } else if (const auto* tuple = get<pickle::Tuple>(value)) {
-      return find_in(tuple->items, see);
+      read_all(tuple->items);
     }
-    return false;
   }
 
-  bool holds_tensors(const Value& value) {
-    return find(value, [](const Value&) { return true; });
-  }
-
-  void read_all(const Value& root, std::map<std::string, at::Tensor>& tensors) {
-    find(root, [&](const Value& value) {
-      read_one(value, tensors);
-      return false;
-    });
+  void read_below(Step step, const Value& value) {
+    path_.push_back(step);
+    read(value);
+    path_.pop_back();
   }
 
  private:
-  template <class See>
-  bool find_in(const pickle::Values& items, See& see) {
-    for (size_t i = 0; i < items.size(); ++i) {
-      if (find_below({.index = i}, *items[i], see)) return true;
-    }
-    return false;
+  void read_all(const pickle::Values& items) {
+    for (size_t i = 0; i < items.size(); ++i) read_below({.index = i}, *items[i]);
   }
 
-  template <class See>
-  bool find_below(Step step, const Value& value, See& see) {
-    path_.push_back(step);
-    const bool found = find(value, see);
-    path_.pop_back();
-    return found;
-  }
-
-  void read_one(const Value& value, std::map<std::string, at::Tensor>& tensors) {
+  void read_tensor(const Value& value) {
     if (path_.empty())
       throw Refusal("is one tensor without a name; save a dict of names: {\"weight\": tensor}");
     const std::string name = name_of(path_);
     try {
-      if (tensors.size() == kMaxTensors) throw Refusal("the file has too many");
-      if (!tensors.emplace(name, reader_.read(value)).second) throw Refusal("the file has two of this name");
+      if (tensors_.size() == kMaxTensors) throw Refusal("the file has too many");
+      if (!tensors_.emplace(name, reader_.read(value)).second) throw Refusal("the file has two of this name");
     } catch (const Refusal& refusal) {
-      throw Refusal(fmt::format("tensor {}: {}", printable(name), refusal.what()));
+      throw Refusal(fmt::format("tensor {}: {}", excerpt(name), refusal.what()));
     }
+  }
+
+  [[noreturn]] void refuse_object(std::string_view maker) const {
+    const auto what =
+        path_.empty() ? "is as a whole" : fmt::format("among its weights {} is", excerpt(name_of(path_)));
+    throw Refusal(fmt::format(
+        "{} a Python object ({}), which could run code and is not read; where its code is, save the "
+        "weights alone: torch.save(model.state_dict(), file)",
+        what, excerpt(maker)));
   }
 
   TensorReader& reader_;
+  std::map<std::string, at::Tensor>& tensors_;
   size_t visits_ = 0;
   std::vector<Step> path_;
 };
-
-bool has_dimensions(const Value& value) {
-  if (const auto* tensor = get<const pickle::Tensor*>(value)) return !(*tensor)->shape.empty();
-  if (const auto* array = get<pickle::Array*>(value)) return !(*array)->shape.empty();
-  return false;
-}
-
-/// The entry that holds the weights; none where the top level itself does. A tensor without dimensions there
-/// is no weight: it is the best accuracy so far, or the step.
-const std::pair<Value*, Value*>* find_root(const Dict& top, Walk& walk) {
-  for (const auto& [key, value] : top.items) {
-    if (has_dimensions(*value)) return nullptr;
-  }
-  for (const auto& name : kRoots) {
-    for (const auto& entry : top.items) {
-      if (text_of(*entry.first) == name && get<Dict>(*entry.second) && walk.holds_tensors(*entry.second)) {
-        return &entry;
-      }
-    }
-  }
-  return nullptr;
-}
 
 /// A number, a truth value, text or a tensor of one element, as text.
 std::optional<std::string> describe(const Value& value, TensorReader& reader) {
@@ -154,39 +128,95 @@ std::optional<std::string> describe(const Value& value, TensorReader& reader) {
   if (const auto* number = get<double>(value)) return fmt::format("{}", *number);
   if (get<pickle::Text>(value) != nullptr && is_utf8(text_of(value))) return std::string(text_of(value));
   if (!TensorReader::is_tensor(value) || has_dimensions(value)) return std::nullopt;
-  const at::Tensor tensor = reader.read(value);
-  if (at::isIntegralType(tensor.scalar_type(), /*includeBool=*/true))
-    return fmt::format("{}", tensor.item<int64_t>());
-  return fmt::format("{}", tensor.item<double>());
+  try {
+    const at::Tensor tensor = reader.read(value);
+    if (at::isIntegralType(tensor.scalar_type(), /*includeBool=*/true))
+      return fmt::format("{}", tensor.item<int64_t>());
+    return fmt::format("{}", tensor.item<double>());
+  } catch (const Refusal&) {
+    return std::nullopt;  // a date, a complex number: left out as others beside the weights are
+  }
+}
+
+/// Fills metadata and left_out from what lies beside the weights.
+class Beside {
+ public:
+  /// One text can stand in many places: all are at most as long as the file.
+  Beside(TensorReader& reader, size_t file_size, WeightFile& file)
+      : reader_(reader), text_allowance_(file_size), file_(file) {}
+
+  void add(const std::string& name, const Value& value) {
+    const bool is_text = get<pickle::Text>(value) != nullptr;
+    const size_t length = name.size() + (is_text ? text_of(value).size() : 0);
+    if (length > text_allowance_) throw Refusal("its texts are longer than it is");
+    text_allowance_ -= length;
+    if (auto text = describe(value, reader_)) {
+      if (!file_.metadata.emplace(name, *text).second) {
+        throw Refusal(fmt::format("it has two entries {}", excerpt(name)));
+      }
+    } else {
+      file_.left_out.push_back(name);
+    }
+  }
+
+ private:
+  TensorReader& reader_;
+  size_t text_allowance_;
+  WeightFile& file_;
+};
+
+bool is_among(const std::vector<WeightRoot::Copy>& copies, const Value* value) {
+  return std::ranges::find(copies, value, &WeightRoot::Copy::value) != copies.end();
+}
+
+/// A dict of weights that has neither a name nor a dict around it: what is a number or a text in it, and what
+/// a training calls by a name of its own, is beside the weights.
+void read_top(const Dict& top, const WeightRoot& root, Walk& walk, Beside& beside) {
+  for (const auto& [key, value] : top.items) {
+    const auto name = key_text(*key);
+    const bool holds = get<Dict>(*value) != nullptr || get<pickle::List>(*value) != nullptr ||
+                       get<pickle::Tuple>(*value) != nullptr;
+    const bool left_out = !unknown_maker(*value).empty() || holds;
+    if (is_among(root.averages, value)) continue;
+    if (left_out && name.find('.') == std::string::npos && is_beside(name)) {
+      beside.add(name, *value);
+      continue;
+    }
+    walk.read_below({.key = key}, *value);
+    const bool plain =
+        get<bool>(*value) || get<int64_t>(*value) || get<double>(*value) || get<pickle::Text>(*value);
+    if (plain && !name.empty()) beside.add(name, *value);
+  }
 }
 
 }  // namespace
 
-void read_tree(const Value& root, TensorReader& reader, size_t file_size, WeightFile& file) {
-  Walk walk(reader);
+void read_tree(const Value& root, TensorReader& reader, size_t file_size, Averages averages,
+               WeightFile& file) {
+  const auto found = find_weights(root, averages);
+  Walk walk(reader, file.tensors);
+  Beside beside(reader, file_size, file);
   const auto* top = get<Dict>(root);
-  const auto* entry = top != nullptr ? find_root(*top, walk) : nullptr;
-  walk.read_all(entry != nullptr ? *entry->second : root, file.tensors);
-  if (file.tensors.empty()) throw Refusal("holds no tensors");
-  if (entry != nullptr) file.root = text_of(*entry->first);
-  if (top == nullptr) return;
-
-  size_t text_allowance = file_size;  // one text can stand in many places
-  for (const auto& item : top->items) {
-    const auto name = text_of(*item.first);
-    if (&item == entry || name.empty() || !is_utf8(name)) continue;
-    const bool is_text = get<pickle::Text>(*item.second) != nullptr;
-    const size_t length = name.size() + (is_text ? text_of(*item.second).size() : 0);
-    if (length > text_allowance) throw Refusal("its texts are longer than it is");
-    text_allowance -= length;
-    // Where the top level is what is read, its tensors have been.
-    if (entry == nullptr && TensorReader::is_tensor(*item.second)) continue;
-    if (auto text = describe(*item.second, reader)) {
-      if (!file.metadata.emplace(name, *text).second) {
-        throw Refusal(fmt::format("it has two entries {}", printable(name)));
-      }
-    } else if (entry != nullptr) {
-      file.left_out.emplace_back(name);
+  if (found.levels.empty() && top != nullptr) {
+    read_top(*top, found, walk, beside);
+  } else {
+    walk.read(*found.weights);
+  }
+  if (file.tensors.empty()) {
+    std::vector<std::string> copies;
+    for (const auto& copy : found.averages) copies.push_back(copy.path);
+    throw Refusal(copies.empty() ? "holds no tensors"
+                                 : fmt::format("holds no tensors but averaged copies of weights: {}",
+                                               excerpt(fmt::format("{}", fmt::join(copies, ", ")))));
+  }
+  file.root = found.path;
+  file.averaged = found.averaged;
+  for (const auto& copy : found.averages) file.averages.push_back(copy.path);
+  for (const auto& level : found.levels) {
+    for (const auto& [key, value] : level.dict->items) {
+      const auto name = key_text(*key);
+      if (value == level.next || name.empty() || is_among(found.averages, value)) continue;
+      beside.add(level.path.empty() ? name : level.path + "." + name, *value);
     }
   }
 }

@@ -7,8 +7,9 @@
 
 namespace rcnn::io {
 
-/// Fills tensors, metadata, root and left_out of `file` from what a pickle holds, as weight_file.h says.
+/// Fills all of `file` but its format from what a pickle holds, as weight_file.h says.
 /// Values that share or contain themselves are walked so far and no further. Throws Refusal.
-void read_tree(const pickle::Value& root, TensorReader& reader, size_t file_size, WeightFile& file);
+void read_tree(const pickle::Value& root, TensorReader& reader, size_t file_size, Averages averages,
+               WeightFile& file);
 
 }  // namespace rcnn::io

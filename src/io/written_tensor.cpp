@@ -4,7 +4,8 @@
 
 #include <rcnn/error.h>
 
-#include "io/utf8.h"
+#include "io/refusal.h"
+#include "utf8.h"
 
 namespace rcnn::io {
 
@@ -13,7 +14,7 @@ void check_writable(const std::filesystem::path& file, const std::map<std::strin
   for (const auto& [name, tensor] : tensors) {
     const auto refuse = [&, &name = name](const std::string& why) {
       throw WeightsError(
-          fmt::format("{}: cannot be written: tensor {}: {}", file.string(), printable(name), why));
+          fmt::format("{}: cannot be written: tensor {}: {}", file.string(), excerpt(name), why));
     };
     if (!is_utf8(name)) refuse("its name is not UTF-8");
     if (name_of(tensor.scalar_type())) continue;

@@ -8,7 +8,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "io/refusal.h"
-#include "io/utf8.h"
 #include "io/zip_format.h"
 
 namespace rcnn::io {
@@ -70,14 +69,14 @@ ZipReader::ZipReader(std::string_view archive) : archive_(archive) {
 
 std::string_view ZipReader::read(std::string_view name) const {
   const auto found = entries_.find(name);
-  if (found == entries_.end()) throw Refusal(fmt::format("its zip archive has no {}", printable(name)));
+  if (found == entries_.end()) throw Refusal(fmt::format("its zip archive has no {}", excerpt(name)));
   const Entry& entry = found->second;
   if (!entry.readable) {
     throw Refusal(
-        fmt::format("{} in it is compressed, which torch.save does not do; save it again", printable(name)));
+        fmt::format("{} in it is compressed, which torch.save does not do; save it again", excerpt(name)));
   }
   if (!matches(entry)) {
-    throw Refusal(fmt::format("the CRC of {} in it does not match: the file is damaged", printable(name)));
+    throw Refusal(fmt::format("the CRC of {} in it does not match: the file is damaged", excerpt(name)));
   }
   return entry.data;
 }

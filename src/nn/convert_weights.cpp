@@ -4,7 +4,6 @@
 #include <rcnn/io/detectron2_file.h>
 #include <rcnn/io/safetensors.h>
 #include <rcnn/io/torch_file.h>
-#include <rcnn/io/weight_file.h>
 #include <rcnn/nn/convert_weights.h>
 #include <rcnn/nn/model_file.h>
 
@@ -24,21 +23,6 @@ Kind kind_of(const std::filesystem::path& file) {
   if (ending == ".pkl") return Kind::detectron2;
   throw ConfigError(fmt::format(
       "{}: its ending does not say what to write; known: .safetensors, .pth, .pt, .pkl", file.string()));
-}
-
-TensorMap with_prefixes(const TensorMap& tensors, const std::string& drop, const std::string& add) {
-  TensorMap result;
-  bool dropped = drop.empty();
-  for (const auto& [name, tensor] : tensors) {
-    const bool begins = !drop.empty() && name.starts_with(drop);
-    dropped |= begins;
-    const auto changed = add + (begins ? name.substr(drop.size()) : name);
-    if (!result.emplace(changed, tensor).second) {
-      throw WeightsError(fmt::format("two tensors would be called {}", changed));
-    }
-  }
-  if (!dropped) throw WeightsError(fmt::format("no name begins with '{}'", drop));
-  return result;
 }
 
 void convert_type(TensorMap& tensors, at::ScalarType type) {
@@ -78,11 +62,11 @@ TensorMap under_names(const TensorMap& tensors, WeightNames names, const WeightN
 Conversion convert_weights(const std::filesystem::path& from, const std::filesystem::path& to,
                            const ConvertOptions& options) {
   const auto kind = kind_of(to);
-  const auto source = io::read_weight_file(from);
-  const auto named =
-      in_file(from, [&] { return with_prefixes(source.tensors, options.drop_prefix, options.add_prefix); });
+  const auto source = recognise_weights(from, options.read);
+  const auto& named = source.tensors;
   const auto usual = kind == Kind::detectron2 ? WeightNames::detectron2 : WeightNames::torchvision;
-  Conversion result{.source = weight_names_of(named), .target = options.names.value_or(usual)};
+  Conversion result{
+      .source = weight_names_of(named), .target = options.names.value_or(usual), .summary = source.summary};
   const auto names_options =
       options.config ? WeightNamesOptions::from(options.config->root().child("model")) : WeightNamesOptions();
   const bool renames = result.source != result.target || options.config;

@@ -6,6 +6,9 @@
 namespace rcnn::nn {
 namespace {
 
+// The name of an empty module that such a model has: a mark that every kind of model can bear.
+constexpr const char* kMark = "prepared_for_inference";
+
 /// The weights of a layer that stands alone.
 void convert(const torch::nn::Module& layer, Precision precision) {
   for (auto& parameter : layer.parameters(/*recurse=*/false)) {
@@ -16,6 +19,10 @@ void convert(const torch::nn::Module& layer, Precision precision) {
 }
 
 }  // namespace
+
+bool only_detects(const DetectionModelImpl& model) {
+  return model.named_children().contains(kMark);
+}
 
 void prepare_for_inference(DetectionModelImpl& model, Precision precision) {
   const torch::NoGradGuard no_grad;
@@ -31,6 +38,7 @@ void prepare_for_inference(DetectionModelImpl& model, Precision precision) {
   for (const auto& module : model.modules()) {
     if (module->as<torch::nn::Conv2d>() || module->as<torch::nn::Linear>()) convert(*module, precision);
   }
+  if (!only_detects(model)) model.register_module(kMark, std::make_shared<torch::nn::Module>());
 }
 
 }  // namespace rcnn::nn

@@ -6,8 +6,11 @@
 
 #include <rcnn/io/safetensors.h>
 #include <rcnn/io/weight_file.h>
+#include <rcnn/nn/inference.h>
 #include <rcnn/nn/model_file.h>
 #include <rcnn/version.h>
+
+#include "nn/recognised_names.h"
 
 namespace rcnn::nn {
 namespace {
@@ -57,6 +60,11 @@ std::map<std::string, std::string> description_of(const DescribedModel& model) {
 }
 
 void save_model(const std::filesystem::path& file, const DescribedModel& model) {
+  if (only_detects(*model.model)) {
+    throw WeightsError(fmt::format(
+        "{}: not written: the model was prepared for inference, which folds its weights away; save it before",
+        file.string()));
+  }
   io::write_safetensors(file, {.tensors = state_of(*model.model), .metadata = description_of(model)});
 }
 
@@ -85,7 +93,7 @@ DescribedModel load_model(const std::filesystem::path& file, std::span<const std
   }
   auto config = config::Config::parse(config_text->second, file.string(), overrides);
   auto model = make_detection_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
-  load_state(*model, content.tensors, file.string());
+  load_state(*model, recognise_own_names(content.tensors).tensors, file.string());
   return {std::move(model), std::move(categories), std::move(config)};
 }
 

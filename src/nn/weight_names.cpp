@@ -5,6 +5,7 @@
 #include <rcnn/nn/weight_names.h>
 
 #include "nn/in_file.h"
+#include "nn/recognised_names.h"
 #include "nn/weight_name_table.h"
 
 namespace rcnn::nn {
@@ -97,6 +98,50 @@ RenamedWeights rename(const TensorMap& tensors, const std::map<std::string, std:
   return result;
 }
 
+TensorMap with_prefix_dropped(const TensorMap& tensors, const std::string& prefix) {
+  if (prefix.empty()) return tensors;
+  TensorMap result;
+  bool found = false;
+  for (const auto& [name, tensor] : tensors) {
+    const bool begins = name.starts_with(prefix);
+    found |= begins;
+    const auto changed = begins ? name.substr(prefix.size()) : name;
+    if (!result.emplace(changed, tensor).second)
+      throw WeightsError(fmt::format("two tensors would be called {}", changed));
+  }
+  if (!found) throw WeightsError(fmt::format("no name begins with '{}'", prefix));
+  return result;
+}
+
+TensorMap with_prefix_added(const TensorMap& tensors, const std::string& prefix) {
+  TensorMap result;
+  for (const auto& [name, tensor] : tensors) result.emplace(prefix + name, tensor);
+  return result;
+}
+
+/// What was recognised in a file, in one line; empty when there was nothing to be.
+std::string summary_of(const io::WeightFile& file, const RecognisedNames& names, bool averaged, bool older) {
+  std::vector<std::string> said;
+  if (!file.root.empty() || averaged) {
+    said.push_back(fmt::format("{}weights{}", averaged ? "averaged " : "",
+                               file.root.empty() ? "" : fmt::format(" of '{}'", file.root)));
+  }
+  if (!names.wrappers.empty())
+    said.push_back(fmt::format("without {} in the names", fmt::join(names.wrappers, ", ")));
+  if (!names.prefix.empty()) said.push_back(fmt::format("without the prefix '{}'", names.prefix));
+  if (older) said.push_back("under torchvision's names of before 0.13");
+  auto copies = file.averages;
+  for (const auto& prefix : names.averages) copies.push_back(prefix + "*");
+  if (!copies.empty()) {
+    said.push_back(fmt::format("averaged copies left out: {} (rcnn weights convert --ema takes them)",
+                               fmt::join(copies, ", ")));
+  }
+  auto others = file.left_out;
+  if (!names.left_out.empty()) others.push_back(summarize(names.left_out));
+  if (!others.empty()) said.push_back(fmt::format("left out: {}", fmt::join(others, ", ")));
+  return fmt::format("{}", fmt::join(said, "; "));
+}
+
 }  // namespace
 
 WeightNamesOptions WeightNamesOptions::from(const config::Node& model) {
@@ -151,9 +196,31 @@ RenamedWeights from_torchvision(const TensorMap& tensors, WeightNames to, const 
   return rename(rows, table);
 }
 
-RenamedWeights read_weights(const std::filesystem::path& file, const WeightNamesOptions& options) {
-  const auto tensors = io::read_weight_file(file).tensors;
-  return in_file(file, [&] { return to_torchvision(tensors, weight_names_of(tensors), options); });
+RecognisedWeights recognise_weights(const std::filesystem::path& file, const ReadOptions& options) {
+  auto source = io::read_weight_file(file, options.averages);
+  return in_file(file, [&] {
+    const bool ours = source.metadata.contains("rcnn_version");
+    auto dropped = with_prefix_dropped(source.tensors, options.drop_prefix);
+    auto names = ours ? recognise_own_names(dropped) : recognise_names(dropped, options.averages);
+    const bool averaged = source.averaged || names.averaged;
+    if (options.averages == io::Averages::take && !averaged)
+      throw WeightsError("has no averaged copy of its weights (an entry or a prefix such as ema, model_ema)");
+    auto tensors = with_prefix_added(names.tensors, options.add_prefix);
+    const bool older = !ours && rename_older(tensors);
+    return RecognisedWeights{.tensors = std::move(tensors),
+                             .averaged = averaged,
+                             .metadata = std::move(source.metadata),
+                             .format = source.format,
+                             .summary = summary_of(source, names, averaged, older)};
+  });
+}
+
+ReadWeights read_weights(const std::filesystem::path& file, const WeightNamesOptions& names,
+                         const ReadOptions& options) {
+  auto read = recognise_weights(file, options);
+  auto renamed =
+      in_file(file, [&] { return to_torchvision(read.tensors, weight_names_of(read.tensors), names); });
+  return {std::move(renamed.tensors), std::move(renamed.left_out), std::move(read.summary)};
 }
 
 }  // namespace rcnn::nn

@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <rcnn/nn/weights.h>
+
+#include "nn/name_parts.h"
 
 namespace rcnn::nn {
 namespace {
@@ -38,6 +41,39 @@ void append(std::string& message, const char* what, const std::vector<std::strin
 /// A number for torch.nn.BatchNorm's momentum None, which is not used here; old files lack it.
 bool is_batch_counter(const std::string& name) {
   return name.ends_with(".num_batches_tracked");
+}
+
+template <class See>
+void for_each_tensor(const torch::nn::Module& module, See see) {
+  for (const auto& item : module.named_parameters()) see(item.key(), item.value());
+  for (const auto& item : module.named_buffers()) see(item.key(), item.value());
+}
+
+/// `tensors` under the names that state_of() has: those that mean the same tensor of the module are one.
+TensorMap under_first_names(const torch::nn::Module& module, const TensorMap& tensors,
+                            const std::string& origin) {
+  std::map<const at::TensorImpl*, std::string> first;
+  std::map<std::string, std::string> others;
+  for_each_tensor(module, [&](const std::string& name, const at::Tensor& tensor) {
+    const auto [known, is_new] = first.emplace(tensor.unsafeGetTensorImpl(), name);
+    if (!is_new) others.emplace(name, known->second);
+  });
+  if (others.empty()) return tensors;
+  TensorMap result;
+  std::map<std::string, std::string> source;
+  for (const auto& [name, tensor] : tensors) {
+    const auto other = others.find(name);
+    const auto& own = other == others.end() ? name : other->second;
+    const auto [there, is_new] = result.emplace(own, tensor);
+    if (is_new) {
+      source.emplace(own, name);
+    } else if (there->second.sizes() != tensor.sizes() || !at::equal(there->second, tensor)) {
+      throw WeightsError(
+          fmt::format("{}: {} and {} are one tensor of the model, and are not equal in the file", origin,
+                      source.at(own), name));
+    }
+  }
+  return result;
 }
 
 /// The prefix that most pairs of names (longer, shorter) differ by, and how many do.
@@ -90,13 +126,16 @@ bool is_last_layer(const std::string& name) {
 
 TensorMap state_of(const torch::nn::Module& module) {
   TensorMap state;
-  for (const auto& item : module.named_parameters()) state.emplace(item.key(), item.value());
-  for (const auto& item : module.named_buffers()) state.emplace(item.key(), item.value());
+  std::set<const at::TensorImpl*> seen;
+  for_each_tensor(module, [&](const std::string& name, const at::Tensor& tensor) {
+    if (seen.insert(tensor.unsafeGetTensorImpl()).second) state.emplace(name, tensor);
+  });
   return state;
 }
 
-LoadReport load_state(torch::nn::Module& module, const TensorMap& tensors, const std::string& origin,
+LoadReport load_state(torch::nn::Module& module, const TensorMap& given, const std::string& origin,
                       Classes classes) {
+  const auto tensors = under_first_names(module, given, origin);
   LoadReport report;
   std::vector<std::string> missing, unexpected, misshaped;
   std::vector<Copy> copies;
@@ -108,9 +147,10 @@ LoadReport load_state(torch::nn::Module& module, const TensorMap& tensors, const
       report.loaded.push_back(name);
       continue;
     }
+    if (found == tensors.end() && is_batch_counter(name)) continue;
     report.fresh.push_back(name);
     if (found == tensors.end()) {
-      if (!is_batch_counter(name)) missing.push_back(name);
+      missing.push_back(name);
     } else if (classes == Classes::any && is_last_layer(name)) {
       report.unused.push_back(name);
     } else {
@@ -118,9 +158,9 @@ LoadReport load_state(torch::nn::Module& module, const TensorMap& tensors, const
     }
   }
   for (const auto& [name, tensor] : tensors) {
-    if (state.contains(name)) continue;
+    if (state.contains(name) || is_batch_counter(name)) continue;
     report.unused.push_back(name);
-    if (!is_batch_counter(name)) unexpected.push_back(name);
+    unexpected.push_back(name);
   }
   if (!missing.empty() || !unexpected.empty() || !misshaped.empty()) {
     std::string message = origin + ": does not fit the model";
@@ -133,7 +173,8 @@ LoadReport load_state(torch::nn::Module& module, const TensorMap& tensors, const
   return report;
 }
 
-LoadReport load_initial(torch::nn::Module& module, const TensorMap& tensors, const std::string& origin) {
+LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const std::string& origin) {
+  const auto tensors = under_first_names(module, given, origin);
   LoadReport report;
   std::vector<std::string> misshaped;
   std::vector<Copy> copies;
@@ -154,9 +195,11 @@ LoadReport load_initial(torch::nn::Module& module, const TensorMap& tensors, con
       }
       break;
     }
-    if (!used) report.unused.push_back(name);
+    if (!used && !is_batch_counter(name)) report.unused.push_back(name);
   }
-  for (const auto& entry : state) report.fresh.push_back(entry.first);
+  for (const auto& entry : state) {
+    if (!is_batch_counter(entry.first)) report.fresh.push_back(entry.first);
+  }
   if (!misshaped.empty()) {
     throw WeightsError(fmt::format("{}: does not fit the model; of another shape or type: {}", origin,
                                    fmt::join(misshaped, ", ")));
@@ -170,16 +213,20 @@ LoadReport load_initial(torch::nn::Module& module, const TensorMap& tensors, con
   return report;
 }
 
-std::string summarize(const std::vector<std::string>& names) {
-  // The first three parts tell the module: backbone.body.layer1, roi_heads.box_head.fc6, rpn.head.conv.
-  std::map<std::string, int> counts;
+std::map<std::string, std::vector<std::string>> by_part(const std::vector<std::string>& names) {
+  std::map<std::string, std::vector<std::string>> parts;
   for (const auto& name : names) {
     size_t end = 0;
     for (int part = 0; part < 3 && end != std::string::npos; ++part) end = name.find('.', end + 1);
-    ++counts[name.substr(0, end)];
+    parts[name.substr(0, end)].push_back(name);
   }
+  return parts;
+}
+
+std::string summarize(const std::vector<std::string>& names) {
   std::vector<std::string> words;
-  for (const auto& [prefix, count] : counts) words.push_back(fmt::format("{} ({})", prefix, count));
+  for (const auto& [part, of_part] : by_part(names))
+    words.push_back(fmt::format("{} ({})", part, of_part.size()));
   return fmt::format("{}", fmt::join(words, ", "));
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
@@ -14,7 +15,9 @@ constexpr const char* kUpdates = "updates";
 }  // namespace
 
 Ema::Ema(const torch::nn::Module& module, double decay) : decay_(decay) {
+  std::set<const at::TensorImpl*> seen;  // one may be registered under several names
   const auto add = [&](const std::string& name, const at::Tensor& value) {
+    if (!seen.insert(value.unsafeGetTensorImpl()).second) return;
     names_.push_back(name);
     values_.push_back(value.detach());
   };

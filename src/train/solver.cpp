@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
@@ -53,13 +54,14 @@ bool is_norm(const torch::nn::Module& module) {
                    InstanceNorm1dImpl, InstanceNorm2dImpl, InstanceNorm3dImpl>(module);
 }
 
-/// Adds the parameters that learn to `groups`, in the order of Module::parameters().
+/// Adds the parameters that learn to `groups`, in the order of Module::parameters(), each once: a module may
+/// be registered under several names.
 void collect(const torch::nn::Module& module, const SolverOptions& options, bool in_backbone,
-             std::vector<Group>& groups) {
+             std::vector<Group>& groups, std::set<const at::TensorImpl*>& seen) {
   in_backbone = in_backbone || is_one_of<nn::BackboneImpl>(module);
   const bool norm = is_norm(module);
   for (const auto& item : module.named_parameters(/*recurse=*/false)) {
-    if (!item.value().requires_grad()) continue;
+    if (!item.value().requires_grad() || !seen.insert(item.value().unsafeGetTensorImpl()).second) continue;
     Treatment treatment;
     if (in_backbone) treatment.lr_factor *= options.backbone_lr;
     if (norm) {
@@ -73,7 +75,7 @@ void collect(const torch::nn::Module& module, const SolverOptions& options, bool
     if (group == groups.end()) group = groups.insert(group, {treatment, {}});
     group->parameters.push_back(item.value());
   }
-  for (const auto& child : module.children()) collect(*child, options, in_backbone, groups);
+  for (const auto& child : module.children()) collect(*child, options, in_backbone, groups, seen);
 }
 
 template <class Optimizer, class Options>
@@ -122,11 +124,13 @@ void SolverOptions::read(const config::Node& node) {
 
 Solver::Solver(const torch::nn::Module& module, const SolverOptions& options)
     : adamw_(options.type == SolverType::adamw), clip_norm_(options.clip_norm) {
+  std::set<const at::TensorImpl*> named, grouped;
   for (const auto& item : module.named_parameters()) {
-    if (item.value().requires_grad()) parameters_.emplace(item.key(), item.value());
+    if (item.value().requires_grad() && named.insert(item.value().unsafeGetTensorImpl()).second)
+      parameters_.emplace(item.key(), item.value());
   }
   std::vector<Group> groups;
-  collect(module, options, /*in_backbone=*/false, groups);
+  collect(module, options, /*in_backbone=*/false, groups, grouped);
   for (const auto& group : groups) lr_factors_.push_back(group.treatment.lr_factor);
   if (options.type == SolverType::sgd) {
     optimizer_ = make<torch::optim::SGD>(groups, torch::optim::SGDOptions(0)

@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/log.h>
+#include <rcnn/nn/initial_weights.h>
 #include <rcnn/nn/weight_names.h>
 #include <rcnn/train/training.h>
 
@@ -33,11 +34,14 @@ void Training::load_initial_weights() {
   if (name.empty()) return;
   const auto file = config::data_path(name);
   const auto weights = nn::read_weights(file, nn::WeightNamesOptions::from(node));
+  if (!weights.summary.empty()) log::info(fmt::format("{}: {}", file.string(), weights.summary));
   auto report = nn::load_initial(*described.model, weights.tensors, file.string());
+  const auto doubts = nn::doubts_about(report);
   report.unused.insert(report.unused.end(), weights.left_out.begin(), weights.left_out.end());
   log::info(fmt::format("initial weights {}: {} tensors; start fresh: {}; unused: {}", file.string(),
                         report.loaded.size(), report.fresh.empty() ? "none" : nn::summarize(report.fresh),
                         report.unused.empty() ? "none" : nn::summarize(report.unused)));
+  if (!doubts.empty()) log::warn(fmt::format("initial weights {}: {}", file.string(), doubts));
 }
 
 }  // namespace rcnn::train

@@ -144,6 +144,15 @@ TEST(TensorDetector, AFileGivesWhatItsModelGave) {
               1e-4);  // fused layers round elsewhere
 }
 
+TEST(TensorDetector, AModelInUseElsewhereIsNotTakenOver) {
+  auto model = lively_model();
+  const auto elsewhere = model.model;
+  elsewhere->train();
+  EXPECT_THAT(test::error_of([&] { TensorDetector(std::move(model), DetectorOptions{.device = "cpu"}); }),
+              HasSubstr("must not be in use elsewhere"));
+  EXPECT_TRUE(elsewhere->is_training());  // as it was
+}
+
 TEST(TensorDetector, SeveralThreadsMayAskAtOnce) {
   const TensorDetector detector(lively_model(), at::kCPU);
   const std::vector<at::Tensor> images = {patches(120, 180, 1), patches(100, 100, 2)};

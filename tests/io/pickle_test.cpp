@@ -112,33 +112,12 @@ TEST(PickleTest, ReadsContainersAndTheMemo) {
   EXPECT_EQ(value_of<int64_t>("K\1q\5K\2r\6\0\0\0K\3p7\n\x94h\5"s), 1);
   EXPECT_EQ(value_of<int64_t>("K\1\x94K\2j\0\0\0\0"s), 1);
   EXPECT_EQ(value_of<int64_t>("K\1p12\ng12\n"), 1);
-  for (const char* malformed : {".",
-                                "0.",
-                                "2.",
-                                "R.",
-                                "t.",
-                                "e.",
-                                "a.",
-                                "K\1a.",
-                                "(K\1a.",
-                                "K\1K\2a.",
-                                "}K\1s.",
-                                "}(K\1u.",
-                                "h\1.",
-                                "g1\n.",
-                                "gx\n.",
+  for (const char* malformed :
+       {".",      "0.",       "2.",     "R.",      "t.",   "e.",         "a.",     "K\1a.",
+        "(K\1a.", "K\1K\2a.", "}K\1s.", "}(K\1u.", "h\1.", "g1\n.",      "gx\n.",
 
-                                "\xff.",
-                                "b.",
-                                "NNb.",
-                                "Q.",
-                                "NQ.",
-                                "K\1(N\x90.",
-                                "K\1)R.",
-                                "ctorch\nTensor\n)R.",
-                                "c_codecs\nencode\nNR.",
-                                "o.",
-                                "(o."}) {
+        "\xff.",  "b.",       "NNb.",   "Q.",      "NQ.",  "K\1(N\x90.", "K\1)R.", "c_codecs\nencode\nNR.",
+        "o.",     "(o."}) {
     EXPECT_THAT(error_of(malformed), StartsWith("its pickle is damaged")) << malformed;
   }
 }
@@ -189,6 +168,34 @@ TEST(PickleTest, DepthAndWorkAreBounded) {
   EXPECT_THAT(refusal_of(metadata + array.take().substr(2) + "u."), HasSubstr("texts are longer"));
 }
 
+/// The maker of the opaque object that a pickle holds.
+std::string maker_of(const std::string& instructions) {
+  return std::string(value_of<Opaque>(instructions).maker);
+}
+
+TEST(PickleTest, ObjectsOfUnknownClassesAreOpaque) {
+  EXPECT_EQ(maker_of("cargparse\nNamespace\n)R}U\2lrK\1sb"), "argparse.Namespace");
+  EXPECT_EQ(maker_of("\x8c\10argparse\x8c\11Namespace\x93)\x81}b"), "argparse.Namespace");
+  EXPECT_EQ(maker_of("ca\nB\n)}\x92"), "a.B");  // with keyword arguments
+  EXPECT_EQ(maker_of("(K\1ia\nB\n"), "a.B");
+  EXPECT_EQ(maker_of("(ca\nB\nK\1o"), "a.B");
+  EXPECT_EQ(maker_of("ca\nListOrDict\n)\x81(K\1K\2eK\3a(K\1K\2uK\3K\4sNb"), "a.ListOrDict");
+  EXPECT_EQ(maker_of("ca\nSet\n)\x81(K\1\x90"), "a.Set");
+  EXPECT_EQ(maker_of("ca\nf\n)RK\1\x85R"), "a.f");  // what a call gave, called
+  EXPECT_EQ(maker_of("ctorch\nTensor\n)R"), "torch.Tensor");
+  // Made of what is unknown: a subclass of an array, a tensor that a foreign function rebuilds.
+  EXPECT_EQ(maker_of("cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nmatrix\n(K\0tU\1btR(K\1)NNNtb"s),
+            "numpy.matrix");
+  EXPECT_EQ(maker_of("ctorch._utils\n_rebuild_parameter\n(ctorch._utils\n_rebuild_sparse_tensor\n)R\x88NtR"),
+            "torch._utils._rebuild_sparse_tensor");
+  EXPECT_EQ(maker_of("c__builtin__\nlist\nca\nB\n)R\x85R"), "a.B");
+  EXPECT_EQ(value_of<const Global*>("ca\nB\n")->name, "a.B");
+  EXPECT_EQ(maker_of("c__builtin__\nset\n)R"), "");
+  for (const char* malformed : {"ca\nB\nNR.", "ca\nB\n\x92.", "K\1)R.", "ca\nB\n)R(K\1u."}) {
+    EXPECT_THAT(error_of(malformed), StartsWith("its pickle is damaged")) << malformed;
+  }
+}
+
 TEST(PickleTest, NothingRuns) {
   const TempFolder folder;
   const auto witness = folder.path() / "ran";
@@ -203,23 +210,29 @@ TEST(PickleTest, NothingRuns) {
       {"(cos\nsystem\n" + quoted + "o.", "os.system"},
       {"cos\nsystem\n" + text + "\x85\x81.", "os.system"},
       {"cbuiltins\neval\n" + text + "\x85R.", "builtins.eval"},
-      {"c__builtin__\nexec\n" + text + "\x85R.", "__builtin__.exec"},
-      {"c__builtin__\ngetattr\n.", "__builtin__.getattr"},
+      {"c__builtin__\nexec\n" + text + "\x85R.", "builtins.exec"},
+      {"c__builtin__\ngetattr\n.", "builtins.getattr"},
       {"csubprocess\nPopen\n(" + quoted + "tR.", "subprocess.Popen"},
       {"cargparse\nNamespace\n)R.", "argparse.Namespace"},
       {"ctorch.hub\nload\n.", "torch.hub.load"},
       {"ctorch.storage\n_load_from_bytes\n.", "torch.storage._load_from_bytes"},
       {"ctorchvision.models.resnet\nResNet\n)\x81.", "torchvision.models.resnet.ResNet"},
       {"c\n\n.", "(.)"},
-      {"ccollections\nOrderedDict\0\n."s, "collections.OrderedDict?"},
+      {"ccollections\nOrderedDict\0\n."s, "collections.OrderedDict\\x00"},
   };
   for (const auto& [pickle, name] : attacks) {
     const auto expected = AllOf(HasSubstr(name), HasSubstr("torch.save(model.state_dict(), file)"));
     EXPECT_THAT(refusal_of("\x80\2" + pickle), expected);
     EXPECT_THAT(refusal_of(torch_zip("\x80\2" + pickle)), expected);
     const std::string legacy = file_bytes(weights_fixture("torch_legacy/attribute.pth"));
-    const size_t pickles = legacy.find("ctorch._tensor");  // behind the first three
-    EXPECT_THAT(refusal_of(legacy.substr(0, pickles) + pickle), expected);
+    const size_t pickles = legacy.find("ctorch._tensor");                          // behind the first three
+    EXPECT_THAT(refusal_of(legacy.substr(0, pickles) + pickle + "]."), expected);  // no storages
+    // Beside weights it is passed over, and does not run either.
+    Writer weights(2);
+    weights.op('}').op('(').text("model").op('}').text("w");
+    write_array(weights);
+    const auto beside = weights.op('s').text("x").take() + pickle.substr(0, pickle.size() - 1) + "u.";
+    EXPECT_THAT(parse(beside).left_out, testing::ElementsAre("x"));
   }
   EXPECT_FALSE(std::filesystem::exists(witness));
 }

@@ -18,6 +18,8 @@
 
 #include <rcnn/io/safetensors.h>
 
+#include "io/checksum.h"
+
 namespace rcnn::io {
 namespace {
 
@@ -109,7 +111,7 @@ TEST_F(SafeTensorsTest, WritesWhatPythonWritesAndAChecksum) {
     return std::pair(header, bytes.substr(sizeof size + size));
   };
   auto [header, data] = split(bytes_of(file_));
-  const std::string entry = R"("checksum":"xxh3-64:da7d69244189e8bc",)";
+  const std::string entry = R"("rcnn.checksum":"xxh3-64:da7d69244189e8bc",)";
   ASSERT_THAT(header, HasSubstr(entry));
   header.erase(header.find(entry), entry.size());
   EXPECT_EQ(std::pair(header, data), split(bytes_of(golden_)));
@@ -272,9 +274,10 @@ TEST_F(SafeTensorsTest, ABoolIsZeroOrOne) {
 }
 
 TEST_F(SafeTensorsTest, TheChecksumIsVerifiedAndStaysWithTheFile) {
-  const std::map<std::string, std::string> metadata = {{"a", "\"checksum\":\"xxh3-64:0000000000000000\""}};
+  const std::map<std::string, std::string> metadata = {
+      {"a", "\"rcnn.checksum\":\"xxh3-64:0000000000000000\""}, {"checksum", "sha256:theirs"}};
   auto with_entry = metadata;
-  with_entry["checksum"] = "that of another file";
+  with_entry["rcnn.checksum"] = "that of another file";
   write_safetensors(file_, {.tensors = {{"w", torch::ones({2})}}, .metadata = with_entry});
   EXPECT_EQ(read_safetensors(file_).metadata, metadata);
 
@@ -282,10 +285,10 @@ TEST_F(SafeTensorsTest, TheChecksumIsVerifiedAndStaysWithTheFile) {
   auto damaged = whole;
   damaged.back() ^= 1;
   EXPECT_THAT(read_error(damaged), AllOf(HasSubstr("damaged, or another program has changed it"),
-                                         HasSubstr("remove \"checksum\" from its metadata")));
+                                         HasSubstr("remove \"rcnn.checksum\" from its metadata")));
   // As a program leaves it that copies the metadata and writes the JSON in its own way.
   const auto respaced = [&](std::string bytes) {
-    const std::string entry = "\"checksum\":";
+    const std::string entry = "\"rcnn.checksum\":";
     uint64_t size = 0;
     std::memcpy(&size, bytes.data(), sizeof size);
     bytes.replace(bytes.rfind(entry), entry.size(), entry + " ");
@@ -300,12 +303,49 @@ TEST_F(SafeTensorsTest, AMalformedChecksumIsRefused) {
   for (const char* value :
        {"", "xxh3-64:", "xxh3-64:0123456789abcde", "xxh3-64:0123456789abcdef0", "xxh3-64:0123456789ABCDEF",
         "sha256-0123456789abcdef", "xxh3-64:0123456789abcdeg"}) {
-    EXPECT_THAT(read_error(file_of(R"({"__metadata__":{"checksum":")" + std::string(value) + "\"}}", 0)),
+    EXPECT_THAT(read_error(file_of(R"({"__metadata__":{"rcnn.checksum":")" + std::string(value) + "\"}}", 0)),
                 HasSubstr("its checksum is malformed"))
         << value;
   }
-  EXPECT_THAT(read_error(file_of(R"({"__metadata__":{"checksum":"xxh3-64:0123456789abcdef"}})", 0)),
+  EXPECT_THAT(read_error(file_of(R"({"__metadata__":{"rcnn.checksum":"xxh3-64:0123456789abcdef"}})", 0)),
               HasSubstr("its checksum does not match"));
+}
+
+TEST_F(SafeTensorsTest, AChecksumOfOthersIsTheirs) {
+  for (const char* value :
+       {"sha256:0123", "0123456789abcdef0123456789abcdef", "", "xxh3-64:0123456789abcdef"}) {
+    const auto bytes = file_of(R"({"__metadata__":{"checksum":")" + std::string(value) + "\"}}", 0);
+    EXPECT_EQ(read_error(bytes), "no error");
+    EXPECT_EQ(read_safetensors(file_).metadata.at("checksum"), value);
+  }
+}
+
+TEST_F(SafeTensorsTest, FilesOfRcnn010AreVerifiedByTheirChecksum) {
+  // As that version wrote it: the entry's name is the only difference.
+  const auto old_file = [&](const std::map<std::string, std::string>& metadata) {
+    write_safetensors(file_, {.tensors = {{"w", torch::ones({2})}}, .metadata = metadata});
+    auto bytes = bytes_of(file_);
+    const std::string now = "\"rcnn.checksum\":\"xxh3-64:";
+    const size_t at = bytes.find(now);
+    bytes.replace(at, now.size() + 16, std::string("\"checksum\":\"xxh3-64:") + std::string(16, '0'));
+    uint64_t size = 0;
+    std::memcpy(&size, bytes.data(), sizeof size);
+    size -= 5;
+    std::memcpy(bytes.data(), &size, sizeof size);
+    Checksum checksum;
+    checksum.add(bytes);
+    bytes.replace(bytes.find("xxh3-64:") + 8, 16, checksum.digits());
+    return bytes;
+  };
+  const auto plain = old_file({{"format", "pt"}}), described = old_file({{"rcnn_version", "0.1.0"}});
+  for (const auto& bytes : {plain, described}) {
+    EXPECT_EQ(read_error(bytes), "no error");
+    EXPECT_FALSE(read_safetensors(file_).metadata.contains("checksum"));
+  }
+  auto damaged = described;
+  damaged.back() ^= 1;
+  EXPECT_THAT(read_error(damaged), AllOf(HasSubstr("its checksum does not match"),
+                                         HasSubstr("remove \"checksum\" from its metadata")));
 }
 
 TEST_F(SafeTensorsTest, UnalignedTensorsAreCopied) {

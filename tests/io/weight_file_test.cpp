@@ -126,8 +126,9 @@ TEST(WeightFileTest, TheRootIsTheFirstOfItsNames) {
     EXPECT_THAT(found.left_out, ElementsAre("optimizer"));
   }
   const auto beside = parse(pickle_of({"model"}, {"fc"}));
-  EXPECT_EQ(beside.root, "");
-  EXPECT_THAT(names_of(beside), ElementsAre("fc", "model.model_w"));
+  EXPECT_EQ(beside.root, "model");
+  EXPECT_THAT(names_of(beside), ElementsAre("model_w"));
+  EXPECT_THAT(beside.left_out, ElementsAre("fc"));
   const auto others = parse(pickle_of({"backbone", "head"}, {}));
   EXPECT_EQ(others.root, "");
   EXPECT_THAT(names_of(others), ElementsAre("backbone.backbone_w", "head.head_w"));

@@ -1,4 +1,5 @@
 #include <rcnn/io/safetensors.h>
+#include <rcnn/nn/inference.h>
 #include <rcnn/nn/model_file.h>
 #include <rcnn/nn/weights.h>
 
@@ -147,6 +148,31 @@ TEST_F(ModelFile, SavingTwiceGivesTheSameBytes) {
   const auto before = file_bytes(file_);
   save_model(file_, load_model(file_));
   EXPECT_EQ(file_bytes(file_), before);
+}
+
+TEST_F(ModelFile, AModelThatOnlyDetectsCannotBeSaved) {
+  const auto before = file_bytes(file_);
+  for (const auto precision : {Precision::fp32, Precision::bf16}) {
+    auto loaded = load_model(file_);
+    EXPECT_FALSE(only_detects(*loaded.model));
+    prepare_for_inference(*loaded.model, precision);
+    EXPECT_TRUE(only_detects(*loaded.model));
+    EXPECT_EQ(
+        message_of<WeightsError>([&] { save_model(file_, loaded); }),
+        path() +
+            ": not written: the model was prepared for inference, which folds its weights away; save it "
+            "before");
+  }
+  EXPECT_EQ(file_bytes(file_), before);
+}
+
+TEST_F(ModelFile, WhatPythonPutsBeforeNamesIsTakenOff) {
+  auto content = io::read_safetensors(file_);
+  TensorMap wrapped;
+  for (const auto& [name, tensor] : content.tensors) wrapped.emplace("_orig_mod.module." + name, tensor);
+  content.tensors = wrapped;
+  io::write_safetensors(file_, content);
+  EXPECT_EQ(load_model(file_).categories, kCategories);
 }
 
 }  // namespace

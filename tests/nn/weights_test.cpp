@@ -1,5 +1,8 @@
 #include <set>
 
+#include <gmock/gmock.h>
+
+#include <rcnn/nn/initial_weights.h>
 #include <rcnn/nn/weights.h>
 
 #include "tests/support/message_of.h"
@@ -9,6 +12,9 @@ namespace rcnn::nn {
 namespace {
 
 using namespace rcnn::test;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
 
 using Module = torch::nn::Module;
 
@@ -156,11 +162,12 @@ TEST(LoadState, ACounterOfBatchesMayBeMissingOrTooMuch) {
   torch::nn::Sequential module(norm);
   auto tensors = ones_like(state_of(*module));
   tensors.erase("0.num_batches_tracked");
-  EXPECT_EQ(load_state(*module, tensors, "f").fresh, Names{"0.num_batches_tracked"});
+  EXPECT_EQ(load_state(*module, tensors, "f").fresh, Names{});
   const auto without = skeleton();
   auto more = ones_like(state_of(*without));
   more["backbone.body.bn1.num_batches_tracked"] = torch::tensor(1);
-  EXPECT_EQ(load_state(*without, more, "f").unused, Names{"backbone.body.bn1.num_batches_tracked"});
+  EXPECT_EQ(load_state(*without, more, "f").unused, Names{});
+  EXPECT_EQ(load_initial(*without, more, "f").unused, Names{});
 }
 
 TEST(LoadState, HalvesAreConvertedAndIntegersAreNot) {
@@ -236,6 +243,83 @@ TEST(LoadInitial, AFileWithNothingForTheModelIsAnError) {
             "f: none of its 2 names belongs to the model; it has encoder.0.bias (1), encoder.0.weight (1)");
   EXPECT_NE(message_of<WeightsError>([&] { load_initial(*module, {}, "f"); }).find("none of its 0 names"),
             std::string::npos);
+}
+
+/// What load_initial reports when the names of `unused` and `fresh` have no counterpart.
+LoadReport report_of(Names loaded, Names fresh, Names unused) {
+  return {.loaded = std::move(loaded), .fresh = std::move(fresh), .unused = std::move(unused)};
+}
+
+TEST(DoubtsAbout, NothingIsDoubtfulOfWholeWeightsAndOfOtherClasses) {
+  EXPECT_EQ(doubts_about(report_of({"backbone.body.conv1.weight", "rpn.head.conv.0.0.weight"},
+                                   {"roi_heads.box_predictor.cls_score.weight"},
+                                   {"roi_heads.box_predictor.cls_score.weight"})),
+            "");
+  // A few of many.
+  EXPECT_EQ(doubts_about(report_of({"rpn.head.conv.0.0.weight", "rpn.head.conv.0.0.bias"},
+                                   {"rpn.head.conv.1.0.bias"}, {})),
+            "");
+}
+
+TEST(DoubtsAbout, AClassificationNetworkFillsTheBackboneAlone) {
+  const Names heads = {"backbone.fpn.inner_blocks.0.0.weight", "rpn.head.conv.0.0.weight",
+                       "roi_heads.box_head.fc6.weight", "roi_heads.box_predictor.cls_score.weight"};
+  EXPECT_EQ(doubts_about(report_of({"backbone.body.layer1.0.conv1.weight"}, heads, {"fc.weight", "fc.bias"})),
+            "");
+  // VGG's own layers belong to the head.
+  EXPECT_THAT(doubts_about(report_of({"backbone.body.features.0.weight"}, heads, {})),
+              AllOf(HasSubstr("the RoI head's roi_heads.box_head.fc6: 1 of 1"), Not(HasSubstr("rpn"))));
+  // Another depth: the stage has blocks that the file lacks.
+  Names deeper = heads;
+  for (const char* block : {"6", "7"})
+    deeper.push_back("backbone.body.layer3." + std::string(block) + ".conv1.weight");
+  EXPECT_THAT(doubts_about(report_of({"backbone.body.layer3.0.conv1.weight"}, deeper, {})),
+              AllOf(HasSubstr("layer3 of the backbone: 2 of 3 tensors"), HasSubstr("of another depth")));
+}
+
+TEST(DoubtsAbout, APyramidAndAnRpnThatTheFileCallsOtherwiseAreNamed) {
+  const auto doubts = doubts_about(
+      report_of({"backbone.body.conv1.weight", "rpn.head.cls_logits.weight", "roi_heads.box_head.fc6.weight"},
+                {"backbone.fpn.inner_blocks.0.0.weight", "rpn.head.conv.0.0.weight"},
+                {"neck.lateral_convs.0.conv.weight"}));
+  EXPECT_THAT(doubts, AllOf(HasSubstr("the pyramid's backbone.fpn.inner_blocks: 1 of 1 tensors"),
+                            HasSubstr("the RPN's rpn.head.conv: 1 of 1"),
+                            HasSubstr("without a place: neck.lateral_convs.0 (1)")));
+}
+
+TEST(DoubtsAbout, APartOfWhichMostFindsNoPlaceIsNamed) {
+  EXPECT_THAT(
+      doubts_about(report_of({"backbone.body.layer3.0.conv1.weight"}, {},
+                             {"backbone.body.layer3.6.conv1.weight", "backbone.body.layer3.7.conv1.weight"})),
+      AllOf(HasSubstr("layer3 of the backbone: 2 of 3 tensors"), HasSubstr("deeper")));
+}
+
+/// One layer under two names.
+struct Shared : torch::nn::Module {
+  Shared() {
+    register_module("b", layer);
+    register_module("a", layer);
+  }
+  torch::nn::Linear layer{2, 1};
+};
+
+TEST(SharedModules, ATensorUnderTwoNamesIsOne) {
+  Shared module;
+  const auto state = state_of(module);
+  EXPECT_EQ(state.size(), 2);
+  EXPECT_TRUE(state.contains("b.weight"));  // the first that was registered
+  const auto ones = torch::ones({1, 2}), bias = torch::zeros({1});
+  // As Python has it, under both names, and under either.
+  for (const TensorMap& tensors :
+       {TensorMap{{"a.weight", ones}, {"a.bias", bias}, {"b.weight", ones}, {"b.bias", bias}},
+        {{"a.weight", ones * 2}, {"b.bias", bias}}}) {
+    load_state(module, tensors, "f");
+    EXPECT_TRUE(at::equal(module.layer->weight, tensors.at("a.weight")));
+  }
+  EXPECT_EQ(message_of<WeightsError>([&] {
+              load_state(module, {{"a.weight", ones}, {"b.weight", ones * 2}, {"a.bias", bias}}, "f");
+            }),
+            "f: a.weight and b.weight are one tensor of the model, and are not equal in the file");
 }
 
 TEST(Summarize, CountsTheNamesOfEachModule) {

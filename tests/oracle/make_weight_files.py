@@ -7,11 +7,16 @@ The folder written/ is the other way round: what rcnn writes, byte by byte (test
 does not make but reads with torch and numpy, and compares.
 """
 
+import argparse
 import collections
+import datetime
+import os
 import pathlib
 import pickle
 import shutil
 import struct
+import sys
+import types
 
 import numpy as np
 import safetensors.torch
@@ -89,6 +94,69 @@ def write_torch(folder, zipped):
     attributed = torch.tensor([1.0, 2.0])
     attributed.note = "a tensor with an attribute is rebuilt in another way"
     save(f"{folder}/attribute.pth", {"a": attributed}, zipped)
+    write_checkpoints(folder, zipped)
+
+
+class Touch:
+    """Runs a command when Python unpickles it."""
+
+    def __reduce__(self):
+        return os.system, ("touch rcnn_was_fooled",)
+
+
+def foreign(module, name, base=object):
+    """A class of a package that is not here, as pickles name it."""
+    parts = module.split(".")
+    for i in range(1, len(parts) + 1):
+        sys.modules.setdefault(".".join(parts[:i]), types.ModuleType(".".join(parts[:i])))
+    made = type(name, (base,), {"__module__": module})
+    setattr(sys.modules[module], name, made)
+    return made
+
+
+def older_state(shift=0.0):
+    """A detector's names as torchvision before 0.13 had them, a tensor for each kind of name."""
+    names = ["backbone.body.conv1.weight", "backbone.fpn.inner_blocks.0.weight", "backbone.fpn.layer_blocks.3.bias",
+             "rpn.head.conv.weight", "rpn.head.cls_logits.bias", "roi_heads.box_predictor.cls_score.bias"]
+    return collections.OrderedDict((name, torch.tensor([i + shift, 0.5])) for i, name in enumerate(names))
+
+
+def prefixed(state, prefix):
+    return collections.OrderedDict((prefix + name, tensor) for name, tensor in state.items())
+
+
+def write_checkpoints(folder, zipped):
+    """What trainings leave: the weights, and beside them objects of classes that no reader of weights has."""
+    history = foreign("mmengine.logging.history_buffer", "HistoryBuffer")()
+    history._log_history = np.array([1.5, 2.5])
+    hyper = foreign("lightning_fabric.utilities.data", "AttributeDict", dict)(lr=0.02)
+    path, date = pathlib.PurePosixPath("/x"), datetime.datetime(2026, 11, 29)
+    averaged = collections.OrderedDict(n_averaged=torch.tensor(3), **prefixed(older_state(10), "module."))
+    parameter = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.AdamW([parameter])
+    parameter.sum().backward()
+    optimizer.step()
+    # torchvision's references/detection/train.py, with the averages of its classification twin.
+    save(f"{folder}/reference.pth", {
+        "model": older_state(), "optimizer": optimizer.state_dict(), "lr_scheduler": {"milestones": collections.Counter([8, 11])},
+        "args": argparse.Namespace(lr=0.02, data_path=path), "epoch": 25, "model_ema": averaged}, zipped)
+    save(f"{folder}/lightning.pth", {
+        "epoch": 2, "global_step": 30, "pytorch-lightning_version": "2.5.0",
+        "state_dict": collections.OrderedDict(prefixed(older_state(), "model._orig_mod.module."), **{"criterion.weight": torch.ones(3)}),
+        "loops": {"fit_loop": {"state_dict": {}}}, "callbacks": {"ModelCheckpoint{'mode': 'min'}": {"dirpath": path, "best": torch.tensor(0.5)}},
+        "optimizer_states": [optimizer.state_dict()], "lr_schedulers": [], "hyper_parameters": hyper, "hparams_name": "kwargs",
+        "started": date, "rng": {"torch": torch.get_rng_state()[:8], "numpy": np.random.RandomState(0).get_state(), "generator": np.random.default_rng(0)},
+        "cuda_rng": torch.arange(4, dtype=torch.uint8), "dtype": torch.float16, "device": torch.device("cpu"),
+        "complex": torch.tensor([1j]), "when": np.datetime64("2026-11-29"), "word": np.str_("x")}, zipped)
+    # EMAHook exchanges the two when it saves: state_dict has the averages.
+    save(f"{folder}/mmengine.pth", {
+        "meta": {"mmengine_version": "0.10.7", "time": date, "work_dir": path}, "message_hub": {"log_scalars": {"loss": history}},
+        "state_dict": older_state(10), "ema_state_dict": collections.OrderedDict(steps=torch.tensor(3), **prefixed(older_state(), "module."))}, zipped)
+    save(f"{folder}/touch_beside.pth", {"state_dict": older_state(), "extra": Touch()}, zipped)
+    save(f"{folder}/touch_inside.pth", {"state_dict": collections.OrderedDict(older_state(), extra=Touch())}, zipped)
+    save(f"{folder}/touch.pth", Touch(), zipped)
+    save(f"{folder}/module.pth", torch.nn.Linear(1, 1), zipped)
+    save(f"{folder}/module_in_dict.pth", {"epoch": 1, "model": torch.nn.Linear(1, 1), "optimizer": optimizer.state_dict()}, zipped)
 
 
 def all_arrays():

@@ -11,6 +11,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/data/scenes.h>
+#include <rcnn/io/safetensors.h>
 #include <rcnn/io/torch_file.h>
 #include <rcnn/nn/weights.h>
 
@@ -128,6 +129,133 @@ TEST_F(WeightsCommand, WhatIsWrongIsSaidInOneLine) {
                                  file("x")}),
                        4),
               HasSubstr("rcnn weights convert " + file("a.pth")));
+}
+
+/// Tensors of a detector with a pyramid, the config of which kPyramid is.
+constexpr const char* kPyramid = R"({"model": {
+    "type": "faster_rcnn",
+    "backbone": {"type": "resnet18", "width": 4, "levels": ["c2", "c3", "c4", "c5"], "frozen_stages": 0},
+    "neck": {"type": "fpn", "channels": 8},
+    "rpn": {"anchors": {"sizes": [16, 32, 64, 128, 256]}},
+    "roi": {"head": {"type": "mlp", "hidden": 8}}},
+  "data": {"root": "scenes", "classes": ["circle", "cross", "square", "star", "triangle"],
+           "min_size": 64, "max_size": 96, "workers": 1},
+  "train": {"iterations": 1, "batch_size": 1, "log_period": 1}})";
+
+nn::TensorMap pyramid_weights() {
+  torch::manual_seed(4);
+  return nn::state_of(
+      *nn::make_detection_model(config::Config::parse(kPyramid, "test").root().child("model"), 5));
+}
+
+/// As torchvision called them before 0.13.
+nn::TensorMap older(const nn::TensorMap& tensors, const std::string& prefix = "") {
+  nn::TensorMap result;
+  for (auto [name, tensor] : tensors) {
+    if (const auto at = name.find(".0.0."); name.starts_with("rpn.")) {
+      if (at != std::string::npos) name.erase(at, 4);
+    } else if (name.starts_with("backbone.fpn.")) {
+      name.erase(name.rfind(".0."), 2);
+    }
+    result.emplace(prefix + name, tensor);
+  }
+  return result;
+}
+
+TEST_F(WeightsCommand, OlderNamesGiveTheSameWeights) {
+  const auto config = folder_.write("pyramid.json", kPyramid);
+  io::write_torch(file("new.pth"), pyramid_weights());
+  io::write_torch(file("old.pth"), older(pyramid_weights(), "model."));
+  const auto made = weights({"convert", file("old.pth"), file("old.safetensors"), "--config", config});
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_THAT(made.err,
+              StartsWith(file("old.pth") + ": without the prefix 'model.'; under torchvision's names of "
+                                           "before 0.13\n"));
+  EXPECT_EQ(weights({"convert", file("new.pth"), file("new.safetensors"), "--config", config}).exit_code, 0);
+  EXPECT_EQ(weights({"diff", file("old.safetensors"), file("new.safetensors")}).exit_code, 0);
+  EXPECT_EQ(weights({"diff", file("old.pth"), file("new.pth")}).exit_code, 0);
+  EXPECT_THAT(weights({"inspect", file("old.pth")}).out,
+              AllOf(HasSubstr("names of before 0.13"), HasSubstr("  model.rpn.head.conv.weight ")));
+
+  data::draw_scenes(folder_.path() / "scenes", {.train = 2, .test = 1, .size = {64, 96}});
+  const auto train = [&](const char* name) {
+    return run_rcnn(
+        {"train", config, "--output", file("run"), "--dry-run", std::string("model.weights=") + name},
+        folder_.path());
+  };
+  const auto run = train("old.pth");
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err,
+              AllOf(HasSubstr("start fresh: none; unused: none"), testing::Not(HasSubstr("warning"))));
+
+  // A pyramid and an RPN that are called otherwise.
+  nn::TensorMap others;
+  for (auto [name, tensor] : pyramid_weights()) {
+    if (name.starts_with("backbone.fpn.")) name.replace(0, 13, "neck.");
+    others.emplace(name, tensor);
+  }
+  io::write_torch(file("others.pth"), others);
+  EXPECT_THAT(
+      train("others.pth").err,
+      AllOf(HasSubstr("warning: initial weights "),
+            HasSubstr("the pyramid's backbone.fpn.inner_blocks: 8 of 8 tensors"), HasSubstr("neck.")));
+}
+
+TEST_F(WeightsCommand, TheAveragedCopyIsTakenOnDemand) {
+  auto tensors = nn::state_of(*tiny_model(5));
+  nn::TensorMap both;
+  for (const auto& [name, tensor] : tensors) {
+    both.emplace("model." + name, tensor);
+    both.emplace("ema_model.module." + name, tensor + 1);
+  }
+  io::write_torch(file("both.pth"), both);
+  const auto plain = weights({"diff", file("both.pth"), file("a.pth")});
+  EXPECT_EQ(plain.exit_code, 0) << plain.out;
+  EXPECT_THAT(plain.err, HasSubstr("averaged copies left out: ema_model.*"));
+  const auto made =
+      weights({"convert", file("both.pth"), file("ema.safetensors"), "--ema", "--config", config_});
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_THAT(made.err, HasSubstr("averaged weights; without the prefix 'ema_model.module.'"));
+  for (auto& [name, tensor] : tensors) tensor = tensor + 1;
+  io::write_torch(file("more.pth"), tensors);
+  EXPECT_EQ(weights({"diff", file("ema.safetensors"), file("more.pth")}).exit_code, 0);
+  EXPECT_THAT(weights({"inspect", file("both.pth"), "--ema"}).out, HasSubstr("  rpn.head.conv.0.0.bias "));
+  EXPECT_THAT(error_of(weights({"convert", file("a.pth"), file("x.pth"), "--ema"}), 4),
+              HasSubstr("has no averaged copy"));
+}
+
+TEST_F(WeightsCommand, NamesAreWrittenWithoutControlCharacters) {
+  const std::string evil = "a\x1b[2Jb\n+ c";
+  io::write_safetensors(file("evil.safetensors"), {.tensors = {{evil, torch::ones({2})}},
+                                                   .metadata = {{evil, evil}, {"checksum", "sha256:0"}}});
+  io::write_safetensors(file("other.safetensors"), {.tensors = {{evil, torch::zeros({2})}}, .metadata = {}});
+  const auto is_plain = [](const std::string& text) {
+    return std::ranges::none_of(text, [](char c) { return c >= 0 && c < ' ' && c != '\n'; });
+  };
+  for (const auto& said :
+       {weights({"inspect", file("evil.safetensors")}),
+        weights({"diff", file("evil.safetensors"), file("other.safetensors")}),
+        weights({"diff", file("evil.safetensors"), file("a.pth")}),
+        weights({"convert", file("evil.safetensors"), file("x.safetensors"), "--config", config_})}) {
+    EXPECT_TRUE(is_plain(said.out + said.err)) << said.out << said.err;
+    EXPECT_THAT(said.out + said.err, HasSubstr("a\\x1b[2Jb\\n+ c"));
+  }
+  EXPECT_THAT(weights({"inspect", file("evil.safetensors")}).out, HasSubstr("checksum = sha256:0"));
+  EXPECT_EQ(nlohmann::json::parse(
+                weights({"inspect", file("evil.safetensors"), "--json"}).out)["tensors"][0]["name"],
+            evil);
+}
+
+TEST_F(WeightsCommand, OneSaysThatFilesDifferAndNothingElse) {
+  EXPECT_EQ(weights({"diff", file("a.pth"), file("a.pth")}).exit_code, 0);
+  EXPECT_EQ(weights({"diff", file("a.pth"), file("none.pth")}).exit_code, 4);
+  EXPECT_EQ(weights({"diff", file("a.pth")}).exit_code, 2);
+  EXPECT_EQ(weights({"diff", file("a.pth"), file("a.pth"), "--none"}).exit_code, 2);
+  EXPECT_THAT(weights({"diff", "--help"}).out, HasSubstr("0 equal, 1 different"));
+  // The commands cannot be loaded: nothing was compared.
+  const auto alone = folder_.path() / "rcnn";
+  std::filesystem::copy_file(RCNN_PROGRAM, alone);
+  EXPECT_EQ(run_program(alone, {"weights", "diff", file("a.pth"), file("a.pth")}).exit_code, 4);
 }
 
 TEST_F(WeightsCommand, TrainingStartsFromAnyFormat) {

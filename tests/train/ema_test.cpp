@@ -80,5 +80,20 @@ TEST(Ema, AModuleIsItselfAgainAfterTwoSwaps) {
   EXPECT_TRUE(module.learning.requires_grad());
 }
 
+TEST(Ema, AModuleUnderTwoNamesHasOneAverage) {
+  torch::nn::Module module;
+  const auto layer = std::make_shared<Four>();
+  module.register_module("a", layer);
+  module.register_module("b", layer);
+  Ema ema(module, 0.125);
+  EXPECT_EQ(ema.state().size(), 3u);  // a.learning, a.statistic and the number of updates
+  layer->set(16);
+  ema.update();
+  ema.swap();
+  EXPECT_EQ(value_of(layer->learning), 8.0 / 8 + 16.0 * 7 / 8);
+  ema.swap();
+  EXPECT_EQ(value_of(layer->learning), 16);
+}
+
 }  // namespace
 }  // namespace rcnn::train

@@ -283,5 +283,49 @@ TEST(SolverOptions, WrongValuesAreNamed) {
   }
 }
 
+/// One layer under two names, and a gradient of 1 everywhere.
+struct Shared : torch::nn::Module {
+  Shared() {
+    register_module("a", layer);
+    register_module("b", layer);
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : layer->parameters()) {
+      parameter.fill_(1);
+      parameter.mutable_grad() = torch::ones_like(parameter);
+    }
+  }
+  torch::nn::Linear layer{1, 1};
+};
+
+TEST(Solver, AModuleUnderTwoNamesIsSteppedOnce) {
+  for (const auto type : {SolverType::sgd, SolverType::adamw}) {
+    Shared module;
+    Solver solver(module, {.type = type, .weight_decay = 0});
+    EXPECT_EQ(solver.gradients().size(), 2u);
+    solver.set_learning_rate(0.1);
+    solver.step();
+    for (const auto& parameter : module.layer->parameters()) EXPECT_NEAR(parameter.item<double>(), 0.9, 1e-6);
+    // Its state is there once, and goes on.
+    const auto state = solver.state();
+    EXPECT_EQ(state.size(), type == SolverType::sgd ? 2u : 6u);
+    for (const auto& [name, tensor] : state) EXPECT_TRUE(name.starts_with("a.")) << name;
+    Shared other;
+    Solver again(other, {.type = type, .weight_decay = 0});
+    again.restore(state);
+    again.set_learning_rate(0.1);
+    again.step();
+    solver.step();
+    EXPECT_NEAR(other.layer->weight.item<double>() - 1, module.layer->weight.item<double>() - 0.9, 1e-6);
+  }
+}
+
+TEST(Solver, TheNormOfGradientsCountsAModuleUnderTwoNamesOnce) {
+  Shared module;
+  Solver solver(module, {.momentum = 0, .weight_decay = 0, .clip_norm = 1});
+  solver.set_learning_rate(1);
+  solver.step();
+  EXPECT_NEAR(module.layer->weight.item<double>(), 1 - 1 / std::sqrt(2.0), 1e-5);
+}
+
 }  // namespace
 }  // namespace rcnn::train

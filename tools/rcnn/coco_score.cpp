@@ -12,6 +12,7 @@
 #include <rcnn/eval/negative_images.h>
 #include <rcnn/eval/proposal_recall.h>
 #include <rcnn/log.h>
+#include <rcnn/printable.h>
 
 namespace rcnn::tools {
 namespace {
@@ -69,14 +70,14 @@ Json to_json(const eval::Confusion& confusion, const eval::ConfusionOptions& opt
 std::string class_table(const eval::CocoMap& map, const eval::CocoMapOptions& options,
                         const std::vector<Category>& categories) {
   size_t width = 5;
-  for (const auto& category : categories) width = std::max(width, category.name.size());
+  for (const auto& category : categories) width = std::max(width, printable(category.name).size());
   std::string table = fmt::format("{:<{}}  objects     AP   AP50   AP75\n", "class", width);
   const auto number = [](double value) {
     return value < 0 ? std::string("     -") : fmt::format("{:6.3f}", value);
   };
   for (int64_t k = 0; k < map.categories; ++k) {
     const auto s = eval::coco_summary(map, options, k);
-    table += fmt::format("{:<{}}  {:>7} {} {} {}\n", categories[static_cast<size_t>(k)].name, width,
+    table += fmt::format("{:<{}}  {:>7} {} {} {}\n", printable(categories[static_cast<size_t>(k)].name), width,
                          map.truths_at(k, 0), number(s.ap), number(s.ap50), number(s.ap75));
   }
   return table;

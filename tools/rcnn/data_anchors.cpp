@@ -13,6 +13,7 @@
 #include <rcnn/nn/necks/neck.h>
 #include <rcnn/nn/registry.h>
 #include <rcnn/nn/rpn/rpn.h>
+#include <rcnn/printable.h>
 
 #include "data_commands.h"
 
@@ -213,13 +214,14 @@ void print_json(const Report& report) {
 
 void print_row(const std::string& name, size_t width, const Reach& reach) {
   if (reach.boxes == 0) return;
-  std::cout << fmt::format("  {:<{}}  {:>8}  {:>9.1f}%  {:>9.1f}%  {:>13.3f}\n", name, width, reach.boxes,
-                           100 * reach.share(reach.half), 100 * reach.share(reach.positive), reach.mean());
+  std::cout << fmt::format("  {:<{}}  {:>8}  {:>9.1f}%  {:>9.1f}%  {:>13.3f}\n", printable(name), width,
+                           reach.boxes, 100 * reach.share(reach.half), 100 * reach.share(reach.positive),
+                           reach.mean());
 }
 
 void print_table(const Report& report, const Result& result, bool by_class) {
   size_t width = 6;
-  for (const auto& [name, reach] : result.classes) width = std::max(width, name.size());
+  for (const auto& [name, reach] : result.classes) width = std::max(width, printable(name).size());
   std::cout << fmt::format("  {:<{}}  {:>8}  {:>10}  {:>10}  {:>13}\n", "", width, "boxes", "IoU >= 0.5",
                            fmt::format(">= {:g}", report.rpn.matcher.positive_iou), "mean best IoU");
   print_row("all", width, result.all);
@@ -233,8 +235,8 @@ void print_table(const Report& report, const Result& result, bool by_class) {
   const auto& worst = report.truth.boxes[result.worst].box;
   std::cout << fmt::format(
       "  {} below {:g}, where anchors count as background; the worst: {} on {}, {:.0f} x {:.0f}, {:.2f}\n",
-      result.unreachable, report.rpn.matcher.negative_iou, report.truth.classes[result.worst],
-      report.truth.files[result.worst], worst.width(), worst.height(), result.worst_iou);
+      result.unreachable, report.rpn.matcher.negative_iou, printable(report.truth.classes[result.worst]),
+      printable(report.truth.files[result.worst]), worst.width(), worst.height(), result.worst_iou);
 }
 
 /// The classes that the suggested anchors reach less, those that lose most first.
@@ -245,7 +247,7 @@ void print_losses(const Report& report) {
     const double before = report.present.classes.at(name).mean();
     if (before - reach.mean() >= kNotable)
       losses.emplace_back(reach.mean() - before,
-                          fmt::format("{} ({:.3f}, now {:.3f})", name, reach.mean(), before));
+                          fmt::format("{} ({:.3f}, now {:.3f})", printable(name), reach.mean(), before));
   }
   if (losses.empty()) return;
   std::sort(losses.begin(), losses.end());

@@ -6,6 +6,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/check.h>
+#include <rcnn/printable.h>
 
 #include "commands.h"
 #include "data_commands.h"
@@ -80,10 +81,10 @@ std::string to_text(const data::Problems& problems) {
 }
 
 void print_text(const Checked& checked) {
-  std::cout << checked.dataset.string() << '\n';
+  std::cout << printable(checked.dataset.string()) << '\n';
   for (const auto& part : checked.parts) {
-    std::cout << fmt::format("\n{}: {} images, {} of them without an object\n", part.name, part.images,
-                             part.empty_images);
+    std::cout << fmt::format("\n{}: {} images, {} of them without an object\n", printable(part.name),
+                             part.images, part.empty_images);
     if (part.images > 0) {
       std::cout << data::to_table(part.classes) << "box sizes, square roots of areas in pixels:\n"
                 << bars(part.sizes) << "width / height of boxes:\n"

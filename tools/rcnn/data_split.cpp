@@ -7,6 +7,7 @@
 #include <rcnn/data/split.h>
 #include <rcnn/error.h>
 #include <rcnn/log.h>
+#include <rcnn/printable.h>
 
 #include "data_commands.h"
 
@@ -34,9 +35,10 @@ data::SplitShare parse_share(const std::string& text) {
 /// How many images of each part show each class.
 void print_table(const std::vector<data::WrittenPart>& parts) {
   size_t width = 6;
-  for (const auto& [name, images] : parts.front().class_images) width = std::max(width, name.size());
+  for (const auto& [name, images] : parts.front().class_images)
+    width = std::max(width, printable(name).size());
   const auto print_row = [&](const std::string& name, auto cell) {
-    std::cout << fmt::format("{:<{}}", name, width);
+    std::cout << fmt::format("{:<{}}", printable(name), width);
     for (const auto& part : parts)
       std::cout << fmt::format("  {:>{}}", cell(part), std::max<size_t>(8, part.name.size()));
     std::cout << '\n';

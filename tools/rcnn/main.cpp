@@ -30,9 +30,15 @@ const rcnn::tools::HelpPage* asked_for(std::span<const std::string_view> words) 
   return page == pages.end() ? nullptr : &*page;
 }
 
-int fail(const std::string& message) {
+int fail(const std::string& message, int exit_code = 1) {
   std::cerr << "error: " << message << std::endl;
-  return 1;
+  return exit_code;
+}
+
+/// The exit code where the commands cannot be loaded: 1, which of weights diff says that the files differ.
+int code_without_commands(std::span<const std::string_view> words) {
+  constexpr std::string_view kDiff[] = {"weights", "diff"};
+  return std::ranges::search(words, kDiff).empty() ? 1 : 4;
 }
 
 int run(int argc, char** argv) {
@@ -49,7 +55,8 @@ int run(int argc, char** argv) {
   setenv("OPENCV_LOG_LEVEL", "SILENT", /*overwrite=*/0);  // of a damaged image the library says what is wrong
   void* commands = dlopen(module.c_str(), RTLD_LAZY | RTLD_GLOBAL);
   auto* run = commands ? reinterpret_cast<int (*)(int, char**)>(dlsym(commands, "rcnn_run")) : nullptr;
-  if (!run) return fail(std::string("rcnn is not installed whole, ") + dlerror());
+  if (!run)
+    return fail(std::string("rcnn is not installed whole, ") + dlerror(), code_without_commands(words));
   return run(argc, argv);
 }
 

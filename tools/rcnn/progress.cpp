@@ -7,6 +7,8 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
+#include <rcnn/printable.h>
+
 namespace rcnn::tools {
 namespace {
 
@@ -36,8 +38,8 @@ void ProgressLine::show(int64_t done, int64_t total, std::string_view note) cons
   constexpr int64_t kWidth = 30;
   const auto filled = total > 0 ? done * kWidth / total : kWidth;
   std::cerr << kClearLine
-            << fmt::format("{} [{:#>{}}{:.>{}}] {}/{}{}", what_, "", filled, "", kWidth - filled, done, total,
-                           note)
+            << fmt::format("{} [{:#>{}}{:.>{}}] {}/{}{}", printable(what_), "", filled, "", kWidth - filled,
+                           done, total, printable(note))
             << std::flush;
 }
 

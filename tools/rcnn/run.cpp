@@ -7,6 +7,7 @@
 
 #include <rcnn/error.h>
 #include <rcnn/export.h>
+#include <rcnn/printable.h>
 
 #include "command_line.h"
 #include "decoder_words.h"
@@ -16,7 +17,7 @@ namespace {
 constexpr int kUsageError = 2, kDataError = 3, kMemoryError = 5;
 
 int fail(const std::string& message, int exit_code) {
-  std::cerr << "error: " << message << std::endl;
+  std::cerr << "error: " << rcnn::printable_lines(message) << std::endl;
   return exit_code;
 }
 

@@ -9,6 +9,7 @@
 #include <rcnn/log.h>
 #include <rcnn/nn/convert_weights.h>
 #include <rcnn/nn/weight_diff.h>
+#include <rcnn/printable.h>
 
 #include "commands.h"
 
@@ -64,7 +65,30 @@ struct Totals {
   }
 };
 
-void print_json(const Path& path, const io::WeightFile& file) {
+/// What inspect shows: the file as it is, and what is recognised in it; or its averaged weights.
+struct Inspected {
+  io::WeightFile file;
+  std::string summary;
+};
+
+Inspected read_for_inspection(const Path& path, io::Averages averages) {
+  Inspected result{.file = io::read_weight_file(path, averages), .summary = {}};
+  if (averages == io::Averages::leave_out) {
+    try {
+      result.summary = nn::recognise_weights(path).summary;
+    } catch (const WeightsError& error) {  // several detectors, say: what is there is shown all the same
+      result.summary = error.what();
+    }
+  } else {
+    auto read = nn::recognise_weights(path, {.averages = averages});
+    result.file.tensors = std::move(read.tensors);
+    result.summary = std::move(read.summary);
+  }
+  return result;
+}
+
+void print_json(const Path& path, const Inspected& inspected) {
+  const auto& file = inspected.file;
   const Totals totals(file.tensors);
   Json tensors = Json::array();
   for (const auto& [name, tensor] : file.tensors) {
@@ -75,6 +99,8 @@ void print_json(const Path& path, const io::WeightFile& file) {
                      {"names", name_of(nn::weight_names_of(file.tensors))},
                      {"root", file.root},
                      {"left_out", file.left_out},
+                     {"averages", file.averages},
+                     {"recognised", inspected.summary},
                      {"elements", totals.elements},
                      {"bytes", totals.bytes},
                      {"tensors", std::move(tensors)},
@@ -82,35 +108,34 @@ void print_json(const Path& path, const io::WeightFile& file) {
   std::cout << json.dump(1, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 
-void print_text(const Path& path, const io::WeightFile& file) {
+void print_text(const Path& path, const Inspected& inspected) {
+  const auto& file = inspected.file;
   const Totals totals(file.tensors);
-  std::cout << fmt::format("{}: {}, names of {}, {} tensors, {} elements, {:.1f} MB\n", path.string(),
-                           name_of(file.format), name_of(nn::weight_names_of(file.tensors)),
-                           file.tensors.size(), totals.elements, static_cast<double>(totals.bytes) / 1e6);
-  if (!file.root.empty()) {
-    std::cout << fmt::format(
-        "taken from '{}'; left out: {}\n", file.root,
-        file.left_out.empty() ? "nothing" : fmt::format("{}", fmt::join(file.left_out, ", ")));
-  }
+  std::cout << fmt::format("{}: {}, names of {}, {} tensors, {} elements, {:.1f} MB\n",
+                           printable(path.string()), name_of(file.format),
+                           name_of(nn::weight_names_of(file.tensors)), file.tensors.size(), totals.elements,
+                           static_cast<double>(totals.bytes) / 1e6);
+  if (!inspected.summary.empty()) std::cout << printable(inspected.summary) << '\n';
   size_t width = 0;
-  for (const auto& [name, tensor] : file.tensors) width = std::max(width, name.size());
+  for (const auto& [name, tensor] : file.tensors) width = std::max(width, printable(name).size());
   for (const auto& [name, tensor] : file.tensors) {
-    std::cout << fmt::format("  {:<{}}  {:<8}  {}\n", name, width, type_of(tensor), shape_of(tensor));
+    std::cout << fmt::format("  {:<{}}  {:<8}  {}\n", printable(name), width, type_of(tensor),
+                             shape_of(tensor));
   }
   for (const auto& [key, value] : file.metadata) {
     const auto line = value.substr(0, value.find('\n'));
     const bool whole = line.size() == value.size() && line.size() <= kShownText;
-    std::cout << fmt::format("  {} = {}{}\n", key, line.substr(0, kShownText),
+    std::cout << fmt::format("  {} = {}{}\n", printable(key), printable(line.substr(0, kShownText)),
                              whole ? "" : " ... (--json: all)");
   }
 }
 
-void inspect(const Path& path, bool json) {
-  const auto file = io::read_weight_file(path);
+void inspect(const Path& path, bool json, io::Averages averages) {
+  const auto inspected = read_for_inspection(path, averages);
   if (json) {
-    print_json(path, file);
+    print_json(path, inspected);
   } else {
-    print_text(path, file);
+    print_text(path, inspected);
   }
 }
 
@@ -132,6 +157,7 @@ void convert(ConvertArguments& arguments) {
   if (!arguments.config.empty()) options.config = config::Config::load(arguments.config, arguments.overrides);
   if (!arguments.classes.empty()) options.categories = data::read_categories(arguments.classes);
   const auto result = nn::convert_weights(arguments.from, arguments.to, options);
+  if (!result.summary.empty()) log::info(fmt::format("{}: {}", arguments.from.string(), result.summary));
   if (result.source != result.target) {
     log::info(
         fmt::format("names of {} translated to those of {}", name_of(result.source), name_of(result.target)));
@@ -146,18 +172,27 @@ void convert(ConvertArguments& arguments) {
                         result.described ? ", which describes itself" : ""));
 }
 
+nn::ReadWeights read_for_comparison(const Path& file, io::Averages averages) {
+  auto read = nn::read_weights(file, {}, {.averages = averages});
+  if (!read.summary.empty()) log::info(fmt::format("{}: {}", file.string(), read.summary));
+  if (!read.left_out.empty()) {
+    log::warn(fmt::format("not compared, {}: {}", file.string(), nn::summarize(read.left_out)));
+  }
+  return read;
+}
+
 /// Returns whether the files hold the same tensors.
-bool diff(const Path& a, const Path& b) {
-  const auto [left, left_out] = nn::read_weights(a);
-  const auto [right, right_out] = nn::read_weights(b);
-  if (!left_out.empty()) log::warn(fmt::format("not compared, {}: {}", a.string(), nn::summarize(left_out)));
-  if (!right_out.empty())
-    log::warn(fmt::format("not compared, {}: {}", b.string(), nn::summarize(right_out)));
+bool diff(const Path& a, const Path& b, io::Averages averages) {
+  const auto left = read_for_comparison(a, averages).tensors,
+             right = read_for_comparison(b, averages).tensors;
   const auto diff = nn::diff_weights(left, right);
-  for (const auto& name : diff.only_a) std::cout << "- " << name << ' ' << shape_of(left.at(name)) << '\n';
-  for (const auto& name : diff.only_b) std::cout << "+ " << name << ' ' << shape_of(right.at(name)) << '\n';
+  const auto only = [](char sign, const std::string& name, const at::Tensor& tensor) {
+    std::cout << fmt::format("{} {} {}\n", sign, printable(name), shape_of(tensor));
+  };
+  for (const auto& name : diff.only_a) only('-', name, left.at(name));
+  for (const auto& name : diff.only_b) only('+', name, right.at(name));
   for (const auto& changed : diff.changed) {
-    std::cout << "! " << changed.name;
+    std::cout << "! " << printable(changed.name);
     if (changed.other_shape()) {
       std::cout << fmt::format("  {} and {}", shape_of(changed.a), shape_of(changed.b));
     } else {
@@ -168,9 +203,15 @@ bool diff(const Path& a, const Path& b) {
     std::cout << '\n';
   }
   std::cout << fmt::format("{} equal, {} different, {} only in {}, {} only in {}\n", diff.equal,
-                           diff.changed.size(), diff.only_a.size(), a.string(), diff.only_b.size(),
-                           b.string());
+                           diff.changed.size(), diff.only_a.size(), printable(a.string()), diff.only_b.size(),
+                           printable(b.string()));
   return diff.same();
+}
+
+/// Adds --ema.
+void add_averages(CLI::App& command, io::Averages& averages, const char* what) {
+  command.add_flag_callback(
+      "--ema", [&averages] { averages = io::Averages::take; }, what);
 }
 
 void add_inspect(CLI::App& app) {
@@ -178,11 +219,13 @@ void add_inspect(CLI::App& app) {
   struct Arguments {
     Path file;
     bool json = false;
+    io::Averages averages = io::Averages::leave_out;
   };
   auto arguments = std::make_shared<Arguments>();
   command->add_option("file", arguments->file, ".safetensors, .pth or .pkl")->required();
   command->add_flag("--json", arguments->json, "one object, everything in it");
-  command->callback([arguments] { inspect(arguments->file, arguments->json); });
+  add_averages(*command, arguments->averages, "list the averaged copy of the weights (ema, model_ema, ...)");
+  command->callback([arguments] { inspect(arguments->file, arguments->json, arguments->averages); });
 }
 
 void add_convert(CLI::App& app) {
@@ -206,8 +249,10 @@ void add_convert(CLI::App& app) {
       ->transform(CLI::CheckedTransformer(kNames).description("torchvision, detectron2 or caffe2"));
   command->add_option("--dtype", options.type, "of the floating-point tensors")
       ->transform(CLI::CheckedTransformer(kTypes).description("float32, float16, bfloat16 or float64"));
-  command->add_option("--drop-prefix", options.drop_prefix, "take it from the names that begin with it");
-  command->add_option("--add-prefix", options.add_prefix, "put it before every name");
+  add_averages(*command, options.read.averages,
+               "take the averaged copy that lies beside the weights (ema, model_ema, ...)");
+  command->add_option("--drop-prefix", options.read.drop_prefix, "take it from the names that begin with it");
+  command->add_option("--add-prefix", options.read.add_prefix, "put it before every name");
   command->callback([arguments] { convert(*arguments); });
 }
 
@@ -216,12 +261,27 @@ void add_diff(CLI::App& app) {
       app.add_subcommand("diff", "compare two weight files tensor by tensor, both under torchvision's names");
   struct Arguments {
     Path a, b;
+    io::Averages averages = io::Averages::leave_out;
   };
   auto arguments = std::make_shared<Arguments>();
   command->add_option("a", arguments->a, "a weight file")->required();
   command->add_option("b", arguments->b, "another")->required();
+  add_averages(*command, arguments->averages, "compare the averaged copies of both");
+  command->footer(
+      "Exit code: 0 equal, 1 different, never 1 for anything else (4: a file is no weights or cannot be "
+      "compared)");
   command->callback([arguments] {
-    if (!diff(arguments->a, arguments->b)) throw CLI::RuntimeError(kDifferent);
+    bool same = false;
+    try {
+      same = diff(arguments->a, arguments->b, arguments->averages);
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      if (is_out_of_memory(error)) throw;
+      throw WeightsError(fmt::format("{} and {} cannot be compared: {}", arguments->a.string(),
+                                     arguments->b.string(), error.what()));
+    }
+    if (!same) throw CLI::RuntimeError(kDifferent);
   });
 }
 

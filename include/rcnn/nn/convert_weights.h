@@ -21,8 +21,7 @@ struct ConvertOptions {
   /// Of the result; none: detectron2's in a .pkl file, torchvision's elsewhere.
   std::optional<WeightNames> names = std::nullopt;
   std::optional<at::ScalarType> type = std::nullopt;  ///< of the floating-point tensors; none: as they are
-  std::string drop_prefix = {};                       ///< from the names that begin with it, first of all
-  std::string add_prefix = {};                        ///< to every name, after that
+  ReadOptions read = {};                              ///< what of the file is taken
 };
 
 /// What a conversion did besides.
@@ -32,12 +31,14 @@ struct Conversion {
   std::vector<std::string> left_out = {};  ///< names of the source that the result has no place for
   std::vector<std::string> fresh = {};     ///< last layers that stay fresh, the classes being others
   bool described = false;                  ///< whether the result describes itself
+  std::string summary = {};                ///< what was recognised in the source, see RecognisedWeights
 };
 
-/// Reads weights of any kind (io/weight_file.h) and writes them as what `to` ends in: .safetensors, .pth or
-/// .pt (a dict for torch.load), .pkl (detectron2's arrays). Metadata goes from safetensors to safetensors
-/// while the names stay torchvision's. Throws ConfigError for another ending, WeightsError when weights are
-/// refused, do not fit or have no name in the convention that is asked for, DataError when the disk refuses.
+/// Reads weights of any kind, as recognise_weights() does, and writes them as what `to` ends in:
+/// .safetensors, .pth or .pt (a dict for torch.load), .pkl (detectron2's arrays). Metadata goes from
+/// safetensors to safetensors while the names stay torchvision's. Throws ConfigError for another ending,
+/// WeightsError when weights are refused, do not fit or have no name in the convention that is asked for,
+/// DataError when the disk refuses.
 RCNN_EXPORT Conversion convert_weights(const std::filesystem::path& from, const std::filesystem::path& to,
                                        const ConvertOptions& options = {});
 

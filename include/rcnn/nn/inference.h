@@ -15,4 +15,7 @@ namespace rcnn::nn {
 /// an Autocast of that precision. Throws c10::Error for bf16 unless its parameters are float32.
 RCNN_EXPORT void prepare_for_inference(DetectionModelImpl& model, Precision precision);
 
+/// Whether prepare_for_inference() has changed the model.
+RCNN_EXPORT bool only_detects(const DetectionModelImpl& model);
+
 }  // namespace rcnn::nn

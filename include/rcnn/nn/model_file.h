@@ -20,9 +20,9 @@ struct DescribedModel {
   config::Config config;  ///< the resolved config it was trained with
 };
 
-/// Writes a safetensors file that describes itself: the model's state under torchvision's names, and as
-/// metadata the resolved config, the categories, the pixel statistics and the version. Never leaves half a
-/// file.
+/// Writes a safetensors file that describes itself: the state under torchvision's names, and as metadata the
+/// resolved config, the categories, the pixel statistics and the version. Never leaves half a file. Throws
+/// WeightsError for a model that only detects, whose weights are folded into each other.
 RCNN_EXPORT void save_model(const std::filesystem::path& file, const DescribedModel& model);
 
 /// What describe_weights made.

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
+#include <rcnn/io/weight_file.h>
 #include <rcnn/nn/weights.h>
 
 namespace rcnn::nn {
@@ -49,8 +51,43 @@ RCNN_EXPORT RenamedWeights to_torchvision(const TensorMap& tensors, WeightNames 
 RCNN_EXPORT RenamedWeights from_torchvision(const TensorMap& tensors, WeightNames to,
                                             const WeightNamesOptions& options = {});
 
-/// Weights of a file of any kind (io/weight_file.h) under torchvision's names. Throws WeightsError.
-RCNN_EXPORT RenamedWeights read_weights(const std::filesystem::path& file,
-                                        const WeightNamesOptions& options = {});
+/// What of a file is taken, and under which names.
+struct ReadOptions {
+  io::Averages averages = io::Averages::leave_out;
+  std::string drop_prefix = {};  ///< from the names in the file that begin with it, first of all
+  std::string add_prefix = {};   ///< to every name, once wrappers' prefixes are gone
+};
+
+/// Weights as a file has them, under the names that the network itself gives them, in the convention of
+/// whoever wrote it.
+struct RecognisedWeights {
+  TensorMap tensors;
+  bool averaged = false;                        ///< whether these are averages
+  std::map<std::string, std::string> metadata;  ///< as io::WeightFile has it
+  io::WeightFile::Format format = io::WeightFile::Format::safetensors;
+  /// What was recognised and what was left out, in one line for people; empty where the file holds weights
+  /// and nothing else, under names as they are.
+  std::string summary;
+};
+
+/// Reads weights of any kind (io/weight_file.h) as trainings and wrappers leave them: a checkpoint's alone;
+/// without what DataParallel, torch.compile, Lightning and their like put before the names (module., model.,
+/// _orig_mod., whatever stands before the one detector of a file); under torchvision's names of today for
+/// those of before 0.13. What belongs to no detector is left out, and averaged copies too, or these are
+/// taken. Names of a file that rcnn wrote stay but for module. and _orig_mod.. Throws WeightsError, also when
+/// there are several detectors, several averaged copies, or none of those asked for.
+RCNN_EXPORT RecognisedWeights recognise_weights(const std::filesystem::path& file,
+                                                const ReadOptions& options = {});
+
+/// What read_weights gives.
+struct ReadWeights {
+  TensorMap tensors;
+  std::vector<std::string> left_out;  ///< names of the source that have no counterpart
+  std::string summary;                ///< see RecognisedWeights
+};
+
+/// The same under torchvision's names.
+RCNN_EXPORT ReadWeights read_weights(const std::filesystem::path& file, const WeightNamesOptions& names = {},
+                                     const ReadOptions& options = {});
 
 }  // namespace rcnn::nn

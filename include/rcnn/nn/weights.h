@@ -18,10 +18,10 @@ namespace rcnn::nn {
 /// Tensors by name.
 using TensorMap = std::map<std::string, at::Tensor>;
 
-/// Parameters and buffers of a module under their dotted names; the tensors are the module's own.
+/// A module's own parameters and buffers under their dotted names; one with several names has the first.
 RCNN_EXPORT TensorMap state_of(const torch::nn::Module& module);
 
-/// What was copied, by name.
+/// What was copied, by name. Batch norm's num_batches_tracked is neither called fresh nor unused.
 struct LoadReport {
   std::vector<std::string> loaded;  ///< names in the module
   std::vector<std::string> fresh;   ///< names in the module that keep their initialisation
@@ -34,8 +34,8 @@ enum class Classes { same, any };
 
 /// Copies `tensors` into the module's state, converting the floating-point type. Throws WeightsError, having
 /// changed nothing, when a name is missing or unexpected or a shape differs, listing all of them, and the
-/// prefix without or with which more names would match; `origin` names the file in the message. Batch norm's
-/// num_batches_tracked, which nothing computed here depends on, may be missing or too much.
+/// prefix without or with which more names would match; `origin` names the file in the message. That counter,
+/// on which nothing depends, may be missing or too much; of a tensor with several names one suffices.
 RCNN_EXPORT LoadReport load_state(torch::nn::Module& module, const TensorMap& tensors,
                                   const std::string& origin, Classes classes = Classes::same);
 

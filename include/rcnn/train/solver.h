@@ -44,7 +44,7 @@ struct RCNN_EXPORT SolverOptions {
   void read(const config::Node& node);
 };
 
-/// Moves the parameters of a module that require gradients against them.
+/// Moves the parameters of a module that require gradients against them, each once, whatever its names.
 ///
 /// Parameters of the same rate and decay are a group. The weight and the bias of a normalisation (batch,
 /// group, layer, instance) both follow the options of norms, not those of biases, as in mmdetection. Frozen

@@ -126,8 +126,8 @@ class RCNN_EXPORT Trainer {
           const TrainOptions& options, const at::Device& device);
   ~Trainer();
 
-  /// The model in training with what is needed to use it: nn::save_model() writes it, TensorDetector detects
-  /// with it.
+  /// The model in training itself: nn::save_model() writes it, a TensorDetector that shares it detects with
+  /// it. nn::prepare_for_inference(), and with it a TensorDetector that takes it over, ends the training.
   nn::DescribedModel described() const;
 
   /// Runs to the end, or until a hook says stop. Throws DataError for an image that cannot be read or is not

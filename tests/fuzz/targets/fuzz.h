@@ -9,9 +9,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/io/weight_file.h>
+
 #include "io/mapped_file.h"
 #include "io/refusal.h"
-#include "io/utf8.h"
+#include "utf8.h"
 
 namespace rcnn::io {
 
@@ -33,6 +35,11 @@ inline void check(const std::map<std::string, at::Tensor>& tensors, size_t file_
     static_cast<void>(data[0]);
     static_cast<void>(data[(last + 1) * static_cast<int64_t>(tensor.element_size()) - 1]);
   }
+}
+
+/// Both choices, whatever the bytes.
+inline Averages averages_of(size_t size) {
+  return size % 2 == 0 ? Averages::leave_out : Averages::take;
 }
 
 /// Gives the bytes to `read`, in memory of exactly their size; only a Refusal of one line may come of it.

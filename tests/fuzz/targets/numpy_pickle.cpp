@@ -4,6 +4,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace rcnn::io;
-  return fuzz(data, size,
-              [](const Memory& file) { return read_numpy_pickle(file, pickle::load(file.view())); });
+  return fuzz(data, size, [&](const Memory& file) {
+    return read_numpy_pickle(file, pickle::load(file.view()), averages_of(size));
+  });
 }

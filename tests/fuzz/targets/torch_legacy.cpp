@@ -3,5 +3,5 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace rcnn::io;
-  return fuzz(data, size, [](const Memory& file) { return read_torch_legacy(file); });
+  return fuzz(data, size, [&](const Memory& file) { return read_torch_legacy(file, averages_of(size)); });
 }

@@ -1,11 +1,7 @@
-#include "io/utf8.h"
+#include "utf8.h"
 
-#include <algorithm>
+namespace rcnn {
 
-namespace rcnn::io {
-namespace {
-
-/// The code point that begins at `position`, which moves behind it; none where this is no UTF-8.
 std::optional<uint32_t> next_code_point(std::string_view text, size_t& position) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t first = byte(position++);
@@ -22,8 +18,6 @@ std::optional<uint32_t> next_code_point(std::string_view text, size_t& position)
   if (code_point < kSmallest[more] || surrogate || code_point > 0x10ffff) return std::nullopt;
   return code_point;
 }
-
-}  // namespace
 
 void append_utf8(std::string& text, uint32_t code_point) {
   const auto rest = [&](int shift) { text += static_cast<char>(0x80 | ((code_point >> shift) & 0x3f)); };
@@ -62,15 +56,4 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-std::string printable(std::string_view text) {
-  constexpr size_t kLongest = 200;
-  std::string result(text.substr(0, kLongest));
-  const bool ascii_alone = !is_utf8(result);
-  for (char& c : result) {
-    const auto byte = static_cast<uint8_t>(c);
-    if (byte < ' ' || byte == 0x7f || (ascii_alone && byte > 0x7f)) c = '?';
-  }
-  return result + (text.size() > kLongest ? "..." : "");
-}
-
-}  // namespace rcnn::io
+}  // namespace rcnn
