@@ -13,7 +13,10 @@ torch=torch==2.11.0
 nvcc=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-cccl==13.0.85)
 
 # What the tests compare numbers with, where LibTorch is this wheel; tools/test.sh installs it.
-oracle=(torchvision==0.26.0 safetensors==0.8.0 pycocotools==2.0.11 tensorboard==2.21.0)
+oracle=(torchvision==0.26.0 pillow==13.0.0 safetensors==0.8.0 pycocotools==2.0.11 tensorboard==2.21.0 opencv-python-headless==5.0.0.93)
+# The same: detectron2's Python, unpacked from a source archive, and what it imports; pip wants wheel to read the archive.
+detectron2=pb1-detectron2==0.6
+detectron2_imports=(cloudpickle==3.1.3 fvcore==0.1.5.post20221221 omegaconf==2.4.0 wheel==0.48.0)
 # What reads the report's page in a test; tools/test.sh installs it.
 browser=(chromium fonts-dejavu-core)
 # What a locale with a decimal comma is made from in tests; tools/test.sh installs it.
@@ -65,6 +68,26 @@ pip_install() {
   "$venv/bin/python" -m pip install --quiet "${missing[@]}" >&2 ||
     fail "pip could not install ${missing[*]} (python 3.10 or newer, 7 GB of disk, and a network or PIP_FIND_LINKS are" \
       "needed); for a LibTorch of your own, put its folder into CMAKE_PREFIX_PATH"
+}
+
+# unpack_archive NAME==VERSION PACKAGE: the Python of a source archive as a package of the virtual environment. Nothing is
+# built, and what it would compile is missing.
+unpack_archive() {
+  local archive="$1" package="$2" site folder
+  site="$(dirname "$venv"/lib/python3*/site-packages/pip)"
+  [[ ! -e $site/$archive.unpacked ]] || return 0
+  say "unpacking $archive"
+  folder="$(mktemp -d)"
+  # Without isolation, since its setup.py asks for torch.
+  if "$venv/bin/python" -m pip download --quiet --no-deps --no-build-isolation --no-binary "${archive%==*}" --dest "$folder" "$archive" >&2 &&
+    tar -xzf "$folder"/*.tar.gz -C "$folder"; then
+    rm -rf "${site:?}/$package"
+    mv "$folder/${archive/==/-}/$package" "$site/$package"
+    touch "$site/$archive.unpacked"
+  else
+    say "$archive could not be had; tests that compare with it are skipped"
+  fi
+  rm -rf "$folder"
 }
 
 # torch_config PREFIX...: the folder of the first TorchConfig.cmake below them, where CMake would look.

@@ -4,10 +4,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/setup.sh
 
-# Tests beside torchvision need it in the Python that LibTorch came with; with a LibTorch of your own they are skipped
-# and say so.
+# Tests beside torchvision and detectron2 need them in the Python that LibTorch came with; with a LibTorch of your own they
+# are skipped and say so.
 if [[ $config == "$venv"/* ]]; then
-  pip_install "${oracle[@]}"
+  pip_install "${oracle[@]}" "${detectron2_imports[@]}"
+  unpack_archive "$detectron2" detectron2
 fi
 apt_install "${browser[@]}" "${decimal_comma[@]}" "${documentation[@]}"
 

@@ -185,11 +185,12 @@ boxes::AnchorOptions climb(const Coverage& coverage, boxes::AnchorOptions anchor
 
 }  // namespace
 
-std::vector<ScaledBox> scaled_boxes(const Dataset& dataset, int64_t min_size, int64_t max_size) {
+std::vector<ScaledBox> scaled_boxes(const Dataset& dataset, int64_t min_size, int64_t max_size,
+                                    Resize resize) {
   std::vector<ScaledBox> result;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const Record& record = dataset.record(i);
-    const ImageSize size = resized(record.size, min_size, max_size);
+    const ImageSize size = resized(record.size, min_size, max_size, resize);
     const float x = static_cast<float>(size.width) / static_cast<float>(record.size.width);
     const float y = static_cast<float>(size.height) / static_cast<float>(record.size.height);
     for (const Object& object : record.objects) {

@@ -67,7 +67,7 @@ View choose_view(ImageSize image, const TransformOptions& options, uint64_t seed
     const auto which = Random(hash(seed, kMinSizes)).below(std::ssize(options.min_sizes));
     min_size = options.min_sizes[static_cast<size_t>(which)];
   }
-  return {0, 0, image, resized(image, min_size, options.max_size)};
+  return {0, 0, image, resized(image, min_size, options.max_size, options.resize)};
 }
 
 /// The part of a box inside of the view, from the view's corner on.
@@ -81,15 +81,23 @@ Box clipped(const Box& box, const View& view) {
 
 }  // namespace
 
-ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size) {
+ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size, Resize resize) {
   TORCH_CHECK(size.height > 0 && size.width > 0, "resized: an image of ", size.height, " x ", size.width);
-  const auto [shorter, longer] = std::minmax(size.height, size.width);
-  const double scale = std::min(static_cast<double>(min_size) / static_cast<double>(shorter),
-                                static_cast<double>(max_size) / static_cast<double>(longer));
-  const auto side = [&](int64_t length) {
-    return std::max<int64_t>(1, static_cast<int64_t>(std::floor(static_cast<double>(length) * scale)));
-  };
-  return {side(size.height), side(size.width)};
+  const auto height = static_cast<double>(size.height), width = static_cast<double>(size.width);
+  const auto shorter = std::min(height, width), longer = std::max(height, width);
+  const auto min = static_cast<double>(min_size), max = static_cast<double>(max_size);
+  const auto side = [](double length) { return std::max<int64_t>(1, static_cast<int64_t>(length)); };
+  if (resize == Resize::pillow) {
+    // The shorter side is exactly min_size before it may be scaled again.
+    const double scale = min / shorter, long_side = scale * longer;
+    const double again = long_side > max ? max / long_side : 1;
+    const double new_height = (height < width ? min : scale * height) * again;
+    const double new_width = (height < width ? scale * width : min) * again;
+    return {side(new_height + 0.5), side(new_width + 0.5)};
+  }
+  const double scale = std::min(min / shorter, max / longer);
+  const double rounding = resize == Resize::opencv ? 0.5 : 0;
+  return {side(height * scale + rounding), side(width * scale + rounding)};
 }
 
 Sample transform(const at::Tensor& image, const Record& record, const TransformOptions& options,

@@ -71,6 +71,7 @@ TensorDetector::TensorDetector(const nn::DescribedModel& model, const at::Device
   transform_ = options.test_transform();
   bound_megapixels(views.tile > 0 ? data::kMaxMegapixelsOfTiles : options.max_megapixels,
                    options.max_megapixels);
+  transform_.resize = model_->pixels().resize;
   model_->to(device_);
   model_->eval();
 }
@@ -83,7 +84,7 @@ TensorDetector::TensorDetector(nn::DescribedModel&& model, const DetectorOptions
 }
 
 ImageSize TensorDetector::network_size(ImageSize image) const {
-  return data::resized(image, transform_.min_size, transform_.max_size);
+  return data::resized(image, transform_.min_size, transform_.max_size, transform_.resize);
 }
 
 void TensorDetector::bound_megapixels(int64_t of_images, int64_t of_views) {
@@ -94,7 +95,7 @@ void TensorDetector::bound_megapixels(int64_t of_images, int64_t of_views) {
 }
 
 void TensorDetector::check_views(ImageSize image) const {
-  const auto views = views_of(image, views_, transform_.min_size, transform_.max_size);
+  const auto views = views_of(image, views_, transform_.min_size, transform_.max_size, transform_.resize);
   rcnn::check_views(image, views, max_view_megapixels_);
 }
 
@@ -136,7 +137,8 @@ std::vector<Detections> TensorDetector::detect_views(std::span<const at::Tensor>
   std::vector<Look> looks;
   std::vector<std::vector<Detections>> found(images.size());
   for (size_t i = 0; i < images.size(); ++i) {
-    const auto views = views_of(size_of(images[i]), views_, transform_.min_size, transform_.max_size);
+    const auto views =
+        views_of(size_of(images[i]), views_, transform_.min_size, transform_.max_size, transform_.resize);
     for (size_t place = 0; place < views.size(); ++place) {
       looks.push_back({.image = i, .place = place, .view = views[place]});
     }

@@ -57,13 +57,14 @@ at::Tensor uncut(const at::Tensor& boxes, const View& view, ImageSize image) {
 
 }  // namespace
 
-std::vector<View> views_of(ImageSize image, const ViewOptions& options, int64_t min_size, int64_t max_size) {
+std::vector<View> views_of(ImageSize image, const ViewOptions& options, int64_t min_size, int64_t max_size,
+                           Resize resize) {
   check(options);
   const auto min_sizes = options.min_sizes.empty() ? std::vector{min_size} : options.min_sizes;
   std::vector<View> views;
   for (auto view : parts_of(image, options)) {
     for (const auto size : min_sizes) {
-      view.network = data::resized(view.part, size, max_size * size / min_size);
+      view.network = data::resized(view.part, size, max_size * size / min_size, resize);
       for (const bool flipped : {false, true}) {
         view.flipped = flipped;
         if (!flipped || options.flip) views.push_back(view);

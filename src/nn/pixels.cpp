@@ -4,6 +4,8 @@
 
 #include <rcnn/nn/pixels.h>
 
+#include "nn/opencv_resize.h"
+#include "nn/pillow_resize.h"
 #include "nn/resize_pixels.h"
 #include "ops/huge_pages.h"
 
@@ -27,6 +29,15 @@ PixelScaling scaling_of(const PixelOptions& options) {
     scaling.shift[channel] = -options.mean[channel] / options.std[channel];
   }
   return scaling;
+}
+
+/// The image as it is, or in its new size where bytes are resized.
+at::Tensor resize_bytes(const at::Tensor& image, ImageSize size, Resize resize) {
+  if (resize == Resize::torchvision || (image.size(0) == size.height && image.size(1) == size.width)) {
+    return image;
+  }
+  const auto bytes = image.cpu().contiguous();
+  return resize == Resize::pillow ? resize_as_pillow(bytes, size) : resize_as_opencv(bytes, size);
 }
 
 /// resize_pixels() by LibTorch's operators, wherever `out` is. `scale` and `shift` [3] are there too.
@@ -53,6 +64,8 @@ PixelOptions PixelOptions::from(const config::Node& node) {
   node.read("range", options.range, {.min = 1e-6});
   read_channels(node, "mean", options.mean, {});
   read_channels(node, "std", options.std, {.min = 1e-6});
+  node.read("resize", options.resize,
+            {{"torchvision", Resize::torchvision}, {"pillow", Resize::pillow}, {"opencv", Resize::opencv}});
   node.finish();
   return options;
 }
@@ -73,11 +86,12 @@ at::Tensor network_input(const ImageBatch& batch, const PixelOptions& options, i
   const auto scaling = scaling_of(options);
   const auto scale = at::tensor(scaling.scale, like), shift = at::tensor(scaling.shift, like);
   for (size_t i = 0; i < batch.images.size(); ++i) {
-    const auto& image = batch.images[i];
+    auto image = batch.images[i];
     TORCH_CHECK(image.defined() && image.dim() == 3 && image.size(2) == 3 &&
                     image.scalar_type() == at::kByte && image.numel() > 0,
                 "an image must be uint8 [H, W, 3] and not empty, got ", image.toString(), " ", image.sizes());
     const auto [height, width] = batch.sizes[i];
+    image = resize_bytes(image, batch.sizes[i], options.resize);
     const auto place = input.select(0, static_cast<int64_t>(i));
     place.narrow(1, height, padded_height - height).zero_();
     place.narrow(2, width, padded_width - width).zero_();

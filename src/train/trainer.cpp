@@ -85,6 +85,11 @@ std::shared_ptr<const data::Dataset> checked(std::shared_ptr<const data::Dataset
   return dataset;
 }
 
+data::TransformOptions as_model_resizes(data::TransformOptions transform, const nn::DescribedModel& model) {
+  transform.resize = model.model->pixels().resize;
+  return transform;
+}
+
 Training with_initial_weights(Training training) {
   training.load_initial_weights();
   return training;
@@ -138,7 +143,7 @@ Trainer::Trainer(const nn::DescribedModel& described, std::shared_ptr<const data
       dataset_(checked(std::move(dataset), described)),
       options_(options),
       device_(device),
-      loader_(dataset_, transform, with(loader, options)),
+      loader_(dataset_, as_model_resizes(transform, described), with(loader, options)),
       // The solver holds the parameters, which the move may replace.
       solver_((model_->to(device), *model_), options.solver),
       meter_(std::make_unique<Meter>()),

@@ -34,8 +34,27 @@ TEST(Resized, IsTorchvisionsSize) {
   }
 }
 
+TEST(Resized, IsDetectron2sOrMmdetectionsSize) {
+  const auto all = golden();
+  for (const auto& [peer, resize] : {std::pair{"pillow", Resize::pillow}, {"opencv", Resize::opencv}}) {
+    const auto& rows = all[peer]["sizes"];
+    ASSERT_GT(rows.size(), 200u);
+    int64_t others = 0;
+    for (const auto& row : rows) {
+      const std::vector<int64_t> v = row;
+      const ImageSize size{v[4], v[5]};
+      EXPECT_EQ(resized({v[0], v[1]}, v[2], v[3], resize), size) << peer << ": " << row;
+      others += resized({v[0], v[1]}, v[2], v[3]) != size;
+    }
+    EXPECT_GT(others, 50) << peer;
+  }
+}
+
 TEST(Resized, IsNeverEmpty) {
-  EXPECT_EQ(resized({1, 20000}, 800, 1333), (ImageSize{1, 1333}));
+  for (const auto resize : {Resize::torchvision, Resize::pillow, Resize::opencv}) {
+    EXPECT_EQ(resized({1, 20000}, 800, 1333, resize), (ImageSize{1, 1333}));
+    EXPECT_EQ(resized({20000, 1}, 800, 1333, resize), (ImageSize{1333, 1}));
+  }
 }
 
 TEST(Transform, ScalesBoxesByTheRatioOfTheSizes) {
@@ -47,6 +66,16 @@ TEST(Transform, ScalesBoxesByTheRatioOfTheSizes) {
       sample.target.boxes.equal(at::tensor({2.5f, 5.f, 12.5f, 20.f, 25.f, 0.f, 50.f, 25.f}).view({2, 4})));
   EXPECT_TRUE(sample.target.labels.equal(at::tensor({3, 2}, at::kLong)));
   EXPECT_TRUE(sample.target.ignore.equal(at::tensor({0.f, 0.f, 50.f, 25.f}).view({1, 4})));
+}
+
+TEST(Transform, ScalesBoxesToTheSizeThatTheModelsResizingGives) {
+  const Record whole{.id = "a", .image = "", .objects = {{.box = {0, 0, 31, 17}, .label = 1}}};
+  for (const auto resize : {Resize::pillow, Resize::opencv}) {
+    const Sample sample = transform(at::zeros({17, 31, 3}, at::kByte), whole,
+                                    {.min_size = 127, .max_size = 1000, .resize = resize}, 0);
+    EXPECT_EQ(sample.size, (ImageSize{127, 232}));  // 231.6
+    EXPECT_TRUE(at::allclose(sample.target.boxes, at::tensor({0.f, 0.f, 232.f, 127.f}).view({1, 4}), 1e-6));
+  }
 }
 
 TEST(Transform, EachSideHasItsOwnRatio) {

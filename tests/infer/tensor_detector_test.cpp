@@ -110,6 +110,7 @@ TEST(TensorDetector, ProposalsLieInTheImageAndAreTheNetworks) {
 /// A detector without an RPN.
 class NoProposals : public nn::DetectionModelImpl {
  public:
+  explicit NoProposals(Resize resize = Resize::torchvision) : pixels_{.resize = resize} {}
   std::vector<nn::Loss> losses(const ImageBatch&, const std::vector<Target>&) override { return {}; }
   std::vector<Detections> detect(const ImageBatch&) override { return {}; }
   const nn::PixelOptions& pixels() const override { return pixels_; }
@@ -126,6 +127,17 @@ TEST(TensorDetector, SaysWhenTheModelMakesNoProposals) {
   EXPECT_THAT(
       message_of<ConfigError>([&] { TensorDetector(model, at::kCPU).proposals(patches(120, 180, 1)); }),
       HasSubstr("no region proposal network"));
+}
+
+TEST(TensorDetector, ResizesToTheSizeThatTheModelsPixelsAskFor) {
+  auto model = lively_model();
+  const auto size = [&](Resize resize) {
+    model.model = std::make_shared<NoProposals>(resize);
+    return TensorDetector(model, at::kCPU).network_size({17, 20});
+  };
+  EXPECT_EQ(size(Resize::torchvision), (ImageSize{60, 70}));  // 70.6
+  EXPECT_EQ(size(Resize::pillow), (ImageSize{60, 71}));
+  EXPECT_EQ(size(Resize::opencv), (ImageSize{60, 71}));
 }
 
 TEST(TensorDetector, NoImagesGiveNoResults) {

@@ -41,6 +41,8 @@ TEST(Views, EachScaleAndFlipIsOne) {
 TEST(Views, TheLongerSideMayGrowWithTheShorterOne) {
   // 700 for 480 is 1400 for 960.
   EXPECT_EQ(views_of({100, 1000}, {.min_sizes = {960}}, 480, 700).front().network, (ImageSize{140, 1400}));
+  EXPECT_EQ(views_of({17, 20}, {.min_sizes = {60}}, 480, 720, Resize::pillow).front().network,
+            (ImageSize{60, 71}));  // 70.6
 }
 
 TEST(Views, TilesCoverTheImageAndOverlapEnough) {

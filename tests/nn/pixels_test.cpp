@@ -61,6 +61,55 @@ TEST(NetworkInput, ResizesAsTorchvisionDoes) {
   }
 }
 
+TEST(NetworkInput, ResizesAsPillowAndOpenCvDo) {
+  const auto golden = nlohmann::json::parse(std::ifstream(RCNN_FIXTURES "/resize.json"));
+  for (const auto& [peer, resize] : {std::pair{"pillow", Resize::pillow}, {"opencv", Resize::opencv}}) {
+    const PixelOptions bytes{.range = 255, .mean = {0, 0, 0}, .std = {1, 1, 1}, .resize = resize};
+    ASSERT_FALSE(golden[peer]["pixels"].empty());
+    for (const auto& sample : golden[peer]["pixels"]) {
+      const auto expected = as_tensor(sample["resized"]).permute({2, 0, 1}).to(at::kFloat);
+      const auto image = as_tensor(sample["image"]).to(at::kByte);
+      const ImageSize size{expected.size(1), expected.size(2)};
+      EXPECT_TRUE(identical(network_input({{image}, {size}}, bytes, 1, at::kFloat)[0], expected))
+          << peer << ": " << image.sizes() << " to " << expected.sizes();
+    }
+  }
+}
+
+// Detecting, scoring and training see the same pixels, wherever the network is.
+TEST(NetworkInput, NormalisesBytesThatWereResized) {
+  const auto image = torch::randint(0, 256, {30, 40, 3}, at::kByte);
+  const ImageSize size{21, 28};
+  for (const auto resize : {Resize::pillow, Resize::opencv}) {
+    PixelOptions options{.range = 255, .mean = {0, 0, 0}, .std = {1, 1, 1}, .resize = resize};
+    const auto bytes =
+        network_input({{image}, {size}}, options, 1, at::kFloat)[0].permute({1, 2, 0}).to(at::kByte);
+    options = {.order = PixelOptions::Order::bgr, .range = 255, .mean = {103, 116, 123}, .std = {57, 58, 1}};
+    const auto expected = network_input({{bytes}, {size}}, options, 32, at::kFloat);
+    options.resize = resize;
+    EXPECT_TRUE(identical(network_input({{image}, {size}}, options, 32, at::kFloat), expected));
+    const auto as_it_is = network_input({{image}, {{30, 40}}}, options, 1, at::kFloat);
+    options.resize = Resize::torchvision;
+    EXPECT_TRUE(identical(as_it_is, network_input({{image}, {{30, 40}}}, options, 1, at::kFloat)));
+  }
+}
+
+TEST(NetworkInput, AThreadMoreChangesNoByte) {
+  const auto image = torch::randint(0, 256, {311, 97, 3}, at::kByte);
+  const auto threads = at::get_num_threads();
+  for (const auto resize : {Resize::pillow, Resize::opencv}) {
+    for (const auto& size : {ImageSize{500, 130}, ImageSize{77, 61}}) {
+      const auto input = [&](int count) {
+        at::set_num_threads(count);
+        return network_input({{image}, {size}}, {.resize = resize}, 1, at::kFloat);
+      };
+      const auto alone = input(1);
+      EXPECT_TRUE(identical(input(3), alone));
+    }
+  }
+  at::set_num_threads(threads);
+}
+
 // Larger, smaller, the same, one pixel wide; the operators' order: normalised, then resized.
 TEST(NetworkInput, IsWhatTheOperatorsGive) {
   torch::manual_seed(0);
@@ -125,11 +174,18 @@ TEST(PixelOptions, AreReadAndChecked) {
   const auto from = [](const char* json) {
     return PixelOptions::from(config::Config::parse(json, "f.json").root());
   };
-  const auto options = from(R"({"order": "bgr", "range": 255, "mean": [0, 0.1, 1], "std": [1, 2, 3]})");
+  const auto options =
+      from(R"({"order": "bgr", "range": 255, "mean": [0, 0.1, 1], "std": [1, 2, 3], "resize": "pillow"})");
   EXPECT_EQ(options.order, PixelOptions::Order::bgr);
   EXPECT_EQ(options.range, 255);
   EXPECT_EQ(options.mean, (std::array{0., 0.1, 1.}));
   EXPECT_EQ(options.std, (std::array{1., 2., 3.}));
+  EXPECT_EQ(options.resize, Resize::pillow);
+  EXPECT_EQ(from(R"({"resize": "opencv"})").resize, Resize::opencv);
+  EXPECT_EQ(from("{}").resize, Resize::torchvision);  // as files have it that were written before
+  EXPECT_NE(
+      message_of<ConfigError>([&] { from(R"({"resize": "pil"})"); }).find("torchvision, pillow, opencv"),
+      std::string::npos);
   EXPECT_EQ(from("{}").mean, PixelOptions().mean);
   EXPECT_EQ(message_of<ConfigError>([&] { from(R"({"mean": [0, 1]})"); }),
             "f.json: mean: must be three numbers, one a channel in the order of `order`");

@@ -1,4 +1,4 @@
-"""Writes what torchvision computes on photographs, for tests/parity: too large to be committed, so a test makes it.
+"""Writes what torchvision and detectron2 compute on photographs, for tests/parity: too large to be committed, so a test makes it.
 
 For each constructor: random weights (parity_models.py) as NAME.weights.safetensors, or NAME.weights.pth, and
 NAME.golden.safetensors with inputs and outputs. Inputs are decoded pixels, so that decoding stays apart; it has a file
@@ -8,9 +8,9 @@ is the first with which torchvision agrees with itself after its weights were sh
 The seed stands in the golden's metadata, with the versions.
 
 Run: python tests/oracle/make_parity.py CASE OUTPUT, with RCNN_DATA naming the data folder; the cases are backbones,
-decoded, detectron2, the names of DETECTORS, any of these with ".training" behind, and FLOAT32. What is there already and newer
-than these scripts is left as it is. Exits with 77, which ctest takes as skipped, where torchvision or the photographs
-are missing.
+decoded, resize, the names of DETECTORS, any of these with ".training" behind, FLOAT32, and detectron2_NAME for those of
+detectron2_parity.py. What is there already and newer than these scripts is left as it is. Exits with 77, which ctest takes
+as skipped, where torchvision, detectron2 or the photographs are missing.
 """
 import os
 import pathlib
@@ -19,6 +19,7 @@ import sys
 SKIPPED = 77
 try:
     import numpy as np
+    import PIL
     import torch
     import torchvision
     from PIL import Image
@@ -27,7 +28,6 @@ except ImportError as missing:
     print(f"skipped: {missing}; pip install torchvision==0.26.0 safetensors pillow")
     sys.exit(SKIPPED)
 
-import detectron2_reference
 import parity_models
 
 BACKBONES = ("vgg16", "vgg16_bn", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
@@ -187,6 +187,48 @@ def write_training(name, images, output):
     print(f"{name}: training, losses {curve[0].tolist()} to {curve[-1].tolist()}", flush=True)
 
 
+def write_resized(output, seed=0, count=300):
+    """What Pillow and OpenCV make of the bytes of images of all sizes and shapes."""
+    try:
+        import cv2
+    except ImportError as missing:
+        print(f"skipped: {missing}; pip install opencv-python-headless")
+        sys.exit(SKIPPED)
+    random, tensors = np.random.default_rng(seed), {}
+    # Before, rows came first always.
+    has_both_orders = int(PIL.__version__.split(".")[0]) >= 13
+    for i in range(count):
+        old_height, old_width, height, width = np.exp(random.uniform(0, np.log(300), 4)).astype(int).tolist()
+        if i % 10 == 0:
+            old_height, old_width = 2 * height, 2 * width
+        elif i % 10 == 1:
+            height = old_height
+        elif i % 10 == 2:
+            old_height = 1
+        elif i % 10 == 3:
+            old_width = 1
+        elif i % 10 == 4:
+            old_height, old_width = (20, 5000) if i % 20 == 4 else (5000, 20)
+        if not has_both_orders and old_height > height and old_height - height > 2 * (old_width - width):
+            height = old_height
+        image = random.integers(0, 256, (old_height, old_width, 3), dtype=np.uint8)
+        if i % 7 == 0:
+            image = (image > 127).astype(np.uint8) * 255
+        tensors |= {f"image.{i}": torch.from_numpy(image),
+                    f"pillow.{i}": torch.from_numpy(np.array(Image.fromarray(image).resize((width, height), Image.BILINEAR))),
+                    f"opencv.{i}": torch.from_numpy(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))}
+    write(output / "resize.golden.safetensors", tensors, seed=seed, pillow=PIL.__version__, opencv=cv2.__version__)
+
+
+def write_detectron2(name, images, output):
+    try:
+        import detectron2_parity
+    except ImportError as missing:
+        print(f"skipped: {missing}; tools/test.sh installs detectron2")
+        sys.exit(SKIPPED)
+    detectron2_parity.write_detector(name, images, output, write)
+
+
 def main():
     case, output = sys.argv[1], pathlib.Path(sys.argv[2])
     done, scripts = output / f"{case}.done", pathlib.Path(__file__).parent.glob("*.py")
@@ -205,8 +247,10 @@ def main():
             write_backbone(name, output)
     elif case == "decoded":
         write(output / "decoded.golden.safetensors", {file.name: image for file, image in zip(files, images)})
-    elif case == "detectron2":
-        detectron2_reference.write_all(output, write)
+    elif case == "resize":
+        write_resized(output)
+    elif case.startswith("detectron2_"):
+        write_detectron2(case.removeprefix("detectron2_"), images, output)
     elif case == FLOAT32:
         write_float32_detector(case, images[:2], output)
     elif case in DETECTORS:

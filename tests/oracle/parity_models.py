@@ -1,4 +1,4 @@
-"""torchvision's detectors with random weights under which they behave like trained ones: activations of order one in
+"""Detectors with random weights under which they behave like trained ones: activations of order one in
 every layer, scores and boxes that differ from place to place, hundreds of detections before the last limit.
 
 All weights are rounded to float16, so that files of half the size hold them exactly.
@@ -11,12 +11,12 @@ from torchvision import models
 from torchvision.models.detection import FasterRCNN, fasterrcnn_resnet50_fpn_v2
 from torchvision.models.detection._utils import overwrite_eps
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.ops import FrozenBatchNorm2d
 
 CLASSES = 91
 # What the outputs of the last layers shall spread by. Softmax over 91 logits of this spread passes 0.05 often. rcnn ranks
 # anchors by probability in float32 whatever the network's precision: where many are near 1, they would be equal.
 SPREAD = {"rpn.head.cls_logits": 0.5, "rpn.head.bbox_pred": 0.25,
+          "proposal_generator.rpn_head.objectness_logits": 0.5, "proposal_generator.rpn_head.anchor_deltas": 0.25,
           "roi_heads.box_predictor.cls_score": 2.0, "roi_heads.box_predictor.bbox_pred": 1.0}
 
 
@@ -39,7 +39,7 @@ def classifier(name):
 
 
 def is_norm(module):
-    return isinstance(module, (nn.BatchNorm2d, FrozenBatchNorm2d))
+    return type(module).__name__ in ("BatchNorm2d", "FrozenBatchNorm2d")  # torchvision's or detectron2's
 
 
 @torch.no_grad()
@@ -67,7 +67,7 @@ def randomize(model, seed, forward):
         if is_norm(module):
             # The last norm of a residual block is small, as it is after training: a random network of large residuals is
             # chaotic, and blows the last digit up a thousandfold.
-            last = name.endswith(".bn3") or name.endswith(".bn2") and not hasattr(model.get_submodule(name.rpartition(".")[0]), "bn3")
+            last = name.endswith((".bn3", ".conv3.norm")) or name.endswith(".bn2") and not hasattr(model.get_submodule(name.rpartition(".")[0]), "bn3")
             module.weight.uniform_(*((0.05, 0.2) if last else (0.5, 1.5)))
             module.bias.normal_(0, 0.1)
             hooks.append(module.register_forward_pre_hook(measure))

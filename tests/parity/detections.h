@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -37,6 +39,26 @@ inline int64_t without_partner(const std::vector<Detection>& a, const std::vecto
     alone += !found;
   }
   return alone;
+}
+
+/// The largest distance of a coordinate, and of a score, between one of `a` and the nearest of its label in
+/// `b`.
+struct Farthest {
+  float pixels = 0, score = 0;
+};
+inline Farthest farthest(const std::vector<Detection>& a, const std::vector<Detection>& b) {
+  Farthest result;
+  for (const auto& x : a) {
+    Farthest nearest{std::numeric_limits<float>::infinity(), 0};
+    for (const auto& y : b) {
+      if (x.label != y.label) continue;
+      const float pixels = std::max({std::abs(x.box.x1 - y.box.x1), std::abs(x.box.y1 - y.box.y1),
+                                     std::abs(x.box.x2 - y.box.x2), std::abs(x.box.y2 - y.box.y2)});
+      if (pixels < nearest.pixels) nearest = {pixels, std::abs(x.score - y.score)};
+    }
+    result = {std::max(result.pixels, nearest.pixels), std::max(result.score, nearest.score)};
+  }
+  return result;
 }
 
 /// The same ones, each with its partner. Two scores that differ in their last digit may change places, so

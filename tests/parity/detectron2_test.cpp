@@ -1,79 +1,122 @@
-// What detectron2's configs change, against a reference of it (tests/oracle/detectron2_reference.py).
+// The configs of configs/detectron2, with detectron2's weights in them, find and learn what detectron2's own
+// detectors do (tests/oracle/detectron2_parity.py): from uint8 pixels, which are resized, to boxes in them;
+// and from boxes in them to losses and gradients, with every candidate sampled. In float64, so that a
+// difference is one of method.
 
-#include <rcnn/boxes/anchors.h>
-#include <rcnn/nn/backbones/backbone.h>
-#include <rcnn/nn/registry.h>
-#include <rcnn/nn/roi/pooler.h>
-#include <rcnn/nn/rpn/rpn.h>
+#include <rcnn/boxes/box.h>
+#include <rcnn/data/transforms.h>
+#include <rcnn/infer/tensor_detector.h>
+#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/weight_names.h>
 
+#include "tests/parity/detections.h"
 #include "tests/parity/parity.h"
-#include "tests/support/tensors.h"
 
-namespace rcnn::nn {
+namespace rcnn {
 namespace {
 
-class Detectron2Parity : public test::Parity<> {
+constexpr int64_t kClasses = 80;
+
+/// The parameter is the end of the config's name.
+class Detectron2Parity : public test::Parity<testing::TestWithParam<std::string>> {
  protected:
-  void expect_maps(const std::string& name, const std::string& config) {
-    read("detectron2_" + name);
-    if (IsSkipped()) return;
-    const auto all =
-        test::shipped_config("detectron2/" + config, {R"(model.backbone.levels=["c2", "c3", "c4", "c5"])"});
-    const auto body = backbones().make(all.root().child("model").child("backbone"));
-    load_state(*body, test::parity_weights("detectron2_" + name), name);
-    body->to(at::kDouble);
-    const torch::NoGradGuard no_grad;
-    const auto maps = body->forward(want("images"));
-    for (size_t i = 0; i < maps.size(); ++i) {
-      const auto& map = want(body->features()[i].name);
-      ASSERT_EQ(maps[i].sizes(), map.sizes());
-      EXPECT_EQ(map.size(2) * body->features()[i].stride, want("images").size(2));
-      EXPECT_LE(test::relative_error(maps[i], map), 1e-12) << i;
-    }
+  std::string name() const { return "detectron2_" + GetParam(); }
+
+  /// The shipped config at the golden's sizes.
+  config::Config shipped(std::vector<std::string> overrides) const {
+    overrides.push_back("data.min_size=" + metadata("min_size"));
+    overrides.push_back("data.max_size=" + metadata("max_size"));
+    if (metadata("hidden") != "0") overrides.push_back("model.roi.head.hidden=" + metadata("hidden"));
+    return test::shipped_config("detectron2/faster_rcnn_" + GetParam(), overrides);
+  }
+
+  std::shared_ptr<nn::DetectionModelImpl> model(const config::Config& config) const {
+    const auto node = config.root().child("model");
+    auto model = nn::make_detection_model(node, kClasses);
+    const auto file = std::filesystem::path(RCNN_PARITY) / (name() + ".weights.pth");
+    nn::load_state(*model, nn::read_weights(file, nn::WeightNamesOptions::from(node)).tensors, file.string());
+    model->to(at::kDouble);
+    return model;
   }
 };
 
-TEST_F(Detectron2Parity, TheFirst1x1Strides) {
-  expect_maps("c4", "faster_rcnn_R_50_C4");
-}
-
-TEST_F(Detectron2Parity, TheLastStageIsDilated) {
-  expect_maps("dc5", "faster_rcnn_R_50_DC5");
-}
-
-TEST_F(Detectron2Parity, RoisArePooledAlignedAndFromTheSameLevels) {
-  read("detectron2_pieces");
+TEST_P(Detectron2Parity, AMixedBatchOfResizedImagesGivesItsDetections) {
+  read(name());
   if (IsSkipped()) return;
-  const std::vector<FeatureSpec> features = {{"p2", 8, 4}, {"p3", 8, 8}, {"p4", 8, 16}, {"p5", 8, 32}};
-  const auto maps = list("map");
-  const auto fpn = RoiPoolerOptions::from(test::shipped_config("detectron2/faster_rcnn_R_50_FPN")
-                                              .root()
-                                              .child("model")
-                                              .child("roi")
-                                              .child("pooler"));
-  EXPECT_TRUE(test::close(RoiPooler(features, fpn)(maps, {want("boxes")}), want("pooled"), 1e-5));
-  const auto c4 = RoiPoolerOptions::from(test::shipped_config("detectron2/faster_rcnn_R_50_C4")
-                                             .root()
-                                             .child("model")
-                                             .child("roi")
-                                             .child("pooler"));
-  EXPECT_TRUE(test::close(RoiPooler({features[2]}, c4)({maps[2]}, {want("boxes")}), want("pooled_c4"), 1e-5));
+  const auto config =
+      shipped({"model.rpn.test.pre_nms=300", "model.rpn.test.post_nms=" + metadata("proposals")});
+  std::vector<Category> categories;
+  for (int64_t id = 1; id <= kClasses; ++id) categories.push_back({id, fmt::format("{}", id)});
+  const TensorDetector detector({model(config), categories, config}, at::kCPU);
+  const auto images = list("image"), boxes = list("boxes"), scores = list("scores"), labels = list("labels");
+  const auto found = detector.detect(images);
+  ASSERT_EQ(found.size(), images.size());
+  for (size_t i = 0; i < images.size(); ++i) {
+    SCOPED_TRACE(fmt::format("image {}", i));
+    const ImageSize size{images[i].size(0), images[i].size(1)};
+    EXPECT_NE(detector.network_size(size), size);
+    EXPECT_GE(found[i].scores.size(0), 50);
+    const auto got = to_list(found[i]), wanted = test::to_list(boxes[i], scores[i], labels[i]);
+    test::expect_same(got, wanted);
+    const auto off = test::farthest(wanted, got);
+    fmt::print("{}, image {}: {} of {} detections, boxes off by {:.1e} pixels, scores by {:.1e}\n",
+               GetParam(), i, got.size(), wanted.size(), off.pixels, off.score);
+  }
 }
 
-TEST_F(Detectron2Parity, AnchorsKeepTheirFractionsAndTheStride) {
-  read("detectron2_pieces");
+TEST_P(Detectron2Parity, LossesAndGradientsAreItsOwn) {
+  read(name() + ".training");
   if (IsSkipped()) return;
-  const auto options_of = [](const std::string& name) {
-    return RpnOptions::from(test::shipped_config("detectron2/" + name).root().child("model").child("rpn"))
-        .anchors;
-  };
-  boxes::AnchorGenerator c4(options_of("faster_rcnn_R_50_C4"), {16});
-  // The reference computes in float64; 1e-4 pixels are two roundings of coordinates up to 1000.
-  EXPECT_TRUE(test::close(c4.anchors({{19, 25}}, at::kCPU)[0], want("anchors_c4"), 1e-4));
-  boxes::AnchorGenerator fpn(options_of("faster_rcnn_R_50_FPN"), {4, 8, 16, 32, 64});
-  const auto anchors = fpn.anchors({{200, 272}, {100, 136}, {50, 68}, {25, 34}, {13, 17}}, at::kCPU);
-  EXPECT_TRUE(test::close(anchors[4], want("anchors_p6"), 1e-4));
+  const auto config = shipped({"model.rpn.batch_per_image=1000000", "model.roi.batch_per_image=1000000",
+                               "model.roi.positive_fraction=0.5", "model.rpn.train.pre_nms=200",
+                               "model.rpn.train.post_nms=" + metadata("proposals")});
+  const auto model = this->model(config);
+  model->train();
+  ImageBatch batch{.images = list("image"), .sizes = {}};
+  std::vector<Target> targets;
+  const auto boxes = list("boxes"), labels = list("labels");
+  for (size_t i = 0; i < boxes.size(); ++i) {
+    const ImageSize size{batch.images[i].size(0), batch.images[i].size(1)};
+    batch.sizes.push_back(data::resized(size, std::stoll(metadata("min_size")),
+                                        std::stoll(metadata("max_size")), model->pixels().resize));
+    targets.push_back({boxes::rescale(boxes[i], size, batch.sizes[i]), labels[i], torch::zeros({0, 4})});
+  }
+
+  const auto losses = model->losses(batch, targets);
+  at::Tensor sum = torch::zeros({}, at::kDouble);
+  double loss_off = 0, gradient_off = 0;
+  for (size_t i = 0; i < losses.size(); ++i) {
+    const auto value = want("losses")[static_cast<int64_t>(i)].item<double>();
+    EXPECT_GT(value, 1e-3) << losses[i].name;
+    const double off = std::abs(losses[i].value.item<double>() / value - 1);
+    EXPECT_LE(off, 1e-5) << losses[i].name;
+    loss_off = std::max(loss_off, off);
+    sum = sum + losses[i].value;
+  }
+  sum.backward();
+
+  nn::TensorMap theirs;
+  for (const auto& [name, tensor] : golden_.tensors) {
+    if (name.starts_with("gradient.")) theirs.emplace(name.substr(sizeof("gradient.") - 1), tensor);
+  }
+  const auto gradients = nn::to_torchvision(theirs, nn::WeightNames::detectron2,
+                                            nn::WeightNamesOptions::from(config.root().child("model")));
+  EXPECT_TRUE(gradients.left_out.empty());
+  EXPECT_GT(gradients.tensors.size(), 50u);
+  for (const auto& item : model->named_parameters()) {
+    const auto wanted = gradients.tensors.find(item.key());
+    EXPECT_EQ(item.value().grad().defined(), wanted != gradients.tensors.end()) << item.key();
+    if (!item.value().grad().defined() || wanted == gradients.tensors.end()) continue;
+    const double off = test::relative_error(item.value().grad(), wanted->second);
+    EXPECT_LE(off, 1e-4) << item.key();
+    gradient_off = std::max(gradient_off, off);
+  }
+  fmt::print("{}: losses off by {:.1e}, gradients by {:.1e} of their length\n", GetParam(), loss_off,
+             gradient_off);
 }
+
+INSTANTIATE_TEST_SUITE_P(, Detectron2Parity, testing::Values("R_50_FPN", "R_50_C4", "R_50_DC5"),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
-}  // namespace rcnn::nn
+}  // namespace rcnn

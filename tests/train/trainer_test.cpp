@@ -286,6 +286,7 @@ TEST_F(TrainerTest, StopsAtALossThatIsNotFiniteAndNamesTheImages) {
 /// A model for which there is never enough memory.
 class Greedy : public nn::DetectionModelImpl {
  public:
+  explicit Greedy(Resize resize = Resize::torchvision) : pixels_{.resize = resize} {}
   std::vector<nn::Loss> losses(const ImageBatch&, const std::vector<Target>&) override {
     throw std::bad_alloc();
   }
@@ -440,6 +441,17 @@ TEST_F(TrainerTest, AnEpochEndsWhereTheImagesOfItsLastBatchesAreLeftOut) {
     EXPECT_EQ(checkpoints[i].epoch, static_cast<int64_t>(i) + 1);
     EXPECT_TRUE(checkpoints[i].last || checkpoints[i].epoch_end);
   }
+}
+
+TEST_F(TrainerTest, ResizesToTheSizeThatTheModelsPixelsAskFor) {
+  const auto size_of_batch = [&](Resize resize) {
+    Trainer trainer(bare(std::make_shared<Greedy>(resize)), images(), {.min_size = 65, .max_size = 200},
+                    {.workers = 0}, few_iterations(1), at::kCPU);
+    return message_of<MemoryError>([&] { trainer.fit({}); });
+  };
+  EXPECT_THAT(size_of_batch(Resize::torchvision), HasSubstr("images of 97 x 65"));  // 97.5
+  EXPECT_THAT(size_of_batch(Resize::pillow), HasSubstr("images of 98 x 65"));
+  EXPECT_THAT(size_of_batch(Resize::opencv), HasSubstr("images of 98 x 65"));
 }
 
 TEST_F(TrainerTest, AnImageWithoutObjectsIsTrainedOn) {

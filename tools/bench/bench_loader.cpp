@@ -144,8 +144,12 @@ void bench_loader(const Arguments& arguments) {
   data::Batch batch;
   loader.start(0);
   loader.next(batch);
-  report("resized to 800, decoded before", arguments, std::ssize(batch.images.images),
-         [&](int64_t) { resize(batch.images); });
+  for (const auto& [peer, how] : {std::pair{"torchvision", Resize::torchvision},
+                                  {"Pillow", Resize::pillow},
+                                  {"OpenCV", Resize::opencv}}) {
+    report(std::string("resized to 800 as by ") + peer, arguments, std::ssize(batch.images.images),
+           [&](int64_t) { nn::network_input(batch.images, {.resize = how}, 32, at::kFloat); });
+  }
 }
 
 }  // namespace

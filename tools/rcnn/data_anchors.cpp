@@ -102,11 +102,12 @@ struct Truth {
   std::vector<std::string> parts;
 };
 
-Truth read_truth(const std::vector<data::DatasetPart>& parts, int64_t min_size, int64_t max_size) {
+Truth read_truth(const std::vector<data::DatasetPart>& parts, int64_t min_size, int64_t max_size,
+                 Resize resize) {
   Truth truth;
   for (const auto& part : parts) {
     const auto dataset = data::open(part.options, part.split);
-    for (const auto& box : data::scaled_boxes(*dataset, min_size, max_size)) {
+    for (const auto& box : data::scaled_boxes(*dataset, min_size, max_size, resize)) {
       truth.boxes.push_back(box);
       truth.classes.push_back(dataset->categories()[box.label - 1].name);
       truth.files.push_back(dataset->record(box.record).image.filename());
@@ -282,7 +283,8 @@ void run(const Arguments& arguments) {
   const auto model = root.child("model");
   const auto rpn = nn::RpnOptions::from(model.child("rpn"));
   const auto maps = anchor_maps(model, rpn);
-  const auto truth = read_truth(training_parts(arguments.dataset), options.min_size, options.max_size);
+  const auto truth = read_truth(training_parts(arguments.dataset), options.min_size, options.max_size,
+                                nn::PixelOptions::from(model.child("pixels")).resize);
   Report report{.truth = truth,
                 .rpn = rpn,
                 .maps = maps,

@@ -7,6 +7,7 @@
 #include <rcnn/boxes/anchors.h>
 #include <rcnn/data/dataset.h>
 #include <rcnn/export.h>
+#include <rcnn/resize.h>
 
 namespace rcnn::data {
 
@@ -18,9 +19,10 @@ struct ScaledBox {
   int64_t record = 0;  ///< of the data set
 };
 
-/// The objects of a data set that are not ignored, at the scale that `min_size` and `max_size` give, not
-/// flipped. See resized().
-RCNN_EXPORT std::vector<ScaledBox> scaled_boxes(const Dataset& dataset, int64_t min_size, int64_t max_size);
+/// The objects of a data set that are not ignored, at the scale that `min_size`, `max_size` and `resize`
+/// give, not flipped. See resized().
+RCNN_EXPORT std::vector<ScaledBox> scaled_boxes(const Dataset& dataset, int64_t min_size, int64_t max_size,
+                                                Resize resize = Resize::torchvision);
 
 /// Where anchors lie on an image.
 struct AnchorMaps {

@@ -8,6 +8,7 @@
 #include <rcnn/data/color_jitter.h>
 #include <rcnn/data/dataset.h>
 #include <rcnn/export.h>
+#include <rcnn/resize.h>
 
 namespace rcnn::data {
 
@@ -30,6 +31,7 @@ struct TransformOptions {
   std::vector<int64_t> min_sizes = {};                  ///< one is drawn for each image instead of min_size
   std::optional<ScaleJitterOptions> scale_jitter = {};  ///< instead of all these sizes
   ColorJitterOptions color_jitter = {};
+  Resize resize = Resize::torchvision;  ///< whose rounding of sizes: the model's, nn::PixelOptions::resize
 };
 
 /// An image with its ground truth.
@@ -40,8 +42,10 @@ struct Sample {
 };
 
 /// The size that an image of `size` is resized to: scaled by min(min_size / shorter, max_size / longer), each
-/// side rounded down, as torchvision does, but never to 0.
-RCNN_EXPORT ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size);
+/// side rounded down as torchvision does; or to the nearest, in double precision step by step as detectron2's
+/// ResizeShortestEdge (pillow) or mmcv's rescale_size (opencv) do; but never to 0.
+RCNN_EXPORT ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size,
+                              Resize resize = Resize::torchvision);
 
 /// Chooses the network's size for an image, cuts it, moves its colours, flips it, and carries its boxes
 /// along.

@@ -26,7 +26,7 @@ class RCNN_EXPORT TensorDetector {
   static TensorDetector load(const std::filesystem::path& weights, const DetectorOptions& options = {});
 
   /// Uses a model at hand as it is, in evaluation mode from here on; it is shared, not copied. Images are
-  /// resized as the config's "data" says.
+  /// resized as the config's "data" and the model's own pixels say.
   TensorDetector(const nn::DescribedModel& model, const at::Device& device, const ViewOptions& views = {},
                  int64_t view_batch = 1);
 

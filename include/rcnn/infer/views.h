@@ -6,6 +6,7 @@
 
 #include <rcnn/export.h>
 #include <rcnn/infer/view_options.h>
+#include <rcnn/resize.h>
 #include <rcnn/types.h>
 
 namespace rcnn {
@@ -21,10 +22,10 @@ struct View {
 
 /// The views of an image that `options` ask for: for each part (the whole image first, then the tiles, row by
 /// row) and each scale one as it is and, with `flip`, one flipped. Without options there is one. Each part is
-/// resized by min_size and max_size as data::resized() says; for another min_size of the options max_size
-/// changes by the same factor.
+/// resized by min_size, max_size and `resize` as data::resized() says; for another min_size of the options
+/// max_size changes by the same factor.
 RCNN_EXPORT std::vector<View> views_of(ImageSize image, const ViewOptions& options, int64_t min_size,
-                                       int64_t max_size);
+                                       int64_t max_size, Resize resize = Resize::torchvision);
 
 /// Throws DataError when one of an image's views has more than `max_megapixels` million pixels for the
 /// network: before any memory is taken for it. The message names the image's size, the view's and what to

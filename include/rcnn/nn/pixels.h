@@ -6,6 +6,7 @@
 
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
+#include <rcnn/resize.h>
 #include <rcnn/types.h>
 
 namespace rcnn::nn {
@@ -16,16 +17,18 @@ struct RCNN_EXPORT PixelOptions {
   double range = 1;                                  ///< the brightest pixel's value before mean and std
   std::array<double, 3> mean = {0.485, 0.456, 0.406};
   std::array<double, 3> std = {0.229, 0.224, 0.225};
+  Resize resize = Resize::torchvision;  ///< sizes are then data::resized()'s of the same name
 
-  /// Keys: order (rgb, bgr), range, mean, std.
+  /// Keys: order (rgb, bgr), range, mean, std, resize (torchvision, pillow, opencv).
   static PixelOptions from(const config::Node& node);
 };
 
-/// Makes the network's input of images, in the order in which torchvision does it: normalises each,
-/// (pixel * range / 255 - mean) / std, resizes it bilinearly without antialiasing (pixel centres at half
-/// integers), and puts it at the top left of zeros.
+/// Makes the network's input of images. Normalises each, (pixel * range / 255 - mean) / std, resizes it and
+/// puts it at the top left of zeros. Resize::torchvision resizes after normalising, bilinearly without
+/// antialiasing (pixel centres at half integers). Resize::pillow and Resize::opencv resize the bytes before,
+/// exactly as these libraries do, on the CPU.
 ///
-/// batch     at least one image, on any device; images are uploaded as they are
+/// batch     at least one image, on any device; images are uploaded as they are, or as resized bytes
 /// returns   [N, 3, H, W] of `like`'s dtype and device, float32 or float64, channels_last; H and W are
 ///           batch.largest_size() rounded up to multiples of `size_divisor`
 /// Throws c10::Error for what is no image.

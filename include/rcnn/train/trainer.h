@@ -118,9 +118,9 @@ class RCNN_EXPORT Trainer {
   /// Ready to train the model as it is.
   explicit Trainer(const Training& training);
 
-  /// Of `loader`, batch_size and seed are those of `options`; the model's categories are the data set's.
-  /// Throws ConfigError when there is no batch, and when `described` has categories in another number;
-  /// DataError for a label that is none of the data set's categories.
+  /// Of `loader`, batch_size and seed are those of `options`, of `transform`, resize is the model's; the
+  /// model's categories are the data set's. Throws ConfigError when there is no batch, and when `described`
+  /// has categories in another number; DataError for a label that is none of the data set's categories.
   Trainer(const nn::DescribedModel& described, std::shared_ptr<const data::Dataset> dataset,
           const data::TransformOptions& transform, const data::LoaderOptions& loader,
           const TrainOptions& options, const at::Device& device);
