@@ -302,7 +302,8 @@ TEST_F(ScorePairs, AreScoredAsPycocotoolsDoesOrRefused) {
     if (!score) continue;
     EXPECT_EQ(!score->warnings.empty(), kind.warned) << testing::PrintToString(score->warnings);
     if (kind.becomes == Kind::Becomes::the_same) {
-      EXPECT_EQ(score->json["AP"], score_of(judges[i + 1])->json["AP"]);
+      // Categories with other ids are summed in another order.
+      EXPECT_NEAR(score->value, score_of(judges[i + 1])->value, 1e-12);
     }
     if (!numbers.is_array()) continue;
     ASSERT_TRUE(numbers[i].is_array()) << numbers[i];

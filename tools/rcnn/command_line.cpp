@@ -53,15 +53,6 @@ CLI::Option* add_precision(CLI::App& command, nn::Precision& precision) {
       ->check(CLI::IsMember({"fp32", "bf16"}));
 }
 
-CLI::Option* add_max_detections(CLI::App& command, int64_t& max_detections) {
-  return command
-      .add_option("--max-dets", max_detections,
-                  "take AP at so many results of an image and class; published scores, and pycocotools "
-                  "whatever it is told, take it at 100")
-      ->check(CLI::Range(11, 1'000'000))
-      ->capture_default_str();
-}
-
 CommandLine::CommandLine()
     : app("rcnn: train two-stage object detectors, score them, and detect with them", "rcnn") {
   app.set_version_flag("--version", version_text);

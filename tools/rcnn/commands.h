@@ -29,9 +29,6 @@ void add_weights(CLI::App& app);
 /// --precision, of commands that detect.
 CLI::Option* add_precision(CLI::App& command, nn::Precision& precision);
 
-/// --max-dets, of commands that score.
-CLI::Option* add_max_detections(CLI::App& command, int64_t& max_detections);
-
 /// What `rcnn train` does with a config at hand; shared with the demo. Returns the weight file. An
 /// interrupted run ends in CLI::RuntimeError with the signal's exit code, its state saved.
 struct TrainArguments {

@@ -7,11 +7,11 @@
 #include <rcnn/error.h>
 #include <rcnn/nn/model_file.h>
 
-#include "coco_files.h"
 #include "commands.h"
 #include "evaluate.h"
 #include "freed_memory.h"
 #include "output_file.h"
+#include "score_files.h"
 
 namespace rcnn::tools {
 namespace {
@@ -21,9 +21,7 @@ struct Arguments {
   std::filesystem::path results;
   DetectorOptions detector;
   std::vector<std::string> words;  // a config file, key=value ...
-  std::filesystem::path annotations, detections;
-  ScoreOptions score;
-  bool proposals = false, json = false;
+  ScoreFilesArguments files;       // its flags hold for weights, too
 };
 
 /// Scores a model on the test part of its data.
@@ -47,31 +45,20 @@ void score_weights(const Arguments& arguments) {
   root.has("model");
   root.has("train");
   root.finish();
-  if (options.metric == EvalOptions::Metric::voc && arguments.score.max_detections != kMaxDetections) {
+  if (options.metric == EvalOptions::Metric::voc && arguments.files.score.max_detections != kMaxDetections) {
     throw ConfigError("eval: --max-dets is of COCO's scores: give eval.metric=coco with it");
   }
   const auto test = open_test_set(data, model.categories);
   const TensorDetector detector(std::move(model), arguments.detector);
-  const auto [score, images] = arguments.proposals
+  const auto [score, images] = arguments.files.proposals
                                    ? evaluate_proposals(detector, test)
-                                   : *evaluate(detector, test, options, arguments.score, kNeverStop);
-  print(score, arguments.json);  // first: the list may fail
+                                   : *evaluate(detector, test, options, arguments.files.score, kNeverStop);
+  print(score, arguments.files.json);  // first: the list may fail
   std::cout << std::flush;
   if (arguments.results.empty()) return;
   auto categories = test.dataset->categories();
-  if (arguments.proposals) categories.front().name = "object";  // any id of the data set's will do
+  if (arguments.files.proposals) categories.front().name = "object";  // any id of the data set's will do
   write_results(arguments.results, images, categories);
-}
-
-/// Scores a list of results without a model.
-void score_files(const Arguments& arguments) {
-  const auto input = eval::coco_input(to_annotations(data::read_coco_file(arguments.annotations)),
-                                      to_results(data::read_coco_results(arguments.detections)),
-                                      {.annotations = arguments.annotations.string(),
-                                       .results = arguments.detections.string(),
-                                       .by_category = !arguments.proposals,
-                                       .max_detections = arguments.score.max_detections});
-  print(arguments.proposals ? proposal_score(input) : coco_score(input, arguments.score), arguments.json);
 }
 
 }  // namespace
@@ -84,33 +71,15 @@ void add_eval(CLI::App& app) {
   auto* weights = command->add_option("--weights", a.weights, "weight file that describes itself");
   auto* config = command->add_option(
       "config", a.words, "config whose data to score on (default: the one in the weights), key=value ...");
-  auto* annotations =
-      command->add_option("--annotations", a.annotations, "COCO instances to score --detections against");
-  auto* detections =
-      command->add_option("--detections", a.detections, "COCO results to score, without a model");
   auto* results = command->add_option("--results", a.results,
                                       "with --weights: write the detections as COCO results, too");
-  auto* per_class = command->add_flag("--per-class", a.score.per_class,
-                                      "COCO's numbers by class, too (in JSON they are always there)");
-  auto* errors =
-      command->add_flag("--errors", a.score.errors,
-                        "why detections are wrong: TIDE's errors and the classes that are confused");
-  auto* proposals = command->add_flag(
-      "--proposals", a.proposals,
-      "score the RPN alone (or --detections whatever their class): recall of up to 1000 proposals an "
-      "image; the model makes at most model.rpn.test.post_nms");
-  auto* max_dets = add_max_detections(*command, a.score.max_detections);
-  command->add_flag("--json", a.json, "one JSON object on stdout instead of a table");
   auto* device =
       command->add_option("--device", a.detector.device, "auto, cpu or cuda")->capture_default_str();
   auto* precision = add_precision(*command, a.detector.precision);
-
-  for (auto* of_classes : {per_class, errors, max_dets}) proposals->excludes(of_classes);
-  annotations->needs(detections);
-  detections->needs(annotations);
+  auto* annotations = add_score_files(*command, a.files);
   for (auto* of_model : {weights, config, results, device, precision}) annotations->excludes(of_model);
   command->callback([arguments] {
-    if (!arguments->annotations.empty()) return score_files(*arguments);
+    if (!arguments->files.annotations.empty()) return score_files(arguments->files);
     if (arguments->weights.empty()) {
       throw ConfigError("eval: give --weights F, or --annotations GT.json with --detections DT.json");
     }

@@ -19,6 +19,7 @@
 
 #include "coco_files.h"
 #include "commands.h"
+#include "max_detections.h"
 #include "output_file.h"
 #include "listed_images.h"
 #include "report_run.h"

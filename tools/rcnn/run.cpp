@@ -1,30 +1,19 @@
-#include <filesystem>
-#include <iostream>
-#include <string>
+#include <new>
 
 #include <c10/util/Exception.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/error.h>
 #include <rcnn/export.h>
-#include <rcnn/printable.h>
 
 #include "command_line.h"
 #include "decoder_words.h"
-
-namespace {
-
-constexpr int kUsageError = 2, kDataError = 3, kMemoryError = 5;
-
-int fail(const std::string& message, int exit_code) {
-  std::cerr << "error: " << rcnn::printable_lines(message) << std::endl;
-  return exit_code;
-}
-
-}  // namespace
+#include "failure.h"
 
 /// What the launcher (main.cpp) calls: runs the program and returns its exit code.
 extern "C" RCNN_EXPORT int rcnn_run(int argc, char** argv) {
+  constexpr int kUsageError = 2;
+  using rcnn::tools::fail;
   const rcnn::tools::WithoutDecoderWords without_decoder_words;
   rcnn::tools::CommandLine line;
   try {
@@ -41,13 +30,9 @@ extern "C" RCNN_EXPORT int rcnn_run(int argc, char** argv) {
     return fail(fmt::format("{}{}; see rcnn --help", found, error.what()), kUsageError);
   } catch (const CLI::ParseError& error) {
     return fail(fmt::format("{}; see rcnn --help", error.what()), kUsageError);
-  } catch (const rcnn::Error& error) {
-    return fail(error.what(), error.exit_code());
-  } catch (const std::filesystem::filesystem_error& error) {  // such as a name that is too long
-    return fail(fmt::format("{}: {}", error.path1().string(), error.code().message()), kDataError);
   } catch (const std::exception& error) {
-    if (rcnn::is_out_of_memory(error)) return fail("memory ran out; lower data.max_size", kMemoryError);
+    if (rcnn::is_out_of_memory(error)) return fail(std::bad_alloc());
     const auto* from_torch = dynamic_cast<const c10::Error*>(&error);
-    return fail(from_torch && !line.verbose ? from_torch->what_without_backtrace() : error.what(), 1);
+    return from_torch && !line.verbose ? fail(from_torch->what_without_backtrace(), 1) : fail(error);
   }
 }

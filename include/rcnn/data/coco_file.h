@@ -8,8 +8,8 @@
 #include <vector>
 
 #include <rcnn/data/problems.h>
+#include <rcnn/detection.h>
 #include <rcnn/export.h>
-#include <rcnn/types.h>
 
 namespace rcnn::data {
 
@@ -81,8 +81,9 @@ struct CocoResultList {
 };
 
 /// Reads a list of detections [{"image_id", "category_id", "bbox", "score"}, ...], what pycocotools' loadRes
-/// takes and write_results() writes, with "file_name" and "category_name" where they are; possibly empty.
-/// Throws DataError with all that is wrong.
+/// takes and write_results() writes, with "file_name" and "category_name" where they are; possibly empty. A
+/// good list is read in pieces, in little more memory than it is returned in. Throws DataError with all that
+/// is wrong.
 RCNN_EXPORT CocoResultList read_coco_results(const std::filesystem::path& file);
 
 }  // namespace rcnn::data
