@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <climits>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "data/jpeg.h"
 #include "data/jpeg_header.h"
 #include "data/mat.h"
+#include "io/atomic_writer.h"
 #include "lower.h"
 
 namespace rcnn::data {
@@ -146,15 +148,25 @@ void write_image(const fs::path& file, const at::Tensor& image) {
   if (ending != ".png" && ending != ".jpg" && ending != ".jpeg") {
     throw file_error(file, "images are written as .png, .jpg or .jpeg");
   }
+  const auto refuse = [&](const char* advice) {
+    return file_error(file, fmt::format("an image of {} x {} pixels is too large for this format{}",
+                                        image.size(1), image.size(0), advice));
+  };
+  if (ending != ".png" && std::max(image.size(0), image.size(1)) > kLargestJpegSide) {
+    throw refuse("; name a .png file");
+  }
   const at::Tensor rgb = image.contiguous();
   cv::Mat bgr;
   cv::cvtColor(as_mat(rgb), bgr, cv::COLOR_RGB2BGR);
   std::vector<uchar> bytes;
-  cv::imencode(ending, bgr, bytes);  // a JPEG of quality 95 unless told otherwise
-  std::ofstream out(file, std::ios::binary);
-  out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  out.close();
-  if (!out) throw file_error(file, fmt::format("cannot be written: {}", std::strerror(errno)));
+  try {
+    if (!cv::imencode(ending, bgr, bytes)) throw refuse("");  // a JPEG of quality 95 unless told otherwise
+  } catch (const cv::Exception&) {
+    throw refuse("");
+  }
+  io::AtomicWriter writer(file, bytes.size());
+  writer.write({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  writer.commit_unsynced();
 }
 
 std::string opencv_version() {

@@ -14,6 +14,7 @@
 #include <rcnn/data/coco_file.h>
 #include <rcnn/data/split.h>
 #include <rcnn/error.h>
+#include <rcnn/io/new_folder.h>
 
 #include "data/random.h"
 #include "io/atomic_writer.h"
@@ -228,19 +229,15 @@ std::vector<WrittenPart> name_files(const DatasetPart& from, const fs::path& out
   for (const auto& [name, share] : parts) {
     const fs::path file =
         output / fmt::format("{}{}.{}", voc ? "" : "instances_", name, voc ? "txt" : "json");
-    if (fs::exists(file)) {
+    std::error_code not_there;
+    const auto there = fs::symlink_status(file, not_there);  // a link that leads nowhere, too
+    if (fs::exists(there)) {
       throw ConfigError(
           fmt::format("{}: is there already; name another folder, or remove it", file.string()));
     }
     result.push_back({.name = name, .file = file, .images = 0, .class_images = {}});
   }
   return result;
-}
-
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) throw ConfigError(fmt::format("{}: cannot be made: {}", folder.string(), error.message()));
 }
 
 void count(const std::vector<size_t>& part_of, const std::vector<std::vector<int64_t>>& labels,
@@ -272,7 +269,7 @@ void split_voc(const DatasetPart& from, const std::vector<SplitShare>& shares, u
 
   const auto part_of = stratified_split(labels, shares, seed);
   count(part_of, labels, names, parts);
-  make_folder(parts.front().file.parent_path());
+  io::make_folder(parts.front().file.parent_path());
   const auto files = create(parts);
   for (size_t i = 0; i < part_of.size(); ++i)
     files[part_of[i]]->write(dataset->record(static_cast<int64_t>(i)).id + "\n");
@@ -302,7 +299,7 @@ void split_coco(const DatasetPart& from, const std::vector<SplitShare>& shares, 
   for (const auto& annotation : file.annotations)
     part_of_annotation.push_back(part_of_image[places.at(annotation.image_id)]);
 
-  make_folder(parts.front().file.parent_path());
+  io::make_folder(parts.front().file.parent_path());
   const auto files = create(parts);
   copy_coco(source, part_of_image, part_of_annotation, files);
   for (const auto& part_file : files) part_file->commit();

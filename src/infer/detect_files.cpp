@@ -111,21 +111,24 @@ class Decoder {
   std::vector<std::jthread> workers_;  // last: they end before what they use
 };
 
-/// Detects on one image; an error stays with it.
+/// Detects on one image. What its data are, and that it is too large for the memory, is its own error; no
+/// other is an image's.
 void detect_alone(const TensorDetector& detector, const fs::path& file, FileResult& result) {
   try {
     result.detections = to_list(detector.detect(result.image));
     return;
+  } catch (const DataError& error) {
+    result.error = fmt::format("{}: {}", file.string(), error.what());
+  } catch (const Error&) {
+    throw;
   } catch (const std::exception& error) {
-    result.error = said_of(error, file);
-    if (is_out_of_memory(error)) {
-      const ImageSize size{result.image.size(0), result.image.size(1)};
-      const auto network = detector.network_size(size);
-      result.error = fmt::format(
-          "{}: memory ran out on this image of {} x {} pixels, {} x {} for the network; lower --scales "
-          "or data.max_size",
-          file.string(), size.width, size.height, network.width, network.height);
-    }
+    if (!is_out_of_memory(error)) throw Error(said_of(error, file), 1);
+    const ImageSize size{result.image.size(0), result.image.size(1)};
+    const auto network = detector.network_size(size);
+    result.error = fmt::format(
+        "{}: memory ran out on this image of {} x {} pixels, {} x {} for the network; lower --scales "
+        "or data.max_size",
+        file.string(), size.width, size.height, network.width, network.height);
   }
   result.image = at::Tensor();
 }

@@ -5,6 +5,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/infer/output_folder.h>
+#include <rcnn/io/atomic_file.h>
 
 #include "lower.h"
 
@@ -33,8 +34,9 @@ bool is_below(const fs::path& path, const fs::path& folder) {
 
 }  // namespace
 
-OutputFolder::OutputFolder(fs::path folder, const std::set<std::string>& reserved)
-    : folder_(std::move(folder)) {
+OutputFolder::OutputFolder(fs::path folder, const std::set<std::string>& reserved,
+                           std::set<io::FileId> inputs)
+    : folder_(std::move(folder)), inputs_(std::move(inputs)) {
   for (const auto& name : reserved) files_.insert(small(name));
 }
 
@@ -59,7 +61,7 @@ fs::path OutputFolder::name_of(const fs::path& wanted, std::string_view ending) 
 
 fs::path OutputFolder::make_room(const fs::path& name) {
   const auto refuse = [](const fs::path& what, const std::error_code& why) {
-    throw DataError(fmt::format("cannot write {}: {}", what.string(), why.message()));
+    throw io::WriteError(fmt::format("cannot write {}: {}", what.string(), why.message()), why.value());
   };
   std::error_code error;
   auto folder = folder_;
@@ -68,14 +70,27 @@ fs::path OutputFolder::make_room(const fs::path& name) {
     if (checked_.contains(folder)) continue;
     fs::create_directory(folder, error);
     if (error) refuse(folder, error);
-    if (!is_below(fs::canonical(folder), fs::canonical(folder_))) {
+    const auto real = fs::canonical(folder, error), top = fs::canonical(folder_, error);
+    if (error) refuse(folder, error);
+    if (!is_below(real, top)) {
       throw DataError(fmt::format("cannot write below {}: the link leads out of the output folder; remove it",
                                   folder.string()));
     }
     checked_.insert(folder);
   }
-  const auto file = folder_ / name;
-  if (!fs::is_directory(fs::symlink_status(file, error))) fs::remove(file, error);
+  auto file = folder_ / name;
+  const auto there = fs::symlink_status(file, error);
+  if (there.type() == fs::file_type::not_found) return file;
+  if (error) refuse(file, error);
+  const bool is_link = fs::is_symlink(there);
+  if (!is_link && !fs::is_regular_file(there)) {
+    throw DataError(fmt::format("cannot write {}: what lies there is no file", file.string()));
+  }
+  if (!is_link && inputs_.contains(io::file_id(file).value_or(io::FileId{}))) {
+    throw DataError(
+        fmt::format("cannot write {}: it is an image that is read; name another folder", file.string()));
+  }
+  if (is_link || fs::hard_link_count(file, error) > 1) fs::remove(file, error);
   if (error) refuse(file, error);
   return file;
 }

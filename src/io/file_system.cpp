@@ -13,8 +13,8 @@ FileSystem& FileSystem::real() {
   return files;
 }
 
-int FileSystem::create(const std::filesystem::path& file) {
-  return ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+int FileSystem::create(const std::filesystem::path& file, mode_t mode) {
+  return ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 }
 
 int FileSystem::open_folder(const std::filesystem::path& folder) {
@@ -23,6 +23,10 @@ int FileSystem::open_folder(const std::filesystem::path& folder) {
 
 ssize_t FileSystem::pwrite(int descriptor, const void* bytes, size_t size, off_t position) {
   return ::pwrite(descriptor, bytes, size, position);
+}
+
+int FileSystem::truncate(int descriptor, off_t size) {
+  return ::ftruncate(descriptor, size);
 }
 
 int FileSystem::fsync(int descriptor) {

@@ -20,11 +20,12 @@ class RCNN_EXPORT FileSystem {
   /// The system's own.
   static FileSystem& real();
 
-  /// A descriptor for writing to a file, which is made or emptied.
-  virtual int create(const std::filesystem::path& file);
+  /// A descriptor for writing to a file that is made, and was not there (or EEXIST).
+  virtual int create(const std::filesystem::path& file, mode_t mode);
   /// A descriptor of a folder, for fsync alone.
   virtual int open_folder(const std::filesystem::path& folder);
   virtual ssize_t pwrite(int descriptor, const void* bytes, size_t size, off_t position);
+  virtual int truncate(int descriptor, off_t size);
   virtual int fsync(int descriptor);
   virtual int close(int descriptor);
   virtual int rename(const std::filesystem::path& from, const std::filesystem::path& to);

@@ -3,6 +3,8 @@
 #include <fstream>
 #include <functional>
 #include <limits>
+#include <set>
+#include <string>
 #include <system_error>
 
 #include <nlohmann/json.hpp>
@@ -111,6 +113,18 @@ RunFolder RunFolder::reopen(const fs::path& path) {
 bool RunFolder::is_one(const fs::path& path) {
   std::error_code error;
   return fs::is_regular_file(path / RunLock::kFile, error);
+}
+
+bool RunFolder::owns(const fs::path& file) {
+  static const std::set<std::string> kNames = {"config.json",      "log.txt",          "metrics.jsonl",
+                                               "last.safetensors", "best.safetensors", RunLock::kFile};
+  const auto name = file.filename().string();
+  const bool named = kNames.contains(name) || (name.starts_with(kState) && name.ends_with(kExtension)) ||
+                     name.starts_with("events.out.tfevents.");
+  const auto folder = file.has_parent_path() ? file.parent_path() : ".";
+  std::error_code not_there;
+  // Without the lock in one that was copied or cleaned up.
+  return named && (is_one(folder) || fs::exists(folder / "metrics.jsonl", not_there));
 }
 
 fs::path RunFolder::state(int64_t iteration) const {

@@ -1,12 +1,16 @@
+#include <csignal>
+#include <filesystem>
 #include <random>
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <opencv2/imgcodecs.hpp>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <rcnn/data/image.h>
+#include <rcnn/io/atomic_file.h>
 
 #include "tests/support/exif.h"
 #include "tests/support/message_of.h"
@@ -134,6 +138,33 @@ TEST_F(ImageTest, WritingNoticesAFullDisk) {
   const at::Tensor image = at::randint(0, 256, {64, 64, 3}, at::kByte);
   EXPECT_THAT(message_of<DataError>([&] { write_image(folder_.path() / "full.png", image); }),
               HasSubstr("cannot be written"));
+}
+
+TEST_F(ImageTest, WritingThatFailsLeavesNothing) {
+  const at::Tensor image = at::randint(0, 256, {64, 64, 3}, at::kByte);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{.rlim_cur = 1000, .rlim_max = before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  for (const char* name : {"a.png", "a.jpg"}) {
+    EXPECT_THAT(message_of<io::WriteError>([&] { write_image(folder_.path() / name, image); }),
+                HasSubstr(name));
+  }
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
+TEST_F(ImageTest, WhatIsTooWideForAJpegIsAPng) {
+  const at::Tensor wide = at::zeros({2, kLargestJpegSide + 1, 3}, at::kByte);
+  EXPECT_THAT(message_of<DataError>([&] { write_image(folder_.path() / "a.jpg", wide); }),
+              AllOf(HasSubstr("65501 x 2 pixels"), HasSubstr("name a .png file")));
+  write_image(folder_.path() / "a.png", wide);
+  EXPECT_TRUE(at::equal(read_image(folder_.path() / "a.png"), wide));
+  write_image(folder_.path() / "b.jpg", wide.narrow(1, 0, kLargestJpegSide));
+  EXPECT_EQ(image_size(folder_.path() / "b.jpg"), (ImageSize{2, kLargestJpegSide}));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "a.jpg"));
 }
 
 TEST_F(ImageTest, ReadsTheUsualKinds) {

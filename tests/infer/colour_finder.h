@@ -22,6 +22,7 @@ class ColourFinder : public nn::DetectionModelImpl {
     int64_t pixels = 0;
     for (const auto& size : batch.sizes) pixels += size.height * size.width;
     if (pixels > most_pixels) throw std::bad_alloc();
+    TORCH_CHECK(!broken, "the network is broken");
     std::vector<Detections> all;
     for (size_t i = 0; i < batch.images.size(); ++i) all.push_back(find(batch.images[i], batch.sizes[i]));
     return all;
@@ -32,6 +33,7 @@ class ColourFinder : public nn::DetectionModelImpl {
   nn::SuppressionOptions chosen;
   int64_t most_pixels = 1'000'000'000;
   double score = 0.9;
+  bool broken = false;                        ///< every batch is an error
   std::vector<std::vector<ImageSize>> sizes;  ///< of each batch that it got
 
  private:

@@ -8,6 +8,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/data/image.h>
+#include <rcnn/error.h>
 #include <rcnn/infer/detect_files.h>
 
 #include "tests/infer/colour_finder.h"
@@ -107,6 +108,20 @@ TEST_F(DetectFiles, AnImageThatIsTooLargeIsNamedWithWhatToLower) {
                     HasSubstr("200 x 100"), HasSubstr("lower --scales or data.max_size")));
   EXPECT_FALSE(all[1].image.defined());
   for (const size_t i : {0, 2}) EXPECT_THAT(all[i].detections, SizeIs(1));
+}
+
+TEST_F(DetectFiles, AnErrorOfTheNetworkIsNoImagesFault) {
+  finder_->broken = true;
+  const auto first = picture(1);
+  for (const int64_t batch : {1, 2}) {
+    try {
+      results({first, picture(2), picture(3)}, {.batch = batch});
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.exit_code(), 1);
+      EXPECT_EQ(std::string(error.what()), first.string() + ": the network is broken");
+    }
+  }
 }
 
 TEST_F(DetectFiles, TheCallerMayEndIt) {

@@ -7,6 +7,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <rcnn/infer/output_folder.h>
 
@@ -98,6 +99,27 @@ TEST_F(OutputFolderTest, WritesThroughNoLink) {
   EXPECT_THAT(message_of<DataError>([&] { output_.make_room("out/below/x.jpg"); }),
               AllOf(HasSubstr((temp_.path() / "out").string()), HasSubstr("leads out of the output folder")));
   EXPECT_FALSE(fs::exists(outside.path() / "below"));
+}
+
+TEST_F(OutputFolderTest, ReplacesNoInputAndNothingButFiles) {
+  const auto input = temp_.write("deep/x.jpg", "precious");
+  fs::create_directory_symlink("deep", temp_.path() / "linked");
+  OutputFolder output(temp_.path(), {}, io::file_ids(std::vector{input}));
+  for (const char* name : {"deep/x.jpg", "linked/x.jpg"}) {
+    EXPECT_THAT(message_of<DataError>([&] { output.make_room(name); }),
+                AllOf(HasSubstr((temp_.path() / name).string()), HasSubstr("is read")));
+  }
+  fs::create_directory(temp_.path() / "folder.jpg");
+  ASSERT_EQ(mkfifo((temp_.path() / "pipe.jpg").c_str(), 0600), 0);
+  for (const char* name : {"folder.jpg", "pipe.jpg"}) {
+    EXPECT_THAT(message_of<DataError>([&] { output.make_room(name); }), HasSubstr("is no file"));
+  }
+  EXPECT_EQ(file_bytes(input), "precious");
+  EXPECT_TRUE(fs::is_fifo(temp_.path() / "pipe.jpg"));
+  // An earlier picture stays until the new one is whole.
+  const auto earlier = temp_.write("y.jpg", "earlier");
+  EXPECT_EQ(output.make_room("y.jpg"), earlier);
+  EXPECT_EQ(file_bytes(earlier), "earlier");
 }
 
 TEST_F(OutputFolderTest, ALinkWithinTheFolderIsFine) {

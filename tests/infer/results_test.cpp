@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 namespace rcnn {
 namespace {
 
+namespace fs = std::filesystem;
 using Json = nlohmann::json;
 using testing::HasSubstr;
 
@@ -80,10 +82,58 @@ TEST(ResultsTable, QuotesWhatNeedsIt) {
             "\"a \"\"b\"\",c\n.jpg\",\"x,y\",1,1,0,0,0,0\n");
 }
 
+/// Images of which some have nothing.
+std::vector<ImageDetections> some_images() {
+  const Detection dog{.box = {1.5f, 2, 11.5f, 22}, .score = 0.75f, .label = 2};
+  const Detection cat{.box = {0, 0, 0.1f, 4}, .score = 0.1f, .label = 1};
+  return {
+      {1, "empty.png", {}}, {2, "a \"b\",\xff.jpg", {dog, cat}}, {4, "yard.jpg", {cat}}, {5, "none.png", {}}};
+}
+
+TEST(ResultsFile, IsAWholeListAfterEachImageAndTheSameBytesAtTheEnd) {
+  const TempFolder folder;
+  const auto list = folder.path() / "list.json", table = folder.path() / "table.csv",
+             whole = folder.path() / "whole";
+  ResultsFile json(list, ResultsFile::Form::json, kCategories),
+      csv(table, ResultsFile::Form::csv, kCategories);
+  std::vector<ImageDetections> added;
+  for (const auto& image : some_images()) {
+    added.push_back(image);
+    json.add(image);
+    csv.add(image);
+    write_results(whole, added, kCategories);
+    EXPECT_EQ(file_bytes(list), file_bytes(whole));
+    EXPECT_NO_THROW(Json::parse(file_bytes(list)));
+    write_csv(whole, added, kCategories);
+    EXPECT_EQ(file_bytes(table), file_bytes(whole));
+  }
+  json.finish();
+  csv.finish();
+  EXPECT_EQ(Json::parse(file_bytes(list)).size(), 3u);
+  fs::remove(whole);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 2);
+}
+
+TEST(ResultsFile, AnOlderListStaysUntilTheFirstImage) {
+  const TempFolder folder;
+  const auto list = folder.write("list.json", "an earlier run");
+  { const ResultsFile given_up(list, ResultsFile::Form::json, kCategories); }
+  EXPECT_EQ(file_bytes(list), "an earlier run");
+  ResultsFile file(list, ResultsFile::Form::json, kCategories);
+  EXPECT_EQ(file_bytes(list), "an earlier run");
+  file.add({1, "empty.png", {}});
+  EXPECT_EQ(file_bytes(list), "[]\n");
+  ResultsFile of_nothing(list, ResultsFile::Form::csv, kCategories);
+  of_nothing.finish();
+  EXPECT_EQ(file_bytes(list), "file_name,class,class_id,score,x1,y1,x2,y2\n");
+}
+
 TEST(Results, ADiskThatRefusesIsADataError) {
   const TempFolder folder;
   const auto file = folder.path() / "nowhere" / "detections.json";
   EXPECT_THAT(message_of<DataError>([&] { write_results(file, {}, kCategories); }), HasSubstr(file.string()));
+  EXPECT_THAT(message_of<DataError>([&] { ResultsFile(file, ResultsFile::Form::json, kCategories); }),
+              HasSubstr(file.string()));
 }
 
 }  // namespace

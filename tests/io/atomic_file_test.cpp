@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rcnn/io/atomic_file.h>
@@ -117,6 +118,50 @@ TEST_F(AtomicFileTest, AFolderInThePlaceOfTheFileStays) {
   EXPECT_THAT(write_error(file_, "x"), HasSubstr("Is a directory"));
   EXPECT_TRUE(fs::exists(file_ / "inner"));
   EXPECT_THAT(names(), testing::ElementsAre("state"));
+}
+
+TEST_F(AtomicFileTest, TheModeOfTheOldFileStays) {
+  write_atomically(file_, "old");
+  for (const auto mode : {fs::perms(0600), fs::perms(0640), fs::perms(0666)}) {
+    fs::permissions(file_, mode);
+    write_atomically(file_, "new");
+    EXPECT_EQ(fs::status(file_).permissions(), mode);
+  }
+}
+
+TEST_F(AtomicFileTest, OnlyAPlainFileOrALinkIsReplaced) {
+  ASSERT_EQ(mkfifo(file_.c_str(), 0600), 0);
+  EXPECT_THAT(write_error(file_, "x"), AllOf(HasSubstr(file_.string()), HasSubstr("is no file")));
+  EXPECT_TRUE(fs::is_fifo(file_));
+  fs::remove(file_);
+  fs::create_symlink("/dev/null", file_);
+  EXPECT_THAT(write_error(file_, "x"), HasSubstr("is no file"));
+  EXPECT_TRUE(fs::is_symlink(file_));
+  fs::remove(file_);
+
+  write_atomically(folder_ / "elsewhere", "precious");
+  fs::create_symlink("elsewhere", file_);
+  write_atomically(file_, "new");
+  EXPECT_EQ(text_of(folder_ / "elsewhere"), "precious");
+  EXPECT_EQ(text_of(file_), "new");
+}
+
+TEST_F(AtomicFileTest, ANameAsLongAsTheSystemHasItIsWritten) {
+  const auto file = folder_ / std::string(255, 'x');
+  write_atomically(file, "x");
+  EXPECT_EQ(text_of(file), "x");
+}
+
+TEST_F(AtomicFileTest, WhatAnotherProcessOfItsNumberLeftIsNotWrittenInto) {
+  // Numbers count up from 0 in this process, so that the next names are among these.
+  write_atomically(folder_ / "mine", "precious");
+  for (int number = 0; number < 1000; ++number) {
+    fs::create_symlink("mine",
+                       folder_ / ("state.tmp." + std::to_string(getpid()) + "." + std::to_string(number)));
+  }
+  write_atomically(file_, "new");
+  EXPECT_EQ(text_of(file_), "new");
+  EXPECT_EQ(text_of(folder_ / "mine"), "precious");
 }
 
 TEST_F(AtomicFileTest, AReaderNeverSeesAMixture) {

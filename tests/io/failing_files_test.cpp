@@ -38,7 +38,9 @@ class FailingFiles : public FileSystem {
   using Fails = std::function<int(Call call, int count)>;
   explicit FailingFiles(Fails fails) : fails_(std::move(fails)) {}
 
-  int create(const fs::path& file) override { return fail(Call::create) ? -1 : FileSystem::create(file); }
+  int create(const fs::path& file, mode_t mode) override {
+    return fail(Call::create) ? -1 : FileSystem::create(file, mode);
+  }
   int open_folder(const fs::path& folder) override {
     return fail(Call::open_folder) ? -1 : FileSystem::open_folder(folder);
   }
@@ -257,9 +259,9 @@ class Room : public FileSystem {
  public:
   explicit Room(std::optional<uint64_t> bytes) : bytes_(bytes) {}
   std::optional<uint64_t> free_bytes(const fs::path&) override { return bytes_; }
-  int create(const fs::path& file) override {
+  int create(const fs::path& file, mode_t mode) override {
     begun = true;
-    return FileSystem::create(file);
+    return FileSystem::create(file, mode);
   }
   bool begun = false;
 

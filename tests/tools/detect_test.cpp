@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,6 +11,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <torch/torch.h>
 #include <unistd.h>
 
@@ -272,6 +275,179 @@ TEST_F(DetectTest, NeverWritesAmongItsImages) {
   EXPECT_THAT(error_of(run_rcnn(below), 2), HasSubstr("lies there"));
   EXPECT_EQ(file_bytes(image), scene(1));
   EXPECT_EQ(file_bytes(deep), scene(1));
+}
+
+TEST_F(DetectTest, NeverWritesThroughLinksOntoItsImages) {
+  const auto real = folder_.write("found/a.jpg", scene(1));
+  fs::create_directories(photos_);
+  fs::create_symlink("../found/a.jpg", photos_ / "a.jpg");
+  fs::create_directory_symlink("found", folder_.path() / "linked");
+  fs::create_symlink("photos/a.jpg", folder_.path() / "twice.jpg");
+  for (const auto& input :
+       {photos_, photos_ / "a.jpg", folder_.path() / "linked", folder_.path() / "twice.jpg"}) {
+    EXPECT_THAT(error_of(detect({input}), 2), HasSubstr("lies there and could be overwritten")) << input;
+  }
+  EXPECT_EQ(file_bytes(real), scene(1));
+  EXPECT_THAT(files_in(output_), ElementsAre("a.jpg"));
+
+  // A second name of the file leads into the folder without a link.
+  fs::remove(photos_ / "a.jpg");
+  fs::create_hard_link(real, photos_ / "a.jpg");
+  folder_.write("photos/b.jpg", scene(2));
+  const auto finished = detect({photos_});
+  EXPECT_EQ(finished.exit_code, 3);
+  EXPECT_THAT(finished.err, AllOf(HasSubstr(real.string() + ": it is an image that is read"),
+                                  HasSubstr("objects on 2 images"), HasSubstr("pictures of 1 images")));
+  EXPECT_EQ(file_bytes(real), scene(1));
+}
+
+TEST_F(DetectTest, ListsReplaceOnlyPlainFilesAndKeepTheirModes) {
+  const auto a = folder_.write("photos/a.jpg", scene(1)), other = folder_.write("other.json", "mine");
+  fs::create_directories(output_);
+  const auto list = output_ / "detections.json", table = output_ / "detections.csv";
+  ASSERT_EQ(mkfifo(list.c_str(), 0600), 0);
+  EXPECT_THAT(error_of(detect({a}), 2), HasSubstr("detections.json: is a pipe"));
+  EXPECT_TRUE(fs::is_fifo(list));
+  fs::remove(list);
+  fs::create_symlink(other, table);
+  EXPECT_THAT(error_of(detect({a, "--csv"}), 2), HasSubstr("detections.csv: is a link"));
+  EXPECT_EQ(file_bytes(other), "mine");
+  fs::remove(table);
+  folder_.write("found/detections.json", "an earlier run");
+  fs::permissions(list, fs::perms(0600));
+  EXPECT_EQ(detect({a, "--csv", "--score", "0"}).exit_code, 0);
+  EXPECT_GT(found().size(), 1u);
+  EXPECT_EQ(fs::status(list).permissions(), fs::perms(0600));
+  EXPECT_THAT(files_in(output_), ElementsAre("a.jpg", "detections.csv", "detections.json"));
+  // The weights may be named like anything.
+  fs::copy_file(weights(), output_ / "detections.json", fs::copy_options::overwrite_existing);
+  EXPECT_THAT(error_of(run_rcnn({"detect", a, "--weights", list, "--output", output_}), 2),
+              HasSubstr("is read by this command"));
+}
+
+TEST_F(DetectTest, ARunThatFailsAtItsStartLeavesAnEarlierList) {
+  const auto a = folder_.write("photos/a.jpg", scene(1));
+  folder_.write("found/detections.json", "an earlier run");
+  EXPECT_NE(run_rcnn({"detect", a, "--weights", "gone.safetensors", "--output", output_}).exit_code, 0);
+  EXPECT_NE(detect({a, "--classes", "circel"}).exit_code, 0);
+  EXPECT_NE(detect({a, "--device", "tpu"}).exit_code, 0);
+  EXPECT_EQ(file_bytes(output_ / "detections.json"), "an earlier run");
+  EXPECT_THAT(files_in(output_), ElementsAre("detections.json"));
+}
+
+TEST_F(DetectTest, APictureTooWideForAJpegIsAPng) {
+  for (const ImageSize size : {ImageSize{32, 70'000}, ImageSize{65'501, 20}, ImageSize{20, 65'500}}) {
+    const auto wide = photos_ / "wide.png";
+    fs::create_directories(photos_);
+    data::write_image(wide, torch::full({size.height, size.width, 3}, 90, at::kByte));
+    const auto finished = detect({wide, "--score", "0"});
+    EXPECT_EQ(finished.exit_code, 0) << finished.err;
+    EXPECT_THAT(finished.err, HasSubstr("objects on 1 images"));
+    const auto* const name = size.width == 65'500 ? "wide.jpg" : "wide.png";
+    EXPECT_THAT(files_in(output_), ElementsAre("detections.json", name));
+    EXPECT_EQ(data::image_size(output_ / name), size);
+    fs::remove_all(output_);
+  }
+}
+
+/// A small disk of its own, where the tests may make one.
+class SmallDisk {
+ public:
+  SmallDisk(const fs::path& folder, const std::string& options) : folder_(folder) {
+    fs::create_directories(folder);
+    mounted_ = mount("tmpfs", folder.c_str(), "tmpfs", 0, options.c_str()) == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_) umount2(folder_.c_str(), MNT_DETACH);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  bool mounted() const { return mounted_; }
+  void make_read_only() const { mount("tmpfs", folder_.c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, nullptr); }
+
+ private:
+  const fs::path folder_;
+  bool mounted_ = false;
+};
+
+/// What is left of a run that ended early: whole pictures, a whole list of the first images in their order,
+/// and whole lines. Returns how many images are listed.
+size_t check_what_is_left(const fs::path& output) {
+  std::set<std::string> pictures;
+  for (const auto& name : files_in(output)) {
+    if (name.find(".tmp.") != std::string::npos || name.starts_with("detections")) continue;
+    EXPECT_NO_THROW(data::read_image(output / name)) << name;
+    pictures.insert(fs::path(name).stem());
+  }
+  const auto list = Json::parse(file_bytes(output / "detections.json"));
+  std::vector<int64_t> ids;
+  std::set<std::string> listed;
+  for (const auto& entry : list) {
+    ids.push_back(entry.at("image_id").get<int64_t>());
+    listed.insert(fs::path(entry.at("file_name").get<std::string>()).stem());
+  }
+  EXPECT_TRUE(std::ranges::is_sorted(ids));
+  ids.erase(std::ranges::unique(ids).begin(), ids.end());
+  for (size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(ids[i], static_cast<int64_t>(i) + 1);
+  EXPECT_TRUE(std::ranges::includes(listed, pictures));  // each that was drawn
+  const auto table = file_bytes(output / "detections.csv");
+  EXPECT_TRUE(table.ends_with('\n'));
+  EXPECT_GE(std::ranges::count(table, '\n'), std::ssize(list));
+  return listed.size();
+}
+
+TEST_F(DetectTest, KilledItLeavesWhatItFound) {
+  for (int i = 0; i < 3000; ++i) folder_.write("photos/" + std::to_string(i) + ".jpg", scene(1 + i % 3));
+  for (const char* last : {"0.jpg", "1004.jpg", "1010.jpg"}) {  // in the order of their names
+    RunningProgram running(RCNN_PROGRAM, arguments({photos_, "--score", "0", "--csv"}));
+    for (int waits = 0; waits < 60'000 && !fs::exists(output_ / last); ++waits) usleep(1000);
+    running.send(SIGKILL);
+    EXPECT_EQ(running.finish().exit_code, 128 + SIGKILL);
+    const auto listed = check_what_is_left(output_);
+    EXPECT_GT(listed, 0u);
+    EXPECT_LT(listed, 3000u);
+    fs::remove_all(output_);
+  }
+}
+
+TEST_F(DetectTest, AFullDiskEndsItWithOneMessage) {
+  for (int i = 0; i < 500; ++i) folder_.write("photos/" + std::to_string(i) + ".jpg", scene(1 + i % 3));
+  const SmallDisk disk(output_, "size=1m");
+  if (!disk.mounted()) GTEST_SKIP() << "no disk can be mounted here";
+  const auto finished = detect({photos_, "--score", "0", "--csv"});
+  EXPECT_THAT(error_of(finished, 3), AllOf(HasSubstr("No space left on device"), HasSubstr("ended after"),
+                                           HasSubstr("of 500 images")));
+  const auto listed = check_what_is_left(output_);
+  EXPECT_GT(listed, 20u);
+  EXPECT_LT(listed, 500u);
+  for (const auto& name : files_in(output_)) {
+    EXPECT_EQ(name.find(".tmp."), std::string::npos) << name;
+    EXPECT_GT(fs::file_size(output_ / name), 0u) << name;
+  }
+}
+
+TEST_F(DetectTest, AFileThatMayNotGrowEndsItWithOneMessage) {
+  for (int i = 0; i < 100; ++i) folder_.write("photos/" + std::to_string(i) + ".jpg", scene(1 + i % 3));
+  std::string words;
+  for (const auto& word : arguments({photos_, "--no-images", "--score", "0", "--csv"})) words += " " + word;
+  const auto finished =  // the JIT of a math library may write more
+      run_program("/bin/sh", {"-c", "ulimit -f 64 && exec " + std::string(RCNN_PROGRAM) + words});
+  EXPECT_THAT(error_of(finished, 3), AllOf(HasSubstr("File too large"), HasSubstr("ended after")));
+  EXPECT_GT(check_what_is_left(output_), 0u);
+}
+
+TEST_F(DetectTest, LooksAtTheDiskBeforeItStarts) {
+  const auto a = folder_.write("photos/a.jpg", scene(1));
+  const SmallDisk disk(output_, "size=64k");
+  if (!disk.mounted()) GTEST_SKIP() << "no disk can be mounted here";
+  folder_.write("found/detections.json", "an earlier run");
+  { std::ofstream(output_ / "full") << std::string(1 << 20, 'x'); }
+  EXPECT_THAT(error_of(detect({a}), 3), AllOf(HasSubstr("detections.json"), Not(HasSubstr("ended after"))));
+  EXPECT_EQ(file_bytes(output_ / "detections.json"), "an earlier run");
+  disk.make_read_only();
+  EXPECT_THAT(error_of(detect({a}), 3), AllOf(HasSubstr(output_.string()), HasSubstr("Read-only")));
+  EXPECT_THAT(error_of(run_rcnn({"detect", a, "--weights", weights(), "--output", output_ / "below"}), 3),
+              HasSubstr("Read-only"));
 }
 
 TEST_F(DetectTest, SaysWhatIsWrongWithItsWords) {

@@ -15,6 +15,9 @@
 #include <rcnn/infer/output_folder.h>
 #include <rcnn/infer/results.h>
 #include <rcnn/infer/tensor_detector.h>
+#include <rcnn/io/atomic_file.h>
+#include <rcnn/io/new_folder.h>
+#include <rcnn/io/output_file.h>
 #include <rcnn/log.h>
 
 #include "commands.h"
@@ -35,29 +38,29 @@ constexpr StopWords kStopWords{
     .requested =
         "stops after the image in work and writes what was found; Ctrl-C once more leaves at once\n"};
 
-/// Nothing that was named may be replaced: no image lies in the output folder or below it.
-void check_output(const fs::path& output, const std::vector<data::FoundImage>& images) {
+bool is_below(fs::path path, const fs::path& folder) {
   std::error_code not_there;
-  const auto folder = fs::canonical(output, not_there);
-  if (not_there) return;
-  std::set<fs::path> apart;
-  for (const auto& [image, relative] : images) {
-    const auto parent = image.has_parent_path() ? image.parent_path() : ".";
-    if (!apart.insert(parent).second) continue;
-    if (std::ranges::mismatch(folder, fs::canonical(parent)).in1 == folder.end()) {
-      throw ConfigError(
-          fmt::format("--output {}: {} lies there and could be overwritten; name another folder",
-                      output.string(), image.string()));
-    }
+  for (; !fs::equivalent(path, folder, not_there); path = path.parent_path()) {
+    if (path == path.root_path()) return false;
   }
+  return true;
 }
 
-void make_output(const fs::path& output) {
+/// Nothing that was named may be replaced: no image lies, or leads by links, into the output folder or below
+/// it.
+void check_output(const fs::path& output, const std::vector<data::FoundImage>& images) {
   std::error_code error;
-  fs::create_directories(output, error);
-  if (error || !fs::is_directory(output)) {
-    throw ConfigError(fmt::format("--output {}: cannot be made: {}", output.string(),
-                                  error ? error.message() : "it is a file"));
+  if (!fs::exists(output, error)) return;
+  std::set<fs::path> apart;
+  const auto check = [&](const fs::path& image, const fs::path& folder) {
+    if (error || !is_below(folder, output)) return;
+    throw ConfigError(fmt::format("--output {}: {} lies there and could be overwritten; name another folder",
+                                  output.string(), image.string()));
+  };
+  for (const auto& [image, relative] : images) {
+    const auto parent = image.has_parent_path() ? image.parent_path() : ".";
+    if (apart.insert(parent).second) check(image, fs::canonical(parent, error));
+    if (fs::is_symlink(image, error)) check(image, fs::canonical(image, error).parent_path());
   }
 }
 
@@ -70,7 +73,15 @@ std::vector<int64_t> labels_of(const std::vector<std::string>& classes,
   }
 }
 
-/// One detection of the program: where its time goes, and what it came to.
+/// Every file that is read.
+std::set<io::FileId> inputs_of(const DetectArguments& arguments,
+                               const std::vector<data::FoundImage>& images) {
+  std::vector<fs::path> paths = {arguments.weights};
+  for (const auto& image : images) paths.push_back(image.path);
+  return io::file_ids(paths);
+}
+
+/// One detection of the program: where its time goes, and what it came to. Made only where it can write.
 class Detecting {
  public:
   Detecting(const DetectArguments& arguments, const std::vector<data::FoundImage>& files,
@@ -79,62 +90,88 @@ class Detecting {
         files_(files),
         detector_(detector),
         labels_(labels_of(arguments.classes, detector.categories())),
-        folder_(arguments.output, {kResults, kTable}),
-        writer_(folder_, detector.categories(), {.pictures = arguments.pictures, .crops = arguments.crops}) {}
+        inputs_(inputs_of(arguments, files)),
+        folder_(arguments.output, {kResults, kTable}, inputs_),
+        writer_(folder_, detector.categories(), {.pictures = arguments.pictures, .crops = arguments.crops}) {
+    io::make_folder(arguments.output);
+    add_list(kResults, ResultsFile::Form::json);
+    if (arguments.csv) add_list(kTable, ResultsFile::Form::csv);
+  }
 
   void run(const StopSignals& signals) {
     const int64_t batch = arguments_.batch > 0 ? arguments_.batch : detector_.device().is_cpu() ? 1 : 4;
     const int64_t decoders = arguments_.threads > 0 ? arguments_.threads : 2;
     std::vector<fs::path> paths;
     for (const auto& file : files_) paths.push_back(file.path);
-    times_ = detect_files(detector_, paths, {.batch = batch, .decoders = decoders},
-                          [&](FileResult result, const DetectFilesTimes& times) {
-                            take(std::move(result));
-                            line_.show(done_, std::ssize(files_), "  " + speed(times));
-                            return !signals.requested();
-                          });
-    writer_.finish();
-    warn_of(writer_.take_errors());
+    try {
+      times_ = detect_files(detector_, paths, {.batch = batch, .decoders = decoders},
+                            [&](FileResult result, const DetectFilesTimes& times) {
+                              take(std::move(result));
+                              line_.show(done_, std::ssize(files_), "  " + speed(times));
+                              return !signals.requested();
+                            });
+      writer_.finish();
+      warn_of_pictures();
+      for (const auto& list : lists_) list->finish();
+    } catch (const io::WriteError& error) {
+      throw DataError(fmt::format("{}; ended after {} of {} images", error.what(), done_, files_.size()));
+    }
     line_.clear();
-  }
-
-  void write_lists() const {
-    write_results(arguments_.output / kResults, results_, detector_.categories());
-    if (arguments_.csv) write_csv(arguments_.output / kTable, results_, detector_.categories());
   }
 
   void summarize() const {
     const auto& words = arguments_;
-    log::info(fmt::format("{} objects on {} images, {}", objects_, results_.size(), speed(times_)));
+    log::info(fmt::format("{} objects on {} images, {}", objects_, done_ - bad_images_, speed(times_)));
     log::info(fmt::format("{}{}detections.json{} in {}", words.pictures ? "pictures, " : "",
                           words.crops ? "crops, " : "", words.csv ? ", detections.csv" : "",
                           words.output.string()));
-    if (bad_ > 0) log::warn(fmt::format("{} of {} images failed, see above", bad_, done_));
+    if (bad_images_ > 0) log::warn(fmt::format("{} of {} images failed, see above", bad_images_, done_));
+    if (bad_pictures_ > 0)
+      log::warn(fmt::format("pictures of {} images could not be written, see above", bad_pictures_));
   }
 
-  int64_t bad() const { return bad_; }
+  int64_t bad() const { return bad_images_ + bad_pictures_; }
   int64_t done() const { return done_; }
 
  private:
+  void add_list(const char* name, ResultsFile::Form form) {
+    const io::OutputFile file("--output", arguments_.output / name, inputs_);
+    lists_.push_back(std::make_unique<ResultsFile>(file.path(), form, detector_.categories()));
+  }
+
   void take(FileResult result) {
+    if (!result.error.empty()) {
+      ++bad_images_;
+      warn(result.error);
+    } else {
+      list(result);
+      writer_.add(files_[result.index].relative, std::move(result));
+    }
     ++done_;
-    warn_of(writer_.take_errors());
-    if (!result.error.empty()) return warn_of({result.error});
+    warn_of_pictures();
+  }
+
+  void list(FileResult& result) {
     if (!labels_.empty()) {
       std::erase_if(result.detections, [&](const Detection& detection) {
         return !std::ranges::binary_search(labels_, detection.label);
       });
     }
-    const auto& [path, relative] = files_[result.index];
-    results_.push_back({static_cast<int64_t>(result.index) + 1, path.string(), result.detections});
+    const auto id = static_cast<int64_t>(result.index) + 1;
+    const ImageDetections found{id, files_[result.index].path.string(), result.detections};
+    for (const auto& file : lists_) file->add(found);
     objects_ += std::ssize(result.detections);
-    writer_.add(relative, std::move(result));
   }
 
-  void warn_of(const std::vector<std::string>& errors) {
-    if (!errors.empty()) line_.clear();
-    for (const auto& error : errors) log::warn(error);
-    bad_ += std::ssize(errors);
+  void warn_of_pictures() {
+    const auto errors = writer_.take_errors();
+    for (const auto& error : errors) warn(error);
+    bad_pictures_ += std::ssize(errors);
+  }
+
+  void warn(const std::string& error) const {
+    line_.clear();
+    log::warn(error);
   }
 
   std::string speed(const DetectFilesTimes& times) const {
@@ -150,9 +187,10 @@ class Detecting {
   const std::vector<data::FoundImage>& files_;
   const TensorDetector& detector_;
   const std::vector<int64_t> labels_;
+  const std::set<io::FileId> inputs_;
   const ProgressLine line_{"detecting"};
-  std::vector<ImageDetections> results_;
-  int64_t done_ = 0, bad_ = 0, objects_ = 0;
+  std::vector<std::unique_ptr<ResultsFile>> lists_;
+  int64_t done_ = 0, bad_images_ = 0, bad_pictures_ = 0, objects_ = 0;
   DetectFilesTimes times_;
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   OutputFolder folder_;
@@ -172,10 +210,8 @@ int64_t detect(const DetectArguments& arguments) {
   options.view_batch = std::max<int64_t>(arguments.batch, 1);
   const auto detector = TensorDetector::load(arguments.weights, options);
   Detecting detecting(arguments, files, detector);
-  make_output(arguments.output);
   signals.defer();
   detecting.run(signals);
-  detecting.write_lists();
   detecting.summarize();
   if (signals.requested()) {
     log::info(fmt::format("interrupted after {} of {} images", detecting.done(), files.size()));

@@ -1,7 +1,9 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include <rcnn/data/options.h>
 #include <rcnn/error.h>
@@ -27,7 +29,6 @@ struct Arguments {
 /// Scores a model on the test part of its data.
 void score_weights(const Arguments& arguments) {
   keep_freed_memory();
-  if (!arguments.results.empty()) check_output_file("--results", arguments.results);
   std::vector<std::string> overrides = arguments.words, model_overrides;
   std::string config_file;
   if (!overrides.empty() && overrides.front().find('=') == std::string::npos) {
@@ -36,6 +37,11 @@ void score_weights(const Arguments& arguments) {
   }
   for (const auto& override : overrides) {
     if (config_file.empty() || override.starts_with("model.")) model_overrides.push_back(override);
+  }
+  std::optional<io::OutputFile> results;
+  if (!arguments.results.empty()) {
+    const std::vector<std::filesystem::path> inputs = {arguments.weights, config_file};
+    results.emplace(output_file("--results", arguments.results, inputs));
   }
   auto model = nn::load_model(arguments.weights, model_overrides);
   if (!config_file.empty()) model.config = config::Config::load(config_file, overrides);
@@ -49,16 +55,22 @@ void score_weights(const Arguments& arguments) {
     throw ConfigError("eval: --max-dets is of COCO's scores: give eval.metric=coco with it");
   }
   const auto test = open_test_set(data, model.categories);
+  if (results) {
+    results->add_inputs(files_of(model.config));
+    results->add_inputs(files_of(test));
+  }
   const TensorDetector detector(std::move(model), arguments.detector);
   const auto [score, images] = arguments.files.proposals
                                    ? evaluate_proposals(detector, test)
                                    : *evaluate(detector, test, options, arguments.files.score, kNeverStop);
-  print(score, arguments.files.json);  // first: the list may fail
+  print(score, arguments.files.json);  // whatever becomes of the list
   std::cout << std::flush;
-  if (arguments.results.empty()) return;
-  auto categories = test.dataset->categories();
-  if (arguments.files.proposals) categories.front().name = "object";  // any id of the data set's will do
-  write_results(arguments.results, images, categories);
+  if (results) {
+    auto categories = test.dataset->categories();
+    if (arguments.files.proposals) categories.front().name = "object";  // any id of the data set's will do
+    results->check();
+    write_results(results->path(), images, categories);
+  }
 }
 
 }  // namespace

@@ -1,23 +1,26 @@
 #pragma once
 
 #include <filesystem>
-#include <string_view>
+#include <set>
+#include <span>
+#include <string>
 
-#include <spdlog/fmt/fmt.h>
+#include <rcnn/config/config.h>
+#include <rcnn/io/output_file.h>
 
-#include <rcnn/error.h>
+#include "evaluate.h"
 
 namespace rcnn::tools {
 
-/// Everything about a file to be written that can be said before the work. `option` names it.
-inline void check_output_file(std::string_view option, const std::filesystem::path& file) {
-  namespace fs = std::filesystem;
-  std::error_code not_there;
-  if (fs::is_directory(file, not_there))
-    throw ConfigError(fmt::format("{} {}: is a folder; name a file", option, file.string()));
-  const auto folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
-  if (!fs::is_directory(folder, not_there))
-    throw ConfigError(fmt::format("{} {}: there is no folder {}", option, file.string(), folder.string()));
-}
+/// A file that is named for what a command makes, looked at before the work begins, see io::OutputFile; no
+/// file of a run is one, either. `inputs` are files that the command reads.
+io::OutputFile output_file(std::string option, const std::filesystem::path& file,
+                           std::span<const std::filesystem::path> inputs);
+
+/// The files that a config's values came from.
+std::set<io::FileId> files_of(const config::Config& config);
+
+/// The images of a data set, and what says what is on them.
+std::set<io::FileId> files_of(const TestSet& test);
 
 }  // namespace rcnn::tools

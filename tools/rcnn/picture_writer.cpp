@@ -9,6 +9,7 @@
 
 #include <rcnn/data/image.h>
 #include <rcnn/error.h>
+#include <rcnn/io/atomic_file.h>
 #include <rcnn/vis/draw.h>
 
 namespace rcnn::tools {
@@ -42,6 +43,7 @@ void PictureWriter::add(std::filesystem::path relative, FileResult result) {
   if (!options_.pictures && !options_.crops) return;
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return jobs_.size() < kMostWaiting; });
+  if (end_) return;
   jobs_.push_back({std::move(relative), std::move(result)});
   changed_.notify_all();
 }
@@ -53,6 +55,7 @@ void PictureWriter::finish() {
 
 std::vector<std::string> PictureWriter::take_errors() {
   const std::lock_guard lock(mutex_);
+  if (end_) std::rethrow_exception(end_);
   return std::exchange(errors_, {});
 }
 
@@ -71,36 +74,46 @@ void PictureWriter::work(const std::stop_token& stop) {
     lock.unlock();
     const auto begin = std::chrono::steady_clock::now();
     std::string error;
+    std::exception_ptr end;
     try {
       write(job);
+    } catch (const io::WriteError& failure) {
+      if (failure.is_of_disk()) end = std::current_exception();
+      error = failure.what();
     } catch (const Error& failure) {
       error = failure.what();
     } catch (const std::exception& failure) {
-      const char* what = is_out_of_memory(failure) ? "memory ran out while it was drawn" : failure.what();
-      error = fmt::format("{}: {}", job.relative.string(), what);
+      if (!is_out_of_memory(failure)) end = std::current_exception();
+      error = fmt::format("{}: memory ran out while it was drawn", job.relative.string());
     }
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
     lock.lock();
     busy_ = false;
     seconds_ += taken.count();
     if (!error.empty()) errors_.push_back(error);
+    if (end) {
+      end_ = end;
+      jobs_.clear();
+    }
     changed_.notify_all();
   }
 }
 
 void PictureWriter::write(const Job& job) {
   const auto& [index, image, detections, error] = job.result;
-  if (options_.pictures) {
-    const auto name = folder_.name_of(job.relative, ".jpg");
-    data::write_image(folder_.make_room(name), vis::draw_detections(image, detections, categories_));
-  }
+  if (options_.pictures) write_picture(job.relative, vis::draw_detections(image, detections, categories_));
   if (!options_.crops) return;
   for (size_t i = 0; i < detections.size(); ++i) {
     const auto& category = categories_.at(static_cast<size_t>(detections[i].label - 1));
-    const auto wanted = std::filesystem::path("crops") / OutputFolder::file_name_of(category.name) /
-                        fmt::format("{}_{}.jpg", job.relative.stem().string(), i + 1);
-    data::write_image(folder_.make_room(folder_.name_of(wanted, ".jpg")), crop_of(image, detections[i].box));
+    const auto name = fmt::format("{}_{}.jpg", job.relative.stem().string(), i + 1);
+    write_picture(std::filesystem::path("crops") / OutputFolder::file_name_of(category.name) / name,
+                  crop_of(image, detections[i].box));
   }
+}
+
+void PictureWriter::write_picture(const std::filesystem::path& wanted, const at::Tensor& picture) {
+  const bool is_large = std::max(picture.size(0), picture.size(1)) > data::kLargestJpegSide;
+  data::write_image(folder_.make_room(folder_.name_of(wanted, is_large ? ".png" : ".jpg")), picture);
 }
 
 }  // namespace rcnn::tools

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <filesystem>
 #include <mutex>
 #include <string>
@@ -18,7 +19,7 @@ namespace rcnn::tools {
 class PictureWriter {
  public:
   /// `pictures` are the images with boxes drawn on them, `crops` each object by itself, in
-  /// crops/<class>/<name>_<number>.jpg.
+  /// crops/<class>/<name>_<number>.jpg. What is too wide or too high for a JPEG is a .png.
   struct Options {
     bool pictures = true, crops = false;
   };
@@ -33,7 +34,8 @@ class PictureWriter {
   /// Waits until all are written.
   void finish();
 
-  /// Why some could not be written, a line each; each is told once.
+  /// Why some could not be written, a line each; each is told once. Throws when none can be written any more:
+  /// for the disk refuses, or for an error that is no file's.
   std::vector<std::string> take_errors();
 
   /// Spent in drawing and writing.
@@ -46,6 +48,7 @@ class PictureWriter {
   };
   void work(const std::stop_token& stop);
   void write(const Job& job);
+  void write_picture(const std::filesystem::path& wanted, const at::Tensor& picture);
 
   OutputFolder& folder_;
   const std::vector<Category>& categories_;
@@ -55,6 +58,7 @@ class PictureWriter {
   std::deque<Job> jobs_;
   bool busy_ = false;
   std::vector<std::string> errors_;
+  std::exception_ptr end_;  // no more is written
   double seconds_ = 0;
   std::jthread worker_;  // last: it ends before what it uses
 };

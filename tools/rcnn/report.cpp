@@ -12,16 +12,15 @@
 #include <rcnn/data/coco_file.h>
 #include <rcnn/data/image.h>
 #include <rcnn/error.h>
-#include <rcnn/io/atomic_file.h>
 #include <rcnn/log.h>
 #include <rcnn/version.h>
 #include <rcnn/vis/evaluation.h>
 
 #include "coco_files.h"
 #include "commands.h"
+#include "listed_images.h"
 #include "max_detections.h"
 #include "output_file.h"
-#include "listed_images.h"
 #include "report_run.h"
 
 namespace rcnn::tools {
@@ -90,7 +89,7 @@ vis::EvaluationInput input_without_truths(const data::CocoResultList& list, cons
   return input;
 }
 
-vis::Report report_of_detections(const Arguments& arguments) {
+vis::Report report_of_detections(const Arguments& arguments, io::OutputFile& output) {
   std::optional<data::CocoFile> file;
   if (!arguments.annotations.empty()) file = data::read_coco_file(arguments.annotations);
   auto list = data::read_coco_results(arguments.input);
@@ -122,8 +121,11 @@ vis::Report report_of_detections(const Arguments& arguments) {
   auto evaluation = arguments.evaluation;
   ImageReader reader(report);
   ListedImages images(arguments.images, file.has_value());
-  const auto is_there = [&](const auto& entry) { return !images.find(entry.second).empty(); };
-  if (std::ranges::any_of(files, is_there)) {
+  std::vector<fs::path> there;
+  for (const auto& [id, name] : files) there.push_back(images.find(name));
+  output.add_inputs(io::file_ids(there));
+  const auto is_there = [](const fs::path& image) { return !image.empty(); };
+  if (std::ranges::any_of(there, is_there)) {
     evaluation.read = [&](int64_t id) {
       const auto entry = files.find(id);
       const auto name = entry == files.end() ? fmt::format("image {}", id) : entry->second;
@@ -142,7 +144,8 @@ vis::Report report_of_detections(const Arguments& arguments) {
 }
 
 void run(const Arguments& arguments) {
-  check_output_file("--output", arguments.output);
+  const std::vector<fs::path> inputs = {arguments.input, arguments.annotations, arguments.run.weights};
+  auto output = output_file("--output", arguments.output, inputs);
   const bool is_run = fs::is_directory(arguments.input);
   for (const auto* option : is_run ? arguments.of_list : arguments.of_run) {
     if (option->count() == 0) continue;
@@ -152,13 +155,13 @@ void run(const Arguments& arguments) {
   }
   if (!is_run && arguments.annotations.empty() && arguments.max_dets->count() > 0)
     throw ConfigError("report: --max-dets is of scores, which need --annotations");
-  auto report = is_run ? report_of_run(arguments.input, arguments.run, arguments.evaluation)
-                       : report_of_detections(arguments);
+  auto report = is_run ? report_of_run(arguments.input, arguments.run, arguments.evaluation, output)
+                       : report_of_detections(arguments, output);
   for (const auto& fact : environment()) report.environment.push_back(fact);
   for (const auto& warning : report.warnings) log::warn("missing in the report: " + warning);
   for (const auto& note : report.notes) log::warn(note);
   const auto page = vis::to_html(report);
-  io::write_atomically(arguments.output, page);
+  output.write(page);
   log::info(fmt::format("report of {}: {}, {:.1f} MB", arguments.input.string(), arguments.output.string(),
                         static_cast<double>(page.size()) / 1e6));
 }

@@ -13,6 +13,7 @@
 #include <rcnn/train/run_folder.h>
 
 #include "evaluate.h"
+#include "output_file.h"
 
 namespace rcnn::tools {
 namespace {
@@ -74,7 +75,7 @@ fs::path weights_of(const fs::path& folder, const ReportRunArguments& arguments)
 
 /// Detects on the test part and adds what that says.
 void add_scores(vis::Report& report, const config::Config& config, nn::DescribedModel model,
-                const ReportRunArguments& arguments, vis::EvaluationOptions options) {
+                const ReportRunArguments& arguments, vis::EvaluationOptions options, io::OutputFile& output) {
   const auto root = config.root();
   const auto data = data::DataOptions::from(root.child("data"));
   const auto eval_options = EvalOptions::from(root.child("eval"), data.type);
@@ -83,6 +84,7 @@ void add_scores(vis::Report& report, const config::Config& config, nn::Described
   root.finish();
   const TensorDetector detector(std::move(model), {.device = arguments.device});
   const auto test = open_test_set(data, detector.categories());
+  output.add_inputs(files_of(test));
   const auto [score, images] =
       *evaluate(detector, test, eval_options, {.max_detections = options.max_detections}, kNeverStop);
 
@@ -128,7 +130,7 @@ vis::EvaluationInput evaluation_input(eval::CocoInput input, vis::Report& report
 }
 
 vis::Report report_of_run(const fs::path& folder, const ReportRunArguments& arguments,
-                          const vis::EvaluationOptions& options) {
+                          const vis::EvaluationOptions& options, io::OutputFile& output) {
   const auto config_file = folder / "config.json";
   if (!is_file(config_file)) {
     throw ConfigError(fmt::format("{}: holds no run: there is no config.json", folder.string()));
@@ -155,7 +157,7 @@ vis::Report report_of_run(const fs::path& folder, const ReportRunArguments& argu
   report.environment.push_back({"weights", weights.string()});
   report.subtitle = fmt::format("{} on the test part of the run's data", weights.filename().string());
   try {
-    add_scores(report, config, std::move(model), arguments, options);
+    add_scores(report, config, std::move(model), arguments, options, output);
   } catch (const DataError& error) {
     report.warnings.push_back(fmt::format("scores and images: {}", error.what()));
   }

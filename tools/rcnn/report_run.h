@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <rcnn/eval/coco_input.h>
+#include <rcnn/io/output_file.h>
 #include <rcnn/vis/evaluation.h>
 
 namespace rcnn::tools {
@@ -32,8 +33,8 @@ vis::EvaluationInput evaluation_input(eval::CocoInput input, vis::Report& report
 
 /// What a run's folder has to tell: its metrics, and what its weights find on the test part of its data.
 /// Where there are no weights or no data, a warning in the report says so. Throws ConfigError for a folder
-/// without a run and WeightsError for weights that do not fit.
+/// without a run and WeightsError for weights that do not fit. The run's data become inputs of `output`.
 vis::Report report_of_run(const std::filesystem::path& folder, const ReportRunArguments& arguments,
-                          const vis::EvaluationOptions& options);
+                          const vis::EvaluationOptions& options, io::OutputFile& output);
 
 }  // namespace rcnn::tools

@@ -12,6 +12,7 @@
 #include <rcnn/printable.h>
 
 #include "commands.h"
+#include "output_file.h"
 
 namespace rcnn::tools {
 namespace {
@@ -150,13 +151,15 @@ void convert(ConvertArguments& arguments) {
   if (arguments.config.empty() && !(arguments.classes.empty() && arguments.overrides.empty())) {
     throw ConfigError("--classes and key=value need --config, which says what model the weights belong to");
   }
-  if (std::filesystem::exists(arguments.to)) {
+  std::error_code not_there;
+  if (std::filesystem::exists(std::filesystem::symlink_status(arguments.to, not_there))) {
     throw ConfigError(
         fmt::format("{}: is there already; remove it or name another file", arguments.to.string()));
   }
+  const auto output = output_file("out", arguments.to, {});
   if (!arguments.config.empty()) options.config = config::Config::load(arguments.config, arguments.overrides);
   if (!arguments.classes.empty()) options.categories = data::read_categories(arguments.classes);
-  const auto result = nn::convert_weights(arguments.from, arguments.to, options);
+  const auto result = nn::convert_weights(arguments.from, output.path(), options);
   if (!result.summary.empty()) log::info(fmt::format("{}: {}", arguments.from.string(), result.summary));
   if (result.source != result.target) {
     log::info(

@@ -54,7 +54,12 @@ RCNN_EXPORT std::vector<std::variant<ImageInfo, DataError>> image_infos(
 /// image_info(file, max_megapixels).size
 RCNN_EXPORT ImageSize image_size(const std::filesystem::path& file, int64_t max_megapixels = kMaxMegapixels);
 
-/// Writes uint8 [H, W, 3] RGB as PNG or JPEG by the file's ending. Throws DataError when the disk refuses.
+/// A JPEG is at most so many pixels wide and high.
+inline constexpr int64_t kLargestJpegSide = 65'500;
+
+/// Writes uint8 [H, W, 3] RGB as PNG or JPEG by the file's ending: all of it or, when something fails,
+/// nothing. Throws DataError when the format cannot hold so large an image, io::WriteError when the disk
+/// refuses.
 RCNN_EXPORT void write_image(const std::filesystem::path& file, const at::Tensor& image);
 
 /// "4.6.0"

@@ -39,9 +39,10 @@ struct DetectFilesTimes {
 /// on_file  gets each file's result in the caller's thread, in order, and the times so far. What it throws
 ///          ends the run and comes out here; when it returns false this returns without the rest.
 ///
-/// An error in one image, be it unreadable, never ends the run: the result says it. When memory runs out in a
-/// batch its images are tried one by one, and the result of one that is too large even then says what to
-/// lower.
+/// An image that cannot be read never ends the run: its result says it. When memory runs out in a batch its
+/// images are tried one by one, and the result of one that is too large even then says what to lower. Any
+/// other error of the detector is no image's fault and is thrown, as an Error with exit code 1 that names the
+/// image where it came.
 RCNN_EXPORT DetectFilesTimes
 detect_files(const TensorDetector& detector, std::span<const std::filesystem::path> files,
              const DetectFilesOptions& options,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,5 +28,29 @@ RCNN_EXPORT void write_results(const std::filesystem::path& file, const std::vec
 /// Throws DataError when the disk refuses.
 RCNN_EXPORT void write_csv(const std::filesystem::path& file, const std::vector<ImageDetections>& images,
                            const std::vector<Category>& categories);
+
+/// The same two, written image by image: what is in the file is a whole list, or whole lines, at every
+/// moment, so that a program that is killed leaves all that it added. An older file of the name stays until
+/// the first image is there, or finish().
+class RCNN_EXPORT ResultsFile {
+ public:
+  enum class Form { json, csv };  ///< of write_results(), of write_csv()
+
+  /// Tries whether there can be such a file. Throws DataError.
+  ResultsFile(std::filesystem::path file, Form form, const std::vector<Category>& categories);
+  ~ResultsFile();
+  ResultsFile(const ResultsFile&) = delete;
+  ResultsFile& operator=(const ResultsFile&) = delete;
+
+  /// Throws DataError when the disk refuses; then the file holds what was there before.
+  void add(const ImageDetections& image);
+
+  /// Waits until all of it is on the disk.
+  void finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace rcnn

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include <rcnn/error.h>
@@ -10,10 +11,24 @@
 
 namespace rcnn::io {
 
+/// A file that cannot be written.
+class RCNN_EXPORT WriteError : public DataError {
+ public:
+  /// `code` is the system's number of the reason, from errno.h.
+  WriteError(const std::string& message, int code) : DataError(message), code_(code) {}
+
+  /// Whether it is the disk that refuses, and would refuse other files, too: full, read-only, failing.
+  bool is_of_disk() const;
+
+ private:
+  int code_;
+};
+
 /// Writes the pieces, one after the other, as `file`: into a temporary file in the same folder, every write
 /// checked, fsync, rename, fsync of the folder. A reader sees the previous content or all of the new one,
-/// also after a crash; the temporary file is removed on failure. Throws DataError with the file and the
-/// system's reason, and before anything is written where the disk has no room for it.
+/// also after a crash; the temporary file is removed on failure. A file that is there keeps its mode; a link
+/// is replaced, not what it leads to; a device, a pipe or a socket is refused. Throws WriteError with the
+/// file and the system's reason, and before anything is written where the disk has no room for it.
 RCNN_EXPORT void write_atomically(const std::filesystem::path& file,
                                   std::span<const std::string_view> pieces);
 

@@ -60,6 +60,9 @@ class RCNN_EXPORT RunFolder {
   /// Whether there is a run's folder.
   static bool is_one(const std::filesystem::path& path);
 
+  /// Whether a path is that of a file which a run makes, there already or not, in a run's folder.
+  static bool owns(const std::filesystem::path& file);
+
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path log() const { return path_ / "log.txt"; }
   std::filesystem::path config() const { return path_ / "config.json"; }
