@@ -1,10 +1,11 @@
 #include <algorithm>
 #include <string_view>
 
-#include <torch/cuda.h>
 #include <torch/version.h>
 
 #include <rcnn/version.h>
+
+#include "cuda_device.h"
 
 namespace rcnn {
 
@@ -45,11 +46,8 @@ std::string cuda_architectures() {
 }
 
 bool has_cuda() {
-#ifdef RCNN_HAS_CUDA
-  return torch::cuda::is_available();
-#else
-  return false;
-#endif
+  const auto gpu = cuda_device();
+  return gpu && run_on(cuda_architectures(), *gpu);
 }
 
 }  // namespace rcnn

@@ -9,8 +9,8 @@
 
 namespace rcnn {
 
-/// "auto" (cuda when a device answers), "cpu" or "cuda" as a device. Throws ConfigError for another word, and
-/// for cuda where there is none.
+/// "auto" (cuda when a GPU answers that this build's kernels run on; warns of one that they do not), "cpu" or
+/// "cuda" as a device. Throws ConfigError for another word, and for cuda where there is no such GPU.
 RCNN_EXPORT c10::Device parse_device(const std::string& name);
 
 }  // namespace rcnn

@@ -18,7 +18,7 @@ RCNN_EXPORT std::string cuda_version();
 /// The GPU architectures that this build carries kernels for, "sm_80 sm_90 compute_90"; empty in a CPU build.
 RCNN_EXPORT std::string cuda_architectures();
 
-/// Whether this build has CUDA kernels, LibTorch has CUDA, and a device answers now.
+/// Whether this build has CUDA kernels, LibTorch has CUDA, and a GPU answers now that the kernels run on.
 RCNN_EXPORT bool has_cuda();
 
 }  // namespace rcnn

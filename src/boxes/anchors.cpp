@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include <torch/torch.h>
@@ -6,8 +7,6 @@
 
 namespace rcnn::boxes {
 namespace {
-
-constexpr size_t kRecentSizes = 16;
 
 at::Tensor cell_anchors(const std::vector<double>& sizes, const AnchorOptions& options) {
   std::vector<float> corners;
@@ -26,18 +25,30 @@ at::Tensor cell_anchors(const std::vector<double>& sizes, const AnchorOptions& o
   return at::tensor(corners).view({-1, 4});
 }
 
+/// A level's, made where `cell` [A, 4] is.
 at::Tensor shift(const at::Tensor& cell, ImageSize map, ImageSize spacing) {
-  const auto x = at::arange(map.width, at::kFloat) * spacing.width;
-  const auto y = at::arange(map.height, at::kFloat) * spacing.height;
-  const auto grid = at::meshgrid({y, x}, "ij");
-  const auto offsets = at::stack({grid[1], grid[0], grid[1], grid[0]}, -1).view({-1, 1, 4});
-  return (offsets + cell).view({-1, 4});
+  const auto x = at::arange(map.width, cell.options()) * spacing.width;
+  const auto y = at::arange(map.height, cell.options()) * spacing.height;
+  const auto corners = cell.view({-1, 2, 2});  // anchor, corner, x or y
+  const auto anchors = at::empty({map.height, map.width, cell.size(0), 2, 2}, cell.options());
+  anchors.select(4, 0).copy_(x.view({1, -1, 1, 1}) + corners.select(2, 0));
+  anchors.select(4, 1).copy_(y.view({-1, 1, 1, 1}) + corners.select(2, 1));
+  return anchors.view({-1, 4});
 }
 
 }  // namespace
 
 AnchorGenerator::AnchorGenerator(const AnchorOptions& options, std::vector<int64_t> strides)
     : spacing_(options.spacing), strides_(std::move(strides)) {
+  const auto are_positive = [](const auto& numbers) {
+    return !numbers.empty() && std::all_of(numbers.begin(), numbers.end(), [](auto n) { return n > 0; });
+  };
+  TORCH_CHECK(are_positive(strides_), "anchors: strides: expected positive numbers, got ", strides_);
+  TORCH_CHECK(are_positive(options.sizes), "anchors: sizes: expected positive numbers, got ", options.sizes);
+  TORCH_CHECK(are_positive(options.ratios), "anchors: ratios: expected positive numbers, got ",
+              options.ratios);
+  const auto ratios = std::ssize(options.ratios);
+  anchors_per_cell_ = strides_.size() == 1 ? ratios * std::ssize(options.sizes) : ratios;
   if (strides_.size() == 1) {
     cells_ = {cell_anchors(options.sizes, options)};
     return;
@@ -47,14 +58,19 @@ AnchorGenerator::AnchorGenerator(const AnchorOptions& options, std::vector<int64
   for (const double size : options.sizes) cells_.push_back(cell_anchors({size}, options));
 }
 
+std::vector<at::Tensor> AnchorGenerator::cells_on(const at::Device& device) {
+  const std::lock_guard lock(mutex_);
+  if (cells_.front().device() != device) {
+    for (auto& cell : cells_) cell = cell.to(device);
+  }
+  return cells_;
+}
+
 std::vector<at::Tensor> AnchorGenerator::anchors(const std::vector<ImageSize>& maps,
                                                  const at::Device& device) {
   TORCH_CHECK(maps.size() == strides_.size(), "anchors: expected ", strides_.size(), " maps, got ",
               maps.size());
-  const std::lock_guard lock(mutex_);
-  for (const auto& entry : recent_) {
-    if (entry.maps == maps && entry.device == device) return entry.anchors;
-  }
+  const auto cells = cells_on(device);
   std::vector<at::Tensor> anchors;
   for (size_t level = 0; level < maps.size(); ++level) {
     const auto map = maps[level];
@@ -62,10 +78,8 @@ std::vector<at::Tensor> AnchorGenerator::anchors(const std::vector<ImageSize>& m
     if (spacing_ == AnchorOptions::Spacing::fitted && map.height > 0 && map.width > 0) {
       spacing = {strides_[0] * maps[0].height / map.height, strides_[0] * maps[0].width / map.width};
     }
-    anchors.push_back(shift(cells_[level], map, spacing).to(device));
+    anchors.push_back(shift(cells[level], map, spacing));
   }
-  if (recent_.size() == kRecentSizes) recent_.pop_front();
-  recent_.push_back({maps, device, anchors});
   return anchors;
 }
 

@@ -2,9 +2,12 @@
 
 #include <rcnn/boxes/box.h>
 
+#include "boxes/box_checks.h"
+
 namespace rcnn::boxes {
 
 at::Tensor clip(const at::Tensor& boxes, ImageSize size) {
+  check_boxes("clip", "boxes", boxes);
   const auto corners = boxes.unbind(-1);
   const auto width = static_cast<double>(size.width), height = static_cast<double>(size.height);
   return at::stack({corners[0].clamp(0, width), corners[1].clamp(0, height), corners[2].clamp(0, width),
@@ -13,8 +16,9 @@ at::Tensor clip(const at::Tensor& boxes, ImageSize size) {
 }
 
 at::Tensor clip(const at::Tensor& boxes, const std::vector<ImageSize>& sizes) {
-  TORCH_CHECK(boxes.dim() == 3 && boxes.size(0) == std::ssize(sizes), "clip: expected boxes [", sizes.size(),
-              ", N, 4], got ", boxes.sizes());
+  check_boxes("clip", "boxes", boxes, 3);
+  TORCH_CHECK(boxes.size(0) == std::ssize(sizes), "clip: sizes: expected one for each of ", boxes.size(0),
+              " images, got ", sizes.size());
   // Filled where the boxes are: a copy from the host would wait for the device.
   const auto limits = at::empty({boxes.size(0), 1, 4}, boxes.options());
   for (size_t image = 0; image < sizes.size(); ++image) {
@@ -26,11 +30,13 @@ at::Tensor clip(const at::Tensor& boxes, const std::vector<ImageSize>& sizes) {
 }
 
 at::Tensor large_enough(const at::Tensor& boxes, double min_size) {
+  check_boxes("large_enough", "boxes", boxes);
   const auto corners = boxes.unbind(-1);
   return (corners[2] - corners[0] >= min_size).logical_and(corners[3] - corners[1] >= min_size);
 }
 
 at::Tensor inside(const at::Tensor& boxes, ImageSize size) {
+  check_boxes("inside", "boxes", boxes);
   const auto corners = boxes.unbind(-1);
   return (corners[0] >= 0)
       .logical_and(corners[1] >= 0)
@@ -39,15 +45,20 @@ at::Tensor inside(const at::Tensor& boxes, ImageSize size) {
 }
 
 at::Tensor rescale(const at::Tensor& boxes, ImageSize from, ImageSize to) {
+  check_boxes("rescale", "boxes", boxes);
+  TORCH_CHECK(from.height > 0 && from.width > 0, "rescale: from: expected a size with pixels, got ",
+              from.width, " x ", from.height);
   const float x = static_cast<float>(to.width) / static_cast<float>(from.width);
   const float y = static_cast<float>(to.height) / static_cast<float>(from.height);
   return boxes * at::tensor({x, y, x, y}, boxes.options());
 }
 
 at::Tensor to_rois(const std::vector<at::Tensor>& boxes) {
+  TORCH_CHECK(!boxes.empty(), "to_rois: boxes: expected those of one image or more, got none");
   std::vector<at::Tensor> rois;
   rois.reserve(boxes.size());
   for (size_t image = 0; image < boxes.size(); ++image) {
+    check_boxes("to_rois", "boxes", boxes[image], 2);
     const auto index =
         at::full({boxes[image].size(0), 1}, static_cast<double>(image), boxes[image].options());
     rois.push_back(at::cat({index, boxes[image]}, 1));

@@ -4,6 +4,8 @@
 
 #include <rcnn/boxes/coder.h>
 
+#include "boxes/box_checks.h"
+
 namespace rcnn::boxes {
 namespace {
 
@@ -22,6 +24,10 @@ CentreForm centre_form(const at::Tensor& boxes) {
 }  // namespace
 
 at::Tensor BoxCoder::encode(const at::Tensor& references, const at::Tensor& boxes) const {
+  check_boxes("encode", "references", references);
+  check_boxes("encode", "boxes", boxes);
+  TORCH_CHECK(references.sizes() == boxes.sizes(), "encode: boxes: expected the references' shape ",
+              references.sizes(), ", got ", boxes.sizes());
   const auto from = centre_form(references), to = centre_form(boxes);
   return at::stack(
       {weights_[0] * (to.x - from.x) / from.width, weights_[1] * (to.y - from.y) / from.height,
@@ -30,6 +36,8 @@ at::Tensor BoxCoder::encode(const at::Tensor& references, const at::Tensor& boxe
 }
 
 at::Tensor BoxCoder::decode(const at::Tensor& references, const at::Tensor& deltas) const {
+  check_boxes("decode", "references", references);
+  check_boxes("decode", "deltas", deltas);
   const auto from = centre_form(references);
   const auto delta = deltas.unbind(-1);
   const auto x = delta[0] / weights_[0] * from.width + from.x;

@@ -6,6 +6,12 @@
 namespace rcnn::boxes {
 
 Assignment match(const at::Tensor& candidates, const Target& target, const MatcherOptions& options) {
+  TORCH_CHECK(
+      target.labels.dim() == 1 && target.boxes.dim() == 2 && target.labels.size(0) == target.boxes.size(0),
+      "match: target.labels: expected [M] for boxes [M, 4], got ", target.labels.sizes(), " and ",
+      target.boxes.sizes());
+  TORCH_CHECK(target.labels.scalar_type() == at::kLong, "match: target.labels: expected int64, got ",
+              target.labels.scalar_type());
   const auto matches = ops::match_boxes(candidates, target.boxes, target.ignore);
   auto positive = matches.iou >= options.positive_iou;
   if (options.low_quality) positive = positive.logical_or(matches.best_of_truth);

@@ -17,6 +17,9 @@ at::Tensor choose(const at::Tensor& mask, int64_t count) {
 }  // namespace
 
 Sampled sample(const at::Tensor& labels, const SamplerOptions& options) {
+  TORCH_CHECK(labels.dim() == 1, "sample: labels: expected [N], got ", labels.sizes());
+  TORCH_CHECK(labels.scalar_type() == at::kLong, "sample: labels: expected int64, got ",
+              labels.scalar_type());
   const auto positive_limit =
       static_cast<int64_t>(static_cast<double>(options.count) * options.positive_fraction);
   auto positive = choose(labels > 0, positive_limit);

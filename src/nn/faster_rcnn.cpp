@@ -82,6 +82,8 @@ std::vector<at::Tensor> FasterRcnnImpl::roi_maps(const std::vector<at::Tensor>& 
 }
 
 std::vector<Loss> FasterRcnnImpl::losses(const ImageBatch& images, const std::vector<Target>& targets) {
+  TORCH_CHECK(targets.size() == images.images.size(), "losses: targets: expected one for each of ",
+              images.images.size(), " images, got ", targets.size());
   const auto maps = feature_maps(images);
   const auto [proposals, rpn_loss] = rpn_->forward(maps, images.sizes, &targets);
   const auto roi_loss = roi_heads_->loss(roi_maps(maps), proposals.boxes, targets);

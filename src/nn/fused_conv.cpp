@@ -1,8 +1,10 @@
 #include "nn/fused_conv.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/cpu/Utils.h>
+#include <ATen/native/ConvUtils.h>
 #include <torch/torch.h>
+
+#include "nn/cpu_bfloat16.h"
 
 namespace rcnn::nn {
 namespace {
@@ -29,7 +31,7 @@ c10::TypedOperatorHandle<Signature> operator_named(const char* name, const char*
 bool takes_onednn(const at::Tensor& weight) {
   if (!weight.is_cpu() || !at::globalContext().userEnabledMkldnn() || !at::hasMKLDNN()) return false;
   return weight.scalar_type() == at::kFloat ||
-         (weight.scalar_type() == at::kBFloat16 && at::cpu::is_avx512_vnni_supported());
+         (weight.scalar_type() == at::kBFloat16 && onednn_has_bfloat16());
 }
 
 /// Whether oneDNN may want the weight in blocks of 48 or of 64 by the image's size: for wide 1x1 convolutions
@@ -89,8 +91,9 @@ at::Tensor FusedConv::operator()(const at::Tensor& x) const {
 at::Tensor FusedConv::relu(const at::Tensor& x) const {
   if (onednn_) return convolve_and(x, "relu");
   if (!has_cudnn(weight_)) return convolve(x).relu_();
-  return at::cudnn_convolution_relu(x.to(weight_.scalar_type()), weight_, bias_, stride_, padding_, dilation_,
-                                    groups_);
+  // cudnn_convolution_relu has cuDNN add 0 times the output as it was before, which makes NaN of one there.
+  const auto sizes = at::native::conv_output_size(x.sizes(), weight_.sizes(), padding_, stride_, dilation_);
+  return add_relu(x, at::empty(sizes, weight_.options(), at::MemoryFormat::ChannelsLast).zero_());
 }
 
 at::Tensor FusedConv::add_relu(const at::Tensor& x, const at::Tensor& sum) const {

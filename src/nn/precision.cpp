@@ -1,14 +1,33 @@
+#include <mutex>
+
 #include <ATen/autocast_mode.h>
 
+#include <rcnn/log.h>
 #include <rcnn/nn/precision.h>
+
+#include "nn/cpu_bfloat16.h"
 
 namespace rcnn::nn {
 
 namespace autocast = at::autocast;
 
+namespace {
+
+void warn_once_if_slow(c10::DeviceType device) {
+  if (device != c10::DeviceType::CPU || !is_bfloat16_slow()) return;
+  static std::once_flag once;
+  std::call_once(once, [] {
+    log::warn(
+        "bf16: this processor has no instructions for bfloat16, which takes many times as long as fp32 here");
+  });
+}
+
+}  // namespace
+
 Autocast::Autocast(c10::DeviceType device, Precision precision)
     : device_(device), switched_(precision == Precision::bf16) {
   if (!switched_) return;
+  warn_once_if_slow(device_);
   was_enabled_ = autocast::is_autocast_enabled(device_);
   old_type_ = autocast::get_autocast_dtype(device_);
   autocast::set_autocast_enabled(device_, true);

@@ -29,6 +29,11 @@ SuppressionOptions SuppressionOptions::from(const config::Node& node) {
 
 Detections suppress(const Detections& candidates, const SuppressionOptions& options) {
   using Decay = ops::SoftNmsOptions::Decay;
+  const auto count = candidates.boxes.size(0);
+  for (const auto& [name, values] : {std::pair("scores", candidates.scores), {"labels", candidates.labels}}) {
+    TORCH_CHECK(values.dim() == 1 && values.size(0) == count, "suppress: ", name, ": expected [", count,
+                "] for boxes ", candidates.boxes.sizes(), ", got ", values.sizes());
+  }
   const auto above = (candidates.scores > options.score_threshold).nonzero().squeeze(1);
   const auto all = chosen(candidates, above);
   if (options.method == SuppressionOptions::Method::hard) {

@@ -19,6 +19,8 @@
 namespace rcnn::ops {
 namespace {
 
+constexpr int64_t kMostMaskWords = int64_t{1} << 25;  // 256 MiB of a GPU's memory
+
 /// The highest T that is not above `value`: an IoU in T is above the one exactly when it is above the other.
 template <class T>
 T round_down(double value) {
@@ -49,9 +51,9 @@ PaddedNms suppress(const char* op, const at::Tensor& boxes, const at::Tensor& sc
     on_device(
         op, boxes.device(), [&] { kernels::cpu::nms(sorted, threshold, kept, parallel); },
         [&](auto stream) {
-          const int64_t tiles = (count + kernels::cuda::kNmsTile - 1) / kernels::cuda::kNmsTile;
-          const at::Tensor mask = at::empty({images, count + 1, tiles}, integers);
-          return kernels::cuda::nms(sorted, threshold, kept, mutable_data<uint64_t>(mask), stream);
+          const auto shape = kernels::cuda::nms_mask(images, count, kMostMaskWords);
+          const at::Tensor mask = at::empty({images, shape.words_of_image()}, integers);
+          return kernels::cuda::nms(sorted, threshold, kept, shape, mutable_data<uint64_t>(mask), stream);
         });
   };
   if (boxes.scalar_type() == at::kFloat) {

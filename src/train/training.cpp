@@ -1,4 +1,6 @@
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <spdlog/fmt/fmt.h>
@@ -33,6 +35,11 @@ void Training::load_initial_weights() {
   node.read("weights", name);
   if (name.empty()) return;
   const auto file = config::data_path(name);
+  if (std::error_code unclear; !std::filesystem::exists(file, unclear) && !unclear) {
+    throw WeightsError(
+        fmt::format("{}: No such file; data/README.md says under \"Weights\" where model.weights come from",
+                    file.string()));
+  }
   const auto weights = nn::read_weights(file, nn::WeightNamesOptions::from(node));
   if (!weights.summary.empty()) log::info(fmt::format("{}: {}", file.string(), weights.summary));
   auto report = nn::load_initial(*described.model, weights.tensors, file.string());

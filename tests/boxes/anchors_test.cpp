@@ -77,21 +77,47 @@ TEST(Anchors, APyramidHasOneSizeALevel) {
   EXPECT_NE(error_of([&] { generator.anchors({{1, 1}}, at::kCPU); }).find("2 maps"), std::string::npos);
 }
 
-TEST(Anchors, RememberedOnesBelongToTheirSizes) {
-  AnchorGenerator generator({.sizes = {8}, .ratios = {1}}, {4});
-  const auto fresh = [](ImageSize map) {
-    return AnchorGenerator({.sizes = {8}, .ratios = {1}}, {4}).anchors({map}, at::kCPU)[0];
-  };
-  EXPECT_TRUE(generator.anchors({{2, 3}}, at::kCPU)[0].is_same(generator.anchors({{2, 3}}, at::kCPU)[0]));
-  // More sizes than are kept, each seen again after others.
-  for (int round = 0; round < 2; ++round) {
-    for (int64_t i = 1; i <= 40; ++i) {
-      for (const ImageSize map : {ImageSize{i, 3}, ImageSize{3, i}}) {
-        EXPECT_TRUE(identical(generator.anchors({map}, at::kCPU)[0], fresh(map))) << i;
-      }
+/// The definition, anchor by anchor.
+at::Tensor naive_level(const at::Tensor& cell, ImageSize map, ImageSize spacing) {
+  std::vector<at::Tensor> rows;
+  for (int64_t y = 0; y < map.height; ++y) {
+    for (int64_t x = 0; x < map.width; ++x) {
+      const auto dx = static_cast<float>(x * spacing.width), dy = static_cast<float>(y * spacing.height);
+      rows.push_back(cell + torch::tensor({dx, dy, dx, dy}));
     }
   }
-  EXPECT_EQ(generator.anchors({{0, 3}}, at::kCPU)[0].sizes(), (std::vector<int64_t>{0, 4}));
+  return rows.empty() ? at::zeros({0, 4}) : at::cat(rows);
+}
+
+TEST(Anchors, OfAnySizesAreTheDefinition) {
+  const AnchorOptions options{.sizes = {8, 24}, .ratios = {0.5, 1, 3}};
+  AnchorGenerator generator(options, {4});
+  const auto cell = generator.anchors({{1, 1}}, at::kCPU)[0];
+  for (int64_t i = 0; i <= 12; ++i) {
+    for (const ImageSize map : {ImageSize{i, 3}, ImageSize{3, i}}) {
+      EXPECT_TRUE(identical(generator.anchors({map}, at::kCPU)[0], naive_level(cell, map, {4, 4}))) << i;
+    }
+  }
+}
+
+// Training at several scales meets hundreds of sizes: a store of them would miss most and hold gigabytes.
+TEST(Anchors, AreNotKept) {
+  AnchorGenerator generator({}, {16});
+  const auto anchors = generator.anchors({{40, 60}}, at::kCPU);
+  EXPECT_EQ(anchors[0].storage().use_count(), 1u);
+}
+
+TEST(Anchors, WhatIsNoSizeIsRefused) {
+  const float nan = std::nanf("");
+  EXPECT_EQ(error_of([] {
+              AnchorGenerator({.sizes = {8, 0}}, {16});
+            }),
+            "anchors: sizes: expected positive numbers, got 8 0");
+  EXPECT_NE(error_of([&] { AnchorGenerator({.sizes = {nan}}, {16}); }).find("sizes"), std::string::npos);
+  EXPECT_NE(error_of([] { AnchorGenerator({.sizes = {}}, {16}); }).find("sizes"), std::string::npos);
+  EXPECT_NE(error_of([] { AnchorGenerator({.ratios = {-1}}, {16}); }).find("ratios"), std::string::npos);
+  EXPECT_NE(error_of([] { AnchorGenerator({}, {0}); }).find("strides"), std::string::npos);
+  EXPECT_NE(error_of([] { AnchorGenerator({}, {}); }).find("strides"), std::string::npos);
 }
 
 TEST(Anchors, ThreadsShareAGenerator) {

@@ -33,6 +33,29 @@ TEST(Box, ClipOfABatchTakesEachImagesSize) {
   EXPECT_NE(error_of([&] { clip(boxes.unsqueeze(0), {kSize, small}); }), "");
 }
 
+TEST(Box, ErrorsNameTheArgument) {
+  const auto boxes = torch::zeros({3, 4}), five = torch::zeros({3, 5});
+  EXPECT_EQ(error_of([&] { clip(five, kSize); }), "clip: boxes: expected [..., 4], got [3, 5]");
+  EXPECT_EQ(error_of([&] { clip(at::Tensor(), kSize); }), "clip: boxes: expected a tensor, got none");
+  EXPECT_EQ(error_of([&] { clip(boxes, std::vector{kSize}); }),
+            "clip: boxes: expected [B, N, 4], got [3, 4]");
+  EXPECT_EQ(error_of([&] {
+              clip(boxes.unsqueeze(0), {kSize, kSize});
+            }),
+            "clip: sizes: expected one for each of 1 images, got 2");
+  EXPECT_EQ(error_of([&] { large_enough(boxes.to(at::kLong), 1); }),
+            "large_enough: boxes: expected a floating-point type, got Long");
+  EXPECT_EQ(error_of([&] { inside(boxes[0][0], kSize); }), "inside: boxes: expected [..., 4], got []");
+  EXPECT_EQ(error_of([&] { rescale(five, kSize, kSize); }), "rescale: boxes: expected [..., 4], got [3, 5]");
+  EXPECT_EQ(error_of([&] { rescale(boxes, {.height = 5, .width = 0}, kSize); }),
+            "rescale: from: expected a size with pixels, got 0 x 5");
+  EXPECT_EQ(error_of([&] {
+              to_rois({boxes, boxes.unsqueeze(0)});
+            }),
+            "to_rois: boxes: expected [N, 4], got [1, 3, 4]");
+  EXPECT_EQ(error_of([&] { to_rois({}); }), "to_rois: boxes: expected those of one image or more, got none");
+}
+
 TEST(Box, ClipPassesTheGradientOfWhatItLeaves) {
   const auto boxes = torch::tensor({{-3.f, 2.f, 25.f, 4.f}}).requires_grad_();
   clip(boxes, kSize).sum().backward();

@@ -75,6 +75,26 @@ TEST(BoxCoder, DecodeHasTheGradientOfItsFormula) {
   EXPECT_EQ(input.grad()[0][2].item<double>(), 0);
 }
 
+TEST(BoxCoder, ErrorsNameTheArgument) {
+  const BoxCoder coder;
+  const auto boxes = torch::zeros({3, 4});
+  EXPECT_EQ(error_of([&] {
+              coder.encode(boxes, torch::zeros({3, 5}));
+            }),
+            "encode: boxes: expected [..., 4], got [3, 5]");
+  // They would broadcast.
+  EXPECT_EQ(error_of([&] {
+              coder.encode(boxes, torch::zeros({1, 4}));
+            }),
+            "encode: boxes: expected the references' shape [3, 4], got [1, 4]");
+  EXPECT_EQ(error_of([&] { coder.decode(boxes.to(at::kInt), boxes); }),
+            "decode: references: expected a floating-point type, got Int");
+  EXPECT_EQ(error_of([&] {
+              coder.decode(boxes, torch::zeros({3, 8}));
+            }),
+            "decode: deltas: expected [..., 4], got [3, 8]");
+}
+
 TEST(BoxCoder, NothingGivesNothing) {
   const auto none = torch::zeros({0, 4});
   EXPECT_TRUE(identical(BoxCoder().encode(none, none), none));

@@ -114,6 +114,20 @@ TEST(Matcher, WithoutTruthAllIsBackground) {
   EXPECT_TRUE(identical(match(part(10), target(torch::zeros({0, 4}), part(10)), kRpn).labels, labels({-1})));
 }
 
+TEST(Matcher, ErrorsNameTheArgument) {
+  const auto boxes = torch::zeros({3, 4}), none = torch::zeros({0, 4});
+  const auto message = [&](const at::Tensor& labels) {
+    return error_of([&] { match(boxes, {boxes, labels, none}, {}); });
+  };
+  EXPECT_EQ(message(torch::ones({2}, at::kLong)),
+            "match: target.labels: expected [M] for boxes [M, 4], got [2] and [3, 4]");
+  EXPECT_EQ(message(torch::ones({3})), "match: target.labels: expected int64, got Float");
+  EXPECT_EQ(error_of([&] {
+              match(torch::zeros({3, 5}), {none, torch::zeros({0}, at::kLong), none}, {});
+            }),
+            "match_boxes: candidates: expected [N, 4], got [3, 5]");
+}
+
 TEST(Matcher, WithoutCandidatesThereIsNothingToLearn) {
   const auto got = match(torch::zeros({0, 4}), target(part(10)), kRpnLowQuality);
   EXPECT_EQ(got.labels.size(0), 0);

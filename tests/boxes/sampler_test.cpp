@@ -76,6 +76,14 @@ TEST(Sampler, EveryCandidateIsDrawnEquallyOften) {
   bounded(label == 0, 10. / 50);
 }
 
+TEST(Sampler, ErrorsNameTheArgument) {
+  EXPECT_EQ(error_of([] {
+              sample(torch::zeros({2, 3}, at::kLong), {});
+            }),
+            "sample: labels: expected [N], got [2, 3]");
+  EXPECT_EQ(error_of([] { sample(torch::zeros({2}), {}); }), "sample: labels: expected int64, got Float");
+}
+
 TEST(Sampler, TheSeedDecides) {
   torch::manual_seed(7);
   const auto label = labels(300, 1000);

@@ -170,7 +170,10 @@ TEST(PickleTest, DepthAndWorkAreBounded) {
 
 /// The maker of the opaque object that a pickle holds.
 std::string maker_of(const std::string& instructions) {
-  return std::string(value_of<Opaque>(instructions).maker);
+  const std::string input = instructions + ".";
+  const Pickle pickle = load(input);
+  const auto* opaque = get<Opaque>(*pickle.root);
+  return opaque != nullptr ? std::string(opaque->maker) : "not opaque";
 }
 
 TEST(PickleTest, ObjectsOfUnknownClassesAreOpaque) {
@@ -189,7 +192,10 @@ TEST(PickleTest, ObjectsOfUnknownClassesAreOpaque) {
   EXPECT_EQ(maker_of("ctorch._utils\n_rebuild_parameter\n(ctorch._utils\n_rebuild_sparse_tensor\n)R\x88NtR"),
             "torch._utils._rebuild_sparse_tensor");
   EXPECT_EQ(maker_of("c__builtin__\nlist\nca\nB\n)R\x85R"), "a.B");
-  EXPECT_EQ(value_of<const Global*>("ca\nB\n")->name, "a.B");
+  const std::string named = "ca\nB\n.";
+  const Pickle pickle = load(named);
+  EXPECT_EQ((*get<const Global*>(*pickle.root))->name, "a.B");
+  EXPECT_FALSE((*get<const Global*>(*pickle.root))->known);
   EXPECT_EQ(maker_of("c__builtin__\nset\n)R"), "");
   for (const char* malformed : {"ca\nB\nNR.", "ca\nB\n\x92.", "K\1)R.", "ca\nB\n)R(K\1u."}) {
     EXPECT_THAT(error_of(malformed), StartsWith("its pickle is damaged")) << malformed;

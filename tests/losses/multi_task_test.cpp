@@ -65,6 +65,25 @@ TEST(MultiTask, LowPrecisionIsSummedInFloat) {
   EXPECT_EQ(head.box.scalar_type(), at::kFloat);
 }
 
+TEST(MultiTask, ErrorsNameTheArgument) {
+  const auto labels = at::zeros({3}, at::kLong);
+  const auto none = at::zeros({0, 4});
+  EXPECT_EQ(error_of([&] {
+              rpn_loss(at::zeros({3, 1}), labels, none, none, 1);
+            }),
+            "rpn_loss: objectness: expected [S] for labels [S], got [3, 1] and [3]");
+  EXPECT_EQ(error_of([&] { rpn_loss(at::zeros({3}), at::zeros({3}), none, none, 1); }),
+            "rpn_loss: labels: expected int64 [S], got Float [3]");
+  EXPECT_EQ(error_of([&] {
+              fast_rcnn_loss(at::zeros({2, 5}), labels, none, none, 1);
+            }),
+            "fast_rcnn_loss: scores: expected [S, C + 1] for labels [S], got [2, 5] and [3]");
+  EXPECT_NE(error_of([&] {
+              fast_rcnn_loss(at::zeros({3, 5}), labels, none, at::zeros({1, 4}), 1);
+            }).find("smooth_l1: target"),
+            std::string::npos);
+}
+
 TEST(MultiTask, NoSamplesCostNothingAndStayInTheGraph) {
   const auto none = torch::zeros({0}, at::kLong);
   for (const double beta : {0., 1. / 9}) {

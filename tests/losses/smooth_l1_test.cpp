@@ -57,6 +57,18 @@ TEST(SmoothL1, NoGradientExceedsOne) {
   }
 }
 
+TEST(SmoothL1, ErrorsNameTheArgument) {
+  // LibTorch would repeat the target, and give the loss of another problem.
+  EXPECT_EQ(error_of([] {
+              smooth_l1(at::ones({3, 4}), at::ones({4}), 1);
+            }),
+            "smooth_l1: target: expected the input's shape [3, 4], got [4]");
+  EXPECT_EQ(error_of([] { smooth_l1(at::ones({4}), at::ones({4}), -1); }),
+            "smooth_l1: beta: expected 0 or more, got -1");
+  EXPECT_EQ(error_of([] { smooth_l1(at::ones({4}), at::ones({4}), std::nan("")); }),
+            "smooth_l1: beta: expected 0 or more, got nan");
+}
+
 TEST(SmoothL1, NothingGivesZeroThatCanBeDifferentiated) {
   for (const double beta : {0., 1.}) {
     const auto input = torch::zeros({0, 4}).requires_grad_();

@@ -11,6 +11,7 @@
 
 #include "tests/support/message_of.h"
 #include "tests/support/names.h"
+#include "tests/support/tensors.h"
 
 namespace rcnn::nn {
 namespace {
@@ -298,6 +299,22 @@ TEST(FasterRcnn, AWrongConfigNamesTheKey) {
             std::string::npos);
   EXPECT_NE(message(R"({"type": "faster_rcnn", "backbone": {"type": "resnet18", "levels": ["c3", "c2"]}})")
                 .find("levels"),
+            std::string::npos);
+  for (const char* backbone : {R"({"type": "resnet18", "levels": ["c2", "c4"]})",
+                               R"({"type": "resnet50", "levels": ["c4", "c5"], "c5_dilation": 2})"}) {
+    EXPECT_NE(message(std::string(R"({"type": "faster_rcnn", "backbone": )") + backbone +
+                      R"(, "neck": {"type": "fpn"}, "rpn": {"anchors": {"sizes": [8, 16, 32]}}})")
+                  .find("model.backbone.levels must leave none out"),
+              std::string::npos)
+        << backbone;
+  }
+}
+
+TEST(FasterRcnn, ImagesWithoutTargetsAreRefused) {
+  auto model = make(kC4);
+  EXPECT_NE(test::error_of([&] {
+              model->losses(images(), {});
+            }).find("targets: expected one for each of 2 images, got 0"),
             std::string::npos);
 }
 

@@ -52,6 +52,12 @@ TEST(SuppressionOptions, WhatIsWrongIsNamed) {
   }
 }
 
+TEST(Suppress, ErrorsNameTheArgument) {
+  auto all = random_candidates(3);
+  all.labels = all.labels.slice(0, 0, 2);
+  EXPECT_EQ(error_of([&] { suppress(all, {}); }), "suppress: labels: expected [3] for boxes [3, 4], got [2]");
+}
+
 TEST(Suppress, HardIsNmsWithinLabelsOfWhatIsAboveTheThreshold) {
   for (const int seed : {1, 2, 3}) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);

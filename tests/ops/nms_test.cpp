@@ -144,6 +144,28 @@ TEST_P(NmsTest, FarGroupsStayApart) {
       indices({0, 1, 2})));
 }
 
+// More than the mask on a GPU has room for at a time.
+TEST_P(NmsTest, ManyBoxesOfManyClassesAreNmsOfEachClass) {
+  constexpr int64_t kClasses = 200, kCount = 60'000;
+  torch::manual_seed(7);
+  const at::Tensor boxes = random_boxes(kCount, 100), scores = at::randperm(kCount).to(at::kFloat);
+  const at::Tensor classes = at::randint(0, kClasses, {kCount}, at::kLong);
+  std::vector<at::Tensor> of_classes;
+  for (int64_t c = 0; c < kClasses; ++c) {
+    const at::Tensor members = (classes == c).nonzero().squeeze(1);
+    of_classes.push_back(
+        members.index_select(0, nms(boxes.index_select(0, members), scores.index_select(0, members), 0.5)));
+  }
+  const at::Tensor all = at::cat(of_classes);
+  const at::Tensor expected = all.index_select(0, scores.index_select(0, all).argsort(0, true));
+  ASSERT_LT(expected.size(0), kCount);
+  const auto found = [&](int64_t max_kept) {
+    return batched_nms(on_device(boxes), on_device(scores), on_device(classes), 0.5, max_kept).cpu();
+  };
+  EXPECT_TRUE(identical(found(-1), expected));
+  EXPECT_TRUE(identical(found(300), expected.slice(0, 0, 300)));
+}
+
 class PaddedNmsTest : public OnDevice {};
 INSTANTIATE_TEST_SUITE_P(, PaddedNmsTest, devices(), device_name);
 

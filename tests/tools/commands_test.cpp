@@ -187,7 +187,8 @@ TEST_F(CommandTest, WeightsOfAnotherShapeAreNamed) {
 
 TEST_F(CommandTest, WeightsThatAreNotThereAreNamed) {
   EXPECT_THAT(error_of(train({"model.weights=gone.safetensors"}), 4),
-              AllOf(HasSubstr((data() / "gone.safetensors").string()), HasSubstr("No such file")));
+              AllOf(HasSubstr((data() / "gone.safetensors").string()), HasSubstr("No such file"),
+                    HasSubstr("data/README.md says under \"Weights\"")));
   EXPECT_THAT(error_of(detect(picture(), "gone.safetensors"), 4), HasSubstr("gone.safetensors"));
   EXPECT_THAT(error_of(run_rcnn({"eval", "--weights", "gone.safetensors"}), 4),
               HasSubstr("gone.safetensors"));

@@ -106,6 +106,21 @@ TEST_F(DetectTest, DrawsAndLists) {
   EXPECT_THAT(images, ElementsAre(std::pair(1, a.string()), std::pair(2, b.string())));
 }
 
+#ifdef __x86_64__
+// ONEDNN_MAX_CPU_ISA makes oneDNN take this processor for an older one.
+TEST_F(DetectTest, Bfloat16WithoutInstructionsForItIsDoneAndSaidOnce) {
+  const auto a = folder_.write("photos/a.jpg", scene(1)), b = folder_.write("photos/b.jpg", scene(2));
+  const auto finished =
+      run_program(RCNN_PROGRAM, arguments({a, b, "--score", "0", "--no-images", "--precision", "bf16"}),
+                  {"ONEDNN_MAX_CPU_ISA=AVX2"});
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_GT(found().size(), 4u);
+  const auto first = finished.err.find("warning: bf16: this processor has no instructions for bfloat16");
+  ASSERT_NE(first, std::string::npos) << finished.err;
+  EXPECT_EQ(finished.err.find("warning: ", first + 1), std::string::npos) << finished.err;
+}
+#endif
+
 TEST_F(DetectTest, KeepsTheFoldersBelowAnInputAndNamesApart) {
   for (const char* name : {"x.jpg", "x.png", "a/x.jpg", "a/b/x.jpg", "a/crops/star/x.jpg"})
     folder_.write(fs::path("photos") / name, scene(1));

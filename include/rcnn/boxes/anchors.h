@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <mutex>
 #include <vector>
 
@@ -29,28 +28,25 @@ struct AnchorOptions {
 /// several threads.
 class RCNN_EXPORT AnchorGenerator {
  public:
-  /// `strides` of the levels, finest first. Throws c10::Error when a pyramid has not one size a level.
+  /// `strides` of the levels, finest first. Throws c10::Error when a pyramid has not one size a level, and
+  /// for a stride, size or ratio that is not above 0.
   AnchorGenerator(const AnchorOptions& options, std::vector<int64_t> strides);
 
-  int64_t anchors_per_cell() const { return cells_.front().size(0); }
+  int64_t anchors_per_cell() const { return anchors_per_cell_; }
 
   /// Anchors of each level, float32 [H * W * anchors_per_cell(), 4], for maps of the given sizes; the first
-  /// map tells the size of the padded image, a multiple of its stride. The most recent lists of sizes are
-  /// kept.
+  /// map tells the size of the padded image, a multiple of its stride. They are made on the device, each time
+  /// anew: training at several scales meets hundreds of sizes, of megabytes each.
   std::vector<at::Tensor> anchors(const std::vector<ImageSize>& maps, const at::Device& device);
 
  private:
-  struct Entry {
-    std::vector<ImageSize> maps;
-    at::Device device;
-    std::vector<at::Tensor> anchors;
-  };
+  std::vector<at::Tensor> cells_on(const at::Device& device);
 
   AnchorOptions::Spacing spacing_;
   std::vector<int64_t> strides_;
-  std::vector<at::Tensor> cells_;  // [A, 4] around the origin, one a level
+  int64_t anchors_per_cell_;
   std::mutex mutex_;
-  std::deque<Entry> recent_;
+  std::vector<at::Tensor> cells_;  // [A, 4] around the origin, one a level, on the device last asked for
 };
 
 }  // namespace rcnn::boxes

@@ -5,7 +5,7 @@
 #include <rcnn/export.h>
 #include <rcnn/types.h>
 
-namespace rcnn::boxes {
+namespace rcnn::boxes {  // where boxes of another shape or type are a c10::Error
 
 /// Moves coordinates that lie outside the image onto its border. `boxes` is float [..., 4]; differentiable.
 RCNN_EXPORT at::Tensor clip(const at::Tensor& boxes, ImageSize size);
@@ -22,7 +22,7 @@ RCNN_EXPORT at::Tensor inside(const at::Tensor& boxes, ImageSize size);
 /// Boxes of an image of size `from` in the pixels of the same image at size `to`.
 RCNN_EXPORT at::Tensor rescale(const at::Tensor& boxes, ImageSize from, ImageSize to);
 
-/// RoIs [K, 5] of a batch: image i's boxes with i before them, in order.
+/// RoIs [K, 5] of a batch of one image or more: image i's boxes [N_i, 4] with i before them, in order.
 RCNN_EXPORT at::Tensor to_rois(const std::vector<at::Tensor>& boxes);
 
 }  // namespace rcnn::boxes

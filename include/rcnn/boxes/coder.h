@@ -16,7 +16,7 @@ struct BoxCoderOptions {
 };
 
 /// Boxes as offsets from reference boxes (Faster R-CNN, equation 2): dx = (x - xr) / wr, dy likewise,
-/// dw = log(w / wr), dh likewise, with x, y the centres.
+/// dw = log(w / wr), dh likewise, with x, y the centres. Other shapes and types are a c10::Error.
 class RCNN_EXPORT BoxCoder {
  public:
   explicit BoxCoder(const BoxCoderOptions& options = {}) : weights_(options.weights) {}

@@ -25,7 +25,7 @@ struct Assignment {
 
 /// Assigns ground truth to candidates (anchors or proposals, float32 [N, 4]) by IoU (Faster R-CNN,
 /// section 3.1.2; Fast R-CNN, section 2.3). A candidate that is positive only by `low_quality` still learns
-/// its own best ground truth, as in the reference code. An image without ground truth gives background only.
+/// its own best truth, as in the reference code. Without truth all is background. Throws c10::Error.
 RCNN_EXPORT Assignment match(const at::Tensor& candidates, const Target& target,
                              const MatcherOptions& options);
 

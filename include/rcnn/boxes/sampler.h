@@ -22,7 +22,7 @@ struct Sampled {
 
 /// Draws candidates of one image without replacement, positives first, negatives for the rest (Fast R-CNN,
 /// section 2.3). `labels` is int64 [N]: positive above 0, negative at 0, anything below is left out. There
-/// may be fewer than `count`, and none. Draws from LibTorch's default generator of the device.
+/// may be fewer than `count`, and none. Draws from the device's default generator. Throws c10::Error.
 RCNN_EXPORT Sampled sample(const at::Tensor& labels, const SamplerOptions& options);
 
 }  // namespace rcnn::boxes

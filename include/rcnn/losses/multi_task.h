@@ -20,7 +20,7 @@ struct MultiTaskLoss {
 /// labels      int64 [S], above 0 for an object
 /// deltas      float [P, 4], of the positive anchors
 /// targets     float [P, 4]
-/// returns     zeros that are still connected to the graph when S is 0
+/// returns     zeros that are still connected to the graph when S is 0; other shapes throw c10::Error
 RCNN_EXPORT MultiTaskLoss rpn_loss(const at::Tensor& objectness, const at::Tensor& labels,
                                    const at::Tensor& deltas, const at::Tensor& targets, double beta);
 
@@ -31,7 +31,7 @@ RCNN_EXPORT MultiTaskLoss rpn_loss(const at::Tensor& objectness, const at::Tenso
 /// labels      int64 [S], 0 for background
 /// deltas      float [P, 4], of the positive RoIs and their own class
 /// targets     float [P, 4]
-/// returns     zeros that are still connected to the graph when S is 0
+/// returns     zeros that are still connected to the graph when S is 0; other shapes throw c10::Error
 RCNN_EXPORT MultiTaskLoss fast_rcnn_loss(const at::Tensor& scores, const at::Tensor& labels,
                                          const at::Tensor& deltas, const at::Tensor& targets, double beta);
 

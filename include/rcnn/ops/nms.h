@@ -19,7 +19,7 @@ namespace rcnn::ops {
 /// returns        int64 [K], indices of the kept boxes by falling score; [0] when N is 0
 /// throws         c10::Error when a shape, dtype or device disagrees
 ///
-/// Its size is known to the device first: on a GPU the host waits for it. padded_nms does not.
+/// Its size is known to the device first: on a GPU the host waits for it. On a GPU it takes 256 MiB at most.
 RCNN_EXPORT at::Tensor nms(const at::Tensor& boxes, const at::Tensor& scores, double iou_threshold,
                            int64_t max_kept = -1);
 

@@ -1,5 +1,8 @@
+#include <bit>
 #include <cmath>
 
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <rcnn/boxes/box.h>
@@ -13,13 +16,21 @@ namespace {
 // FPN pools a box of ImageNet's size (224 pixels) from the map of stride 16.
 constexpr double kCanonicalSize = 224, kCanonicalLevel = 4;
 
+/// The levels that the paper's equation numbers: each of twice the stride of the one before, powers of two.
+bool are_of_a_pyramid(const std::vector<int64_t>& strides) {
+  for (size_t i = 0; i < strides.size(); ++i) {
+    if (strides[i] != strides.front() << i) return false;
+  }
+  return strides.front() > 0 && std::has_single_bit(static_cast<uint64_t>(strides.front()));
+}
+
 }  // namespace
 
 RoiPoolerOptions RoiPoolerOptions::from(const config::Node& node) {
   RoiPoolerOptions options;
   node.read("type", options.kind, {{"align", Kind::align}, {"pool", Kind::pool}});
   node.read("size", options.size, {.min = 1});
-  node.read("sampling_ratio", options.sampling_ratio, {.min = 0});
+  node.read("sampling_ratio", options.sampling_ratio, {.min = 0, .max = 1024});
   node.read("aligned", options.aligned);
   node.finish();
   return options;
@@ -27,9 +38,20 @@ RoiPoolerOptions RoiPoolerOptions::from(const config::Node& node) {
 
 RoiPooler::RoiPooler(const std::vector<FeatureSpec>& features, const RoiPoolerOptions& options)
     : options_(options) {
-  for (const auto& feature : features) scales_.push_back(1.0 / static_cast<double>(feature.stride));
+  std::vector<int64_t> strides;
+  for (const auto& feature : features) {
+    strides.push_back(feature.stride);
+    scales_.push_back(1.0 / static_cast<double>(feature.stride));
+  }
   if (options.kind == RoiPoolerOptions::Kind::pool && scales_.size() > 1) {
     throw ConfigError("model.roi.pooler.type: pool takes one feature map, a pyramid needs align");
+  }
+  if (scales_.size() > 1 && !are_of_a_pyramid(strides)) {
+    throw ConfigError(fmt::format(
+        "model.roi: levels of strides {} are no pyramid to pool from, in which each has twice the "
+        "stride of the one before: model.backbone.levels must leave none out between its first and "
+        "its last, without c5_dilation",
+        fmt::join(strides, ", ")));
   }
 }
 

@@ -32,6 +32,9 @@ RoiHeadsOptions RoiHeadsOptions::from(const config::Node& node) {
   if (options.matcher.negative_iou > options.matcher.positive_iou) {
     throw node.error("negative_iou", "must not be above positive_iou");
   }
+  if (options.matcher.negative_low > 0 && options.matcher.negative_low >= options.matcher.negative_iou) {
+    throw node.error("negative_low", "must be below negative_iou: nothing would be background");
+  }
   node.has("head");
   node.finish();
   return options;

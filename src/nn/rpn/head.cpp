@@ -17,6 +17,12 @@ at::Tensor by_anchor(const at::Tensor& map, int64_t per_anchor) {
   return map.permute({0, 2, 3, 1}).reshape({map.size(0), -1, per_anchor});
 }
 
+/// A cell lies in the patches and windows of many places, whose gradients are added up: in bfloat16 small
+/// ones would get lost in a large sum, of which a convolution rounds nothing but the end.
+at::Tensor sums_in_float(const at::Tensor& x) {
+  return x.scalar_type() == at::kBFloat16 ? x.to(at::kFloat) : x;
+}
+
 /// Squares of a map's cells.
 struct Patches {
   at::Tensor cells;   ///< [P, side, side, C], 0 outside of the map, as a convolution pads it
@@ -40,8 +46,8 @@ Patches patches_around(const at::Tensor& map, const at::Tensor& images, const at
                           .logical_and(here.view({-1, 1, 1}));
   const auto rows = ((images.view({-1, 1, 1}) * height + y) * width + x).masked_fill(inside.logical_not(), 0);
   const auto side = 2 * radius + 1;
-  const auto mask = inside.unsqueeze(3).to(map.scalar_type());
-  const auto all = map.permute({0, 2, 3, 1}).reshape({-1, channels});
+  const auto all = sums_in_float(map.permute({0, 2, 3, 1}).reshape({-1, channels}));
+  const auto mask = inside.unsqueeze(3).to(all.scalar_type());
   const auto chosen = all.index_select(0, rows.flatten()).view({cells.size(0), side, side, channels});
   return {chosen * mask, mask};
 }
@@ -50,8 +56,8 @@ Patches patches_around(const at::Tensor& map, const at::Tensor& images, const at
 /// convolutions with so little in each image are slow.
 at::Tensor convolve(const at::Tensor& squares, const torch::nn::Conv2d& layer) {
   const auto kernel = layer->weight.size(2), side = squares.size(1) - kernel + 1;
-  const auto windows =
-      squares.unfold(1, kernel, 1).unfold(2, kernel, 1);  // [P, side, side, C, kernel, kernel]
+  // [P, side, side, C, kernel, kernel]
+  const auto windows = sums_in_float(squares).unfold(1, kernel, 1).unfold(2, kernel, 1);
   const auto rows = windows.reshape({squares.size(0) * side * side, layer->weight[0].numel()});
   return at::linear(rows, layer->weight.flatten(1), layer->bias)
       .view({squares.size(0), side, side, layer->weight.size(0)});

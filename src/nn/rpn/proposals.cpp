@@ -37,6 +37,9 @@ Proposals propose(const RpnPrediction& prediction, const std::vector<at::Tensor>
                   const std::vector<ImageSize>& sizes, const boxes::BoxCoder& coder,
                   const ProposalOptions& options) {
   const torch::NoGradGuard no_grad;
+  TORCH_CHECK(prediction.objectness.size() == anchors.size() && prediction.deltas.size() == anchors.size(),
+              "propose: prediction: expected the ", anchors.size(), " levels of the anchors, got ",
+              prediction.objectness.size(), " and ", prediction.deltas.size());
   const auto [decoded, probabilities, levels] = best_anchors(prediction, anchors, coder, options.pre_nms);
   const auto boxes = boxes::clip(decoded, sizes);
   const auto scores = probabilities.masked_fill(boxes::large_enough(boxes, options.min_size).logical_not(),

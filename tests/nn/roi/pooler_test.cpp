@@ -82,6 +82,26 @@ TEST(RoiPooler, RoiPoolOnAPyramidIsRefused) {
             std::string::npos);
 }
 
+// The equation's number of a level would be another one's, or none's: torchvision pools zeros then.
+TEST(RoiPooler, LevelsThatAreNoPyramidAreRefused) {
+  const auto make = [](const std::vector<int64_t>& strides) {
+    std::vector<FeatureSpec> levels;
+    for (const int64_t stride : strides) levels.push_back({"p", 1, stride});
+    return RoiPooler(levels, {});
+  };
+  const auto message = [&](const std::vector<int64_t>& strides) {
+    return message_of<ConfigError>([&] { make(strides); });
+  };
+  EXPECT_NE(message({4, 16}).find("levels of strides 4, 16 are no pyramid"), std::string::npos);
+  for (const auto& strides : std::vector<std::vector<int64_t>>{
+           {4, 8, 32}, {8, 4}, {16, 16}, {4, 8, 16, 16}, {6, 12, 24}, {0, 0}, {-4, -8}}) {
+    EXPECT_NE(message(strides).find("are no pyramid"), std::string::npos) << at::IntArrayRef(strides);
+  }
+  for (const auto& strides : std::vector<std::vector<int64_t>>{{6}, {4, 8}, {1, 2, 4}, {64, 128}}) {
+    EXPECT_NO_THROW(make(strides)) << at::IntArrayRef(strides);
+  }
+}
+
 TEST(RoiPoolerOptions, AreReadAndChecked) {
   const auto from = [](const char* json) {
     return RoiPoolerOptions::from(config::Config::parse(json, "f.json").root());
@@ -95,6 +115,7 @@ TEST(RoiPoolerOptions, AreReadAndChecked) {
            {R"({"type": "crop"})", "f.json: type"},
            {R"({"size": 0})", "f.json: size"},
            {R"({"sampling_ratio": -1})", "f.json: sampling_ratio"},
+           {R"({"sampling_ratio": 1025})", "f.json: sampling_ratio"},
            {R"({"algined": true})", "aligned"}}) {
     EXPECT_NE(message_of<ConfigError>([&, text = json] { from(text); }).find(key), std::string::npos) << json;
   }

@@ -44,6 +44,8 @@ TEST(RoiHeadsOptions, WhatIsWrongIsNamed) {
            {R"({"box_weights": [1, 2, 3, 0]})", "f.json: box_weights"},
            {R"({"max_detections": 0})", "f.json: max_detections"},
            {R"({"score_threshold": 2})", "f.json: score_threshold"},
+           {R"({"negative_low": 0.5})", "f.json: negative_low: must be below negative_iou"},
+           {R"({"negative_low": 0.3, "negative_iou": 0.2})", "f.json: negative_low: must be below"},
            {R"({"pooler": {"type": "crop"}})", "f.json: pooler.type"},
            {R"({"nms_treshold": 0.5})", "nms_threshold"}}) {
     const auto message = message_of<ConfigError>([&, text = json] { from(text); });

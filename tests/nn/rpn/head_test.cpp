@@ -1,5 +1,7 @@
+#include <rcnn/nn/precision.h>
 #include <rcnn/nn/rpn/head.h>
 
+#include "tests/support/devices.h"
 #include "tests/support/names.h"
 #include "tests/support/tensors.h"
 
@@ -115,6 +117,60 @@ TEST(RpnHead, SomeAnchorsHaveThePredictionsAndGradientsOfAll) {
 
 TEST(RpnHead, SeveralConvolutionsArePaddedAlikeAtSomeAnchors) {
   expect_same_at_every_anchor(3);
+}
+
+class RpnHeadInBfloat16 : public OnDevice {
+ protected:
+  /// For one channel, with layers that sum what they see.
+  static RpnHead summing(int64_t convs) {
+    const torch::NoGradGuard no_grad;
+    RpnHead head(1, 1, convs);
+    for (const auto& [name, tensor] : state_of(*head)) at::Tensor(tensor).fill_(name.ends_with("weight"));
+    head->to(device());
+    return head;
+  }
+
+  /// The gradient of the middle of a map of 3 x 3 ones for gradients of some anchors' objectness: as
+  /// forward_at has it and as forward has it.
+  static std::pair<double, double> in_the_middle(RpnHead& head, const at::Tensor& anchors,
+                                                 const at::Tensor& gradients) {
+    const auto map = at::ones({1, 1, 3, 3}, at::kBFloat16).to(device()).set_requires_grad(true);
+    at::Tensor some, all;
+    {
+      const Autocast autocast(device().type(), Precision::bf16);
+      some = head->forward_at({map}, on_device(anchors)).objectness;
+      all = head->forward({map}).objectness[0][0].index_select(0, on_device(anchors));
+    }
+    const auto middle = [&](const at::Tensor& objectness) {
+      const auto sum = (objectness.to(at::kFloat) * on_device(gradients)).sum();
+      return torch::autograd::grad({sum}, {map})[0][0][0][1][1].item<double>();
+    };
+    return {middle(some), middle(all)};
+  }
+};
+INSTANTIATE_TEST_SUITE_P(, RpnHeadInBfloat16, devices(), device_name);
+
+// One after the other in bfloat16, 1024 + 3 is 1024; a convolution makes 1048 of 1024 and eight threes.
+TEST_P(RpnHeadInBfloat16, GradientsOfOverlappingPatchesAreSummedInFloat) {
+  auto head = summing(1);
+  auto gradients = at::full({9}, 3.f);
+  gradients[0] = 1024;
+  const auto [some, all] = in_the_middle(head, at::arange(9, at::kLong), gradients);
+  EXPECT_EQ(some, 1048);
+  EXPECT_EQ(all, 1048);
+}
+
+TEST_P(RpnHeadInBfloat16, GradientsOfOverlappingWindowsAreSummedInFloat) {
+  auto head = summing(2);
+  {
+    const torch::NoGradGuard no_grad;
+    const auto weight = state_of(*head).at("conv.1.0.weight");
+    weight.fill_(3);
+    weight[0][0][0][0] = 1024;
+  }
+  const auto [some, all] = in_the_middle(head, torch::tensor({4}, at::kLong), at::ones({1}));
+  EXPECT_EQ(some, 1048);
+  EXPECT_EQ(all, 1048);
 }
 
 TEST(RpnHead, NoAnchorsHaveNoPredictionsAndGradientsOfZero) {

@@ -102,6 +102,15 @@ TEST(Proposals, NotANumberIsNoBox) {
   EXPECT_TRUE(identical(propose(said, anchors, {kSize}, boxes::BoxCoder(), {}).boxes[0], box(40, 0, 20, 20)));
 }
 
+TEST(Proposals, LevelsOfAnchorsWithoutAPredictionAreRefused) {
+  const std::vector<at::Tensor> anchors = {box(0, 0, 20, 20)};
+  EXPECT_EQ(error_of([&] {
+              propose(prediction(anchors, {torch::ones({1, 1})}), {anchors[0], anchors[0]}, {kSize},
+                      boxes::BoxCoder(), {});
+            }),
+            "propose: prediction: expected the 2 levels of the anchors, got 1 and 1");
+}
+
 TEST(Proposals, AreConstantsForTheBackwardPass) {
   const std::vector<at::Tensor> anchors = {box(0, 0, 20, 20)};
   auto said = prediction(anchors, {torch::ones({1, 1})});

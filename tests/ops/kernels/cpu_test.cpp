@@ -92,6 +92,20 @@ void test_nms_of_many(Random& random) {
   compare_nms<float>(random, 1, count, random.one_of({100.0, 1000.0}));
 }
 
+/// The scratch of the CUDA launcher, which needs no device to be reckoned.
+void test_nms_mask(Random& random) {
+  constexpr int64_t kTile = cuda::kNmsTile;
+  const int64_t images = random.between(0, 20), count = random.below(random.once_in(2) ? 2'000'000 : 500);
+  const int64_t most_words = random.below(random.once_in(2) ? 1 << 27 : 1000);
+  const auto mask = cuda::nms_mask(images, count, most_words);
+  check(mask.tiles * kTile >= count && (mask.tiles - 1) * kTile < count, "tiles");
+  check(mask.rows >= kTile && mask.rows % kTile == 0, "rows");
+  const bool fits = images * mask.words_of_image() <= most_words;
+  check(fits || mask.rows == kTile, "the mask's size");
+  const cuda::NmsMask longer{mask.tiles, mask.rows + kTile};
+  check(mask.rows >= count || images * longer.words_of_image() > most_words, "room for more rows");
+}
+
 template <class T>
 void test_soft_nms(Random& random) {
   const SoftNmsCase<T> c(random);
@@ -222,6 +236,7 @@ int main(int argc, char** argv) {
   run("nms float", test_nms<float>, first_seed, cases);
   run("nms double", test_nms<double>, first_seed, cases);
   run("nms of many", test_nms_of_many, first_seed, (cases + 99) / 100);
+  run("nms' mask", test_nms_mask, first_seed, cases);
   run("soft_nms float", test_soft_nms<float>, first_seed, cases);
   run("soft_nms double", test_soft_nms<double>, first_seed, cases);
   run("match_boxes", test_match_boxes, first_seed, cases);

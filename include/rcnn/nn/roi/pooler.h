@@ -22,8 +22,8 @@ struct RCNN_EXPORT RoiPoolerOptions {
 /// Pools a fixed grid of features for each RoI, from the level that suits its size (FPN, equation 1).
 class RCNN_EXPORT RoiPooler {
  public:
-  /// `features` are the maps it will see, finest first. RoIPool works on one level only: ConfigError
-  /// otherwise.
+  /// `features` are the maps it will see, finest first. Throws ConfigError for several levels with RoIPool,
+  /// and for several whose strides are no powers of two that double from each to the next.
   RoiPooler(const std::vector<FeatureSpec>& features, const RoiPoolerOptions& options);
 
   /// maps     [N, C, H, W], one a level

@@ -24,8 +24,8 @@ struct Proposals {
 };
 
 /// Turns the RPN's output into proposals (Faster R-CNN, section 3.3): the best anchors by objectness, decoded
-/// and clipped to the image, small ones dropped, NMS within each level, the best of what is left. Levels
-/// compare by probability, as in torchvision: where the sigmoid rounds to 1, the finer level goes first.
+/// and clipped to the image, of them small ones dropped (in py-faster-rcnn: before the best), NMS within each
+/// level, the best of all. Levels compare by probability (torchvision): where it is 1, the finer goes first.
 ///
 /// anchors   float32 [A_level, 4], a level each
 /// sizes     of the images inside the padding

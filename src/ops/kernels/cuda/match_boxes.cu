@@ -11,6 +11,16 @@ __device__ Box box_at(const float* boxes, int64_t i) {
   return {boxes[4 * i], boxes[4 * i + 1], boxes[4 * i + 2], boxes[4 * i + 3]};
 }
 
+__device__ unsigned largest_of_warp(unsigned value) {
+#if __CUDA_ARCH__ >= 800
+  return __reduce_max_sync(kAllLanes, value);
+#else
+  for (int step = kWarp / 2; step > 0; step /= 2)
+    value = larger(value, __shfl_xor_sync(kAllLanes, value, step));
+  return value;
+#endif
+}
+
 /// A thread takes a candidate, a block goes through the truths a block's worth at a time. IoUs are not
 /// negative, and such floats are ordered as their bits.
 __global__ void match(MatchInput input, MatchOutput output, float* best_iou) {
@@ -37,7 +47,7 @@ __global__ void match(MatchInput input, MatchOutput output, float* best_iou) {
       for (int t = 0; t < in_block; ++t) {
         const float overlap = iou(candidate, candidate_area, truths[t], areas[t]);  // 0 where not active
         if (overlap > best) best = overlap, best_truth = begin + t;
-        const unsigned best_of_warp = __reduce_max_sync(kAllLanes, __float_as_uint(overlap));
+        const unsigned best_of_warp = largest_of_warp(__float_as_uint(overlap));
         if (best_of_warp != 0 && thread % kWarp == 0) atomicMax(best_of_block + t, best_of_warp);
       }
       __syncthreads();  // after it a thread touches its own truth only, until the next ones are there

@@ -7,16 +7,28 @@ namespace {
 
 constexpr int kTile = kNmsTile;  // a Word has a bit for each box of a tile
 static_assert(kTile == 2 * kWarp);
+constexpr int kSweepThreads = 1024;
 
 /// How many of an image's `count` boxes count.
 __device__ int64_t valid_of(const int64_t* valid, int64_t image, int64_t count) {
   return valid ? smaller(larger<int64_t>(valid[image], 0), count) : count;
 }
 
-/// An image's part of the mask: [count, tiles], and then one row more for sweep.
-__device__ Word* mask_of(Word* mask, int64_t image, int64_t count, int64_t tiles) {
-  return mask + image * (count + 1) * tiles;
-}
+/// The tiles of boxes whose rows are in the mask at a time.
+struct Part {
+  NmsMask mask;
+  int64_t first_tile;
+
+  __host__ __device__ int64_t end_tile() const { return smaller(first_tile + mask.rows / kTile, mask.tiles); }
+  __device__ bool is_first() const { return first_tile == 0; }
+  __device__ bool is_last() const { return end_tile() == mask.tiles; }
+  /// Of a box, counted from the image's first.
+  __device__ Word* row(Word* of_image, int64_t box) const {
+    return of_image + (box - first_tile * kTile) * mask.tiles;
+  }
+  /// Of all of an image's boxes, when the parts before this one are done.
+  __device__ Word* dropped(Word* of_image) const { return of_image + mask.rows * mask.tiles; }
+};
 
 template <class T>
 __device__ Corners<T> box_at(const SortedBoxes<T>& boxes, int64_t image, int64_t i) {
@@ -29,26 +41,28 @@ __device__ int64_t group_at(const SortedBoxes<T>& boxes, int64_t image, int64_t 
   return boxes.groups ? boxes.groups[image * boxes.count + i] : 0;
 }
 
-/// mask[row, tile] gets the boxes of the tile that `row` would drop: those after it, in its group, that
+/// The row of a box gets for each tile the boxes that it would drop: those after it, in its group, that
 /// overlap it by more than the threshold. A block of one tile of rows fills the tile itself and those to its
-/// right; nothing reads the others.
+/// right; nothing reads the others, nor the rows of boxes that have been dropped by now.
 template <class T>
-__global__ void find_overlaps(SortedBoxes<T> boxes, int64_t tiles, T iou_threshold, Word* mask) {
+__global__ void find_overlaps(SortedBoxes<T> boxes, Part part, T iou_threshold, KeptBoxes kept, Word* masks) {
   __shared__ Corners<T> others[kTile];
   __shared__ T areas[kTile];
   __shared__ int64_t groups[kTile];
   const auto thread = static_cast<int>(threadIdx.x);
-  const int64_t row = int64_t{blockIdx.x} * kTile + thread;
+  const int64_t tile_of_row = part.first_tile + blockIdx.x, row = tile_of_row * kTile + thread;
   for (int64_t image = blockIdx.z; image < boxes.images; image += gridDim.z) {
+    if (!part.is_first() && kept.counts[image] == kept.max_kept) continue;
+    Word* mask = masks + image * part.mask.words_of_image();
     const int64_t valid = valid_of(boxes.valid, image, boxes.count);
-    const bool active = row < valid;
+    const bool dropped_before = !part.is_first() && part.dropped(mask)[tile_of_row] >> thread & 1;
+    const bool active = row < valid && !dropped_before;
     const Corners<T> box = active ? box_at(boxes, image, row) : Corners<T>{};
     const T box_area = area(box);
     const int64_t group = active ? group_at(boxes, image, row) : 0;
-    Word* mask_row = mask_of(mask, image, boxes.count, tiles) + row * tiles;
 
     const int64_t valid_tiles = row - thread < valid ? (valid + kTile - 1) / kTile : 0;
-    for (int64_t tile = int64_t{blockIdx.x} + blockIdx.y; tile < valid_tiles; tile += gridDim.y) {
+    for (int64_t tile = tile_of_row + blockIdx.y; tile < valid_tiles; tile += gridDim.y) {
       const int64_t begin = tile * kTile;
       const auto in_tile = static_cast<int>(smaller<int64_t>(kTile, valid - begin));
       __syncthreads();  // the last tile has been read
@@ -64,7 +78,7 @@ __global__ void find_overlaps(SortedBoxes<T> boxes, int64_t tiles, T iou_thresho
         if (groups[j] == group && iou(box, box_area, others[j], areas[j]) > iou_threshold)
           dropped |= Word{1} << j;
       }
-      mask_row[tile] = dropped;
+      part.row(mask, row)[tile] = dropped;
     }
   }
 }
@@ -74,11 +88,12 @@ __global__ void find_overlaps(SortedBoxes<T> boxes, int64_t tiles, T iou_thresho
 struct Diagonal {
   Word low = 0, high = 0;
 
-  __device__ static Diagonal load(const Word* mask, int64_t tiles, int64_t tile, int64_t valid) {
+  /// Of boxes before `end`.
+  __device__ static Diagonal load(const Part& part, Word* mask, int64_t tile, int64_t end) {
     const int64_t row = tile * kTile + threadIdx.x % kWarp;
     Diagonal diagonal;
-    if (row < valid) diagonal.low = mask[row * tiles + tile];
-    if (row + kWarp < valid) diagonal.high = mask[(row + kWarp) * tiles + tile];
+    if (row < end) diagonal.low = part.row(mask, row)[tile];
+    if (row + kWarp < end) diagonal.high = part.row(mask, row + kWarp)[tile];
     return diagonal;
   }
 
@@ -95,32 +110,36 @@ struct Diagonal {
   }
 };
 
-/// For every image one block, which walks the tiles in order: its first warp settles the boxes of a tile
-/// among themselves, then all warps add what the kept ones drop to the later tiles.
-__global__ void sweep(int64_t count, int64_t tiles, const int64_t* valid_counts, Word* masks,
-                      KeptBoxes kept) {
+/// For every image one block, which walks the part's tiles in order: its first warp settles the boxes of a
+/// tile among themselves, then all warps add what the kept ones drop to the later tiles.
+__global__ void __launch_bounds__(kSweepThreads)
+    sweep(int64_t count, Part part, const int64_t* valid_counts, Word* masks, KeptBoxes kept) {
   constexpr int kParts = 8, kRowsOfPart = kTile / kParts;  // eight independent loads a lane
   constexpr int64_t kSharedTiles = 4096;
   __shared__ Word in_shared[kSharedTiles];
   __shared__ Word stay_of_tile;
   const int64_t image = blockIdx.x;
   const int64_t valid = valid_of(valid_counts, image, count), valid_tiles = (valid + kTile - 1) / kTile;
-  Word* mask = mask_of(masks, image, count, tiles);
-  Word* dropped = valid_tiles <= kSharedTiles ? in_shared : mask + count * tiles;
+  const int64_t end_tile = smaller(part.end_tile(), valid_tiles), end = smaller(end_tile * kTile, valid);
+  Word* mask = masks + image * part.mask.words_of_image();
+  const bool is_all = part.is_first() && part.is_last();
+  Word* dropped = is_all && valid_tiles <= kSharedTiles ? in_shared : part.dropped(mask);
   int64_t* positions = kept.positions + image * kept.max_kept;
   const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
   const int warps = static_cast<int>(blockDim.x) / kWarp;
 
-  for (int64_t tile = threadIdx.x; tile < valid_tiles; tile += blockDim.x) dropped[tile] = 0;
+  int64_t total = part.is_first() ? 0 : kept.counts[image];
+  if (part.is_first()) {
+    for (int64_t tile = threadIdx.x; tile < valid_tiles; tile += blockDim.x) dropped[tile] = 0;
+  }
   Diagonal next;
-  if (warp == 0) next = Diagonal::load(mask, tiles, 0, valid);
+  if (warp == 0) next = Diagonal::load(part, mask, part.first_tile, end);
   __syncthreads();
-  int64_t total = 0;
-  for (int64_t tile = 0; tile < valid_tiles && total < kept.max_kept; ++tile) {
+  for (int64_t tile = part.first_tile; tile < end_tile && total < kept.max_kept; ++tile) {
     const int64_t begin = tile * kTile;
     if (warp == 0) {
       const Diagonal diagonal = next;
-      next = Diagonal::load(mask, tiles, tile + 1, valid);  // under way while this one is settled
+      next = Diagonal::load(part, mask, tile + 1, end);  // under way while this one is settled
       const Word beyond = valid - begin < kTile ? ~Word{0} << (valid - begin) : 0;
       const Word stay = diagonal.settle(dropped[tile] | beyond, kept.max_kept - total);
       for (const int i : {lane, lane + kWarp}) {
@@ -131,46 +150,56 @@ __global__ void sweep(int64_t count, int64_t tiles, const int64_t* valid_counts,
     __syncthreads();
     const Word stay = stay_of_tile;
     total += __popcll(stay);
+    const Word* rows_of_tile = part.row(mask, begin);
     const int64_t tasks = (valid_tiles - tile - 1 + kWarp - 1) / kWarp * kParts;
     for (int64_t task = warp; task < tasks; task += warps) {
-      const auto part = static_cast<int>(task % kParts);
+      const auto first_row = static_cast<int>(task % kParts) * kRowsOfPart;
       const int64_t later = tile + 1 + task / kParts * kWarp + lane;
-      const Word rows = stay >> (part * kRowsOfPart);
+      const Word rows = stay >> first_row;
       if (later >= valid_tiles) continue;
       Word gone = 0;
 #pragma unroll
       for (int i = 0; i < kRowsOfPart; ++i) {
-        if (rows >> i & 1) gone |= mask[(begin + part * kRowsOfPart + i) * tiles + later];
+        if (rows >> i & 1) gone |= rows_of_tile[(first_row + i) * part.mask.tiles + later];
       }
       if (gone != 0) atomicOr(dropped + later, gone);
     }
     __syncthreads();
   }
-  for (int64_t i = total + threadIdx.x; i < kept.max_kept; i += blockDim.x) positions[i] = -1;
+  for (int64_t i = total + threadIdx.x; part.is_last() && i < kept.max_kept; i += blockDim.x)
+    positions[i] = -1;
   if (threadIdx.x == 0) kept.counts[image] = total;
 }
 
 }  // namespace
 
 template <class T>
-int nms(const SortedBoxes<T>& boxes, T iou_threshold, const KeptBoxes& kept, uint64_t* mask,
-        CUstream_st* stream) {
+int nms(const SortedBoxes<T>& boxes, T iou_threshold, const KeptBoxes& kept, const NmsMask& shape,
+        uint64_t* mask, CUstream_st* stream) {
   constexpr int64_t kMostColumns = 1 << 10, kMostImages = 1 << 15;  // of blocks; their loops take the rest
-  constexpr int kSweepThreads = 1024;
   if (boxes.images == 0) return cudaSuccess;
-  const int64_t tiles = (boxes.count + kTile - 1) / kTile;
   const auto words = reinterpret_cast<Word*>(mask);
-  if (tiles > 0) {
-    const dim3 blocks(static_cast<unsigned>(tiles), static_cast<unsigned>(smaller(tiles, kMostColumns)),
-                      static_cast<unsigned>(smaller(boxes.images, kMostImages)));
-    if (const int error = launch(find_overlaps<T>, blocks, kTile, stream, boxes, tiles, iou_threshold, words))
+  Part part{shape, 0};
+  do {
+    const int64_t tiles = part.end_tile() - part.first_tile;
+    if (tiles > 0) {
+      const dim3 blocks(static_cast<unsigned>(tiles),
+                        static_cast<unsigned>(smaller(shape.tiles - part.first_tile, kMostColumns)),
+                        static_cast<unsigned>(smaller(boxes.images, kMostImages)));
+      if (const int error =
+              launch(find_overlaps<T>, blocks, kTile, stream, boxes, part, iou_threshold, kept, words))
+        return error;
+    }
+    if (const int error = launch(sweep, static_cast<unsigned>(boxes.images), kSweepThreads, stream,
+                                 boxes.count, part, boxes.valid, words, kept))
       return error;
-  }
-  return launch(sweep, static_cast<unsigned>(boxes.images), kSweepThreads, stream, boxes.count, tiles,
-                boxes.valid, words, kept);
+    part.first_tile = part.end_tile();
+  } while (part.first_tile < shape.tiles);
+  return cudaSuccess;
 }
 
-template int nms(const SortedBoxes<float>&, float, const KeptBoxes&, uint64_t*, CUstream_st*);
-template int nms(const SortedBoxes<double>&, double, const KeptBoxes&, uint64_t*, CUstream_st*);
+template int nms(const SortedBoxes<float>&, float, const KeptBoxes&, const NmsMask&, uint64_t*, CUstream_st*);
+template int nms(const SortedBoxes<double>&, double, const KeptBoxes&, const NmsMask&, uint64_t*,
+                 CUstream_st*);
 
 }  // namespace rcnn::ops::kernels::cuda
