@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <iterator>
-#include <sstream>
 #include <string_view>
 
 #include <spdlog/fmt/fmt.h>
@@ -50,9 +48,12 @@ std::optional<CudaDevice> cuda_device() {
 }
 
 bool run_on(const std::string& architectures, const CudaDevice& device) {
-  std::istringstream words(architectures);
-  return std::any_of(std::istream_iterator<std::string>(words), {},
-                     [&](const std::string& word) { return runs_on(word, device); });
+  for (std::string_view rest = architectures; !rest.empty();) {
+    const auto word = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+    if (!word.empty() && runs_on(word, device)) return true;
+  }
+  return false;
 }
 
 c10::Device choose_device(const std::string& name, const std::optional<CudaDevice>& gpu,

@@ -13,7 +13,8 @@ torch=torch==2.11.0
 nvcc=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-cccl==13.0.85)
 
 # What the tests compare numbers with, where LibTorch is this wheel; tools/test.sh installs it.
-oracle=(torchvision==0.26.0 pillow==13.0.0 safetensors==0.8.0 pycocotools==2.0.11 tensorboard==2.21.0 opencv-python-headless==5.0.0.93)
+oracle=(torchvision==0.26.0 pillow==13.0.0 safetensors==0.8.0 pycocotools==2.0.11 tensorboard==2.21.0
+  opencv-python-headless==5.0.0.93)
 # The same: detectron2's Python, unpacked from a source archive, and what it imports; pip wants wheel to read the archive.
 detectron2=pb1-detectron2==0.6
 detectron2_imports=(cloudpickle==3.1.3 fvcore==0.1.5.post20221221 omegaconf==2.4.0 wheel==0.48.0)
@@ -79,7 +80,8 @@ unpack_archive() {
   say "unpacking $archive"
   folder="$(mktemp -d)"
   # Without isolation, since its setup.py asks for torch.
-  if "$venv/bin/python" -m pip download --quiet --no-deps --no-build-isolation --no-binary "${archive%==*}" --dest "$folder" "$archive" >&2 &&
+  if "$venv/bin/python" -m pip download --quiet --no-deps --no-build-isolation --no-binary "${archive%==*}" \
+    --dest "$folder" "$archive" >&2 &&
     tar -xzf "$folder"/*.tar.gz -C "$folder"; then
     rm -rf "${site:?}/$package"
     mv "$folder/${archive/==/-}/$package" "$site/$package"

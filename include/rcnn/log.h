@@ -5,8 +5,8 @@
 
 #include <rcnn/export.h>
 
-/// Messages for people, on stderr, control characters escaped (printable.h): stdout carries data only. A stderr
-/// that cannot be written is no error.
+/// Messages for people, on stderr, control characters escaped (printable.h): stdout carries data only. A
+/// stderr that cannot be written is no error.
 namespace rcnn::log {
 
 /// Says it as it is.

@@ -47,7 +47,10 @@ class Names {
 
 class Reader {
  public:
-  void reserve(size_t results) { list_.results.reserve(results); }
+  /// For a file of so many bytes. Memory that is never written to is not taken.
+  void reserve(size_t bytes) { list_.results.reserve(bytes / kLeastEntry); }
+
+  bool empty() const { return list_.results.empty(); }
 
   void read(json::object object) {
     CocoResult result;
@@ -76,10 +79,12 @@ std::optional<CocoResultList> read_good_list(const std::filesystem::path& file) 
   Reader reader;
   std::error_code unknown;
   const auto size = std::filesystem::file_size(file, unknown);
-  if (!unknown) reader.reserve(size / kLeastEntry);  // memory that is never written to is not taken
+  const auto read = [&](json::object object) {
+    if (reader.empty() && !unknown) reader.reserve(size);
+    reader.read(object);
+  };
   try {
-    if (read_in_windows(file, kWindow, [&](json::object object) { reader.read(object); }))
-      return reader.take();
+    if (read_in_windows(file, kWindow, read)) return reader.take();
   } catch (const Wrong&) {  // which entry it is, the whole text tells
   }
   return std::nullopt;

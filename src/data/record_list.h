@@ -10,7 +10,8 @@ namespace rcnn::data {
 /// A data set whose images are files.
 class RecordList : public Dataset {
  public:
-  RecordList(std::vector<Record> records, std::vector<Category> categories, int64_t max_megapixels)
+  RecordList(std::vector<Record> records, std::vector<Category> categories,
+             int64_t max_megapixels = kMaxMegapixels)
       : records_(std::move(records)), categories_(std::move(categories)), max_megapixels_(max_megapixels) {}
 
   int64_t size() const override { return static_cast<int64_t>(records_.size()); }

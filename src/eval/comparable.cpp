@@ -19,10 +19,10 @@ std::vector<std::string> incomparable(const CocoMapOptions& options) {
   if (!std::ranges::equal(options.areas, standard.areas, same_area))
     reasons.emplace_back("the area ranges are not COCO's");
   if (options.max_detections != standard.max_detections) {
-    reasons.push_back(fmt::format(
-        "the best {} results of an image and category are scored, not {} (pycocotools takes AP at "
-        "100, whatever maxDets says)",
-        fmt::join(options.max_detections, ", "), fmt::join(standard.max_detections, ", ")));
+    reasons.push_back(
+        fmt::format("the best {} results of an image and category are scored, not {} (pycocotools' AP is "
+                    "at 100, or -1)",
+                    fmt::join(options.max_detections, ", "), fmt::join(standard.max_detections, ", ")));
   }
   return reasons;
 }

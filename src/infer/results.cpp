@@ -104,7 +104,7 @@ void ResultsFile::add(const ImageDetections& image) {
     if (form == Form::csv) {
       file.append(lines_of(image, categories), "");
     } else {
-      file.append((empty ? "" : ",") + entries_of(image, categories), "\n]\n");
+      file.append(fmt::format("{}{}", empty ? "" : ",", entries_of(image, categories)), "\n]\n");
     }
     empty = false;
   }

@@ -55,6 +55,7 @@ void OutputFile::add_inputs(std::set<FileId> inputs) {
 }
 
 void OutputFile::check() const {
+  if (file_.empty()) throw ConfigError(fmt::format("{}: the name is empty; name a file", option_));
   const auto name = fmt::format("{} {}", option_, file_.string());
   const auto fail = [&](const fs::path& what) {
     throw DataError(fmt::format("{}: {}cannot be written: {}", name, what == file_ ? "" : what.string() + " ",

@@ -123,6 +123,14 @@ const T* get(const Value& value) {
   return std::get_if<T>(&value.data);
 }
 
+/// Of an object that is opaque because its class is unknown, and of such a class, the name; empty for all
+/// other values.
+inline std::string_view unknown_maker(const Value& value) {
+  if (const auto* opaque = get<Opaque>(value)) return opaque->maker;
+  const auto* const* global = std::get_if<const Global*>(&value.data);
+  return global == nullptr || (*global)->known ? std::string_view() : (*global)->name;
+}
+
 /// Reads the pickle that `input` begins with, of protocol 0 to 5. Nothing of Python runs: the only objects
 /// are those above, and what a class or a function beyond the list of pickle_globals.cpp would make is
 /// Opaque, whatever it is given. Memory is in proportion to the input, of which at most some millions of

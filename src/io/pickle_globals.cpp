@@ -218,14 +218,6 @@ Value* rebuild_from_type(Builder& builder, const Values& arguments) {
   return call(builder, *arguments[0], *arguments[2]);
 }
 
-/// What is unknown in `value`, itself and not what it holds: the name of its maker, or its own; empty where
-/// it is known.
-std::string_view unknown_maker(const Value& value) {
-  if (const auto* opaque = get<Opaque>(value)) return opaque->maker;
-  const auto* global = get<const Global*>(value);
-  return global == nullptr || (*global)->known ? std::string_view() : (*global)->name;
-}
-
 /// Who makes what calling `callee` gives.
 std::string_view maker_of(const Value& callee) {
   if (const auto* global = get<const Global*>(callee)) return (*global)->name;

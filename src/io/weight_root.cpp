@@ -21,7 +21,7 @@ using Entry = std::pair<Value*, Value*>;
 // What is looked through: a checkpoint in a checkpoint, weights in dicts of dicts.
 constexpr size_t kMaxLevels = 3;
 constexpr int kMaxDepth = 8;
-constexpr size_t kMaxVisits = 5'000'000;
+constexpr size_t kMaxVisits = 1'000'000;
 
 constexpr std::array<std::string_view, 13> kRoots = {
     "model",    "state_dict", "model_state_dict", "model_state", "module", "net",    "network",

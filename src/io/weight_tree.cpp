@@ -15,6 +15,7 @@ namespace {
 
 using pickle::Dict;
 using pickle::get;
+using pickle::unknown_maker;
 using pickle::Value;
 
 // Bounds on what a small file of shared or circular values can ask for; models have 5000 tensors at most.
@@ -28,13 +29,6 @@ struct Step {
   const Value* key = nullptr;
   size_t index = 0;
 };
-
-/// Of an object whose class is unknown, and of such a class, the name; empty for all others.
-std::string_view unknown_maker(const Value& value) {
-  if (const auto* opaque = get<pickle::Opaque>(value)) return opaque->maker;
-  const auto* global = get<const pickle::Global*>(value);
-  return global == nullptr || (*global)->known ? std::string_view() : (*global)->name;
-}
 
 std::string_view text_of(const Value& value) {
   const auto* text = get<pickle::Text>(value);

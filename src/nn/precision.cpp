@@ -14,9 +14,10 @@ namespace autocast = at::autocast;
 namespace {
 
 void warn_once_if_slow(c10::DeviceType device) {
-  if (device != c10::DeviceType::CPU || !is_bfloat16_slow()) return;
   static std::once_flag once;
+  if (device != c10::DeviceType::CPU) return;
   std::call_once(once, [] {
+    if (!is_bfloat16_slow()) return;
     log::warn(
         "bf16: this processor has no instructions for bfloat16, which takes many times as long as fp32 here");
   });

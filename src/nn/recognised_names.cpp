@@ -8,6 +8,7 @@
 #include <spdlog/fmt/ranges.h>
 
 #include <rcnn/error.h>
+#include <rcnn/printable.h>
 
 #include "io/weight_root.h"
 
@@ -88,7 +89,7 @@ std::string_view averaged_prefix(std::string_view name) {
 
 void emplace(TensorMap& tensors, const std::string& name, const at::Tensor& tensor) {
   if (!tensors.emplace(name, tensor).second)
-    throw WeightsError(fmt::format("two tensors would be called {}", name));
+    throw WeightsError(fmt::format("two tensors would be called {}", printable(name)));
 }
 
 /// Takes out the parts that wrap from within, and the counters of what averages.
@@ -104,7 +105,8 @@ TensorMap without_inner_wrappers(const TensorMap& tensors, RecognisedNames& resu
       }
       return false;
     });
-    if (is_one_of(bare, kCounters) && tensor.numel() <= 1) {
+    const auto own = core(std::string_view(bare).substr(averaged_prefix(bare).size()));
+    if (is_one_of(own, kCounters) && tensor.numel() <= 1) {
       result.left_out.push_back(name);
     } else {
       emplace(plain, bare, tensor);

@@ -3,6 +3,7 @@
 
 #include <rcnn/io/weight_file.h>
 #include <rcnn/nn/weight_names.h>
+#include <rcnn/printable.h>
 
 #include "nn/in_file.h"
 #include "nn/recognised_names.h"
@@ -107,7 +108,7 @@ TensorMap with_prefix_dropped(const TensorMap& tensors, const std::string& prefi
     found |= begins;
     const auto changed = begins ? name.substr(prefix.size()) : name;
     if (!result.emplace(changed, tensor).second)
-      throw WeightsError(fmt::format("two tensors would be called {}", changed));
+      throw WeightsError(fmt::format("two tensors would be called {}", printable(changed)));
   }
   if (!found) throw WeightsError(fmt::format("no name begins with '{}'", prefix));
   return result;

@@ -6,6 +6,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/nn/weights.h>
+#include <rcnn/printable.h>
 
 #include "nn/name_parts.h"
 
@@ -35,7 +36,7 @@ std::string difference(const std::string& name, const at::Tensor& want, const at
 }
 
 void append(std::string& message, const char* what, const std::vector<std::string>& names) {
-  if (!names.empty()) message += fmt::format("; {}: {}", what, fmt::join(names, ", "));
+  if (!names.empty()) message += printable(fmt::format("; {}: {}", what, fmt::join(names, ", ")));
 }
 
 /// A number for torch.nn.BatchNorm's momentum None, which is not used here; old files lack it.
@@ -226,7 +227,7 @@ std::map<std::string, std::vector<std::string>> by_part(const std::vector<std::s
 std::string summarize(const std::vector<std::string>& names) {
   std::vector<std::string> words;
   for (const auto& [part, of_part] : by_part(names))
-    words.push_back(fmt::format("{} ({})", part, of_part.size()));
+    words.push_back(printable(fmt::format("{} ({})", part, of_part.size())));
   return fmt::format("{}", fmt::join(words, ", "));
 }
 

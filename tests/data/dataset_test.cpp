@@ -30,6 +30,12 @@ TEST(ClassTable, CountsImagesBoxesAndIgnored) {
             "all                 3        3        1\n");
 }
 
+TEST(ClassTable, NamesAreWrittenWithoutControlCharacters) {
+  EXPECT_EQ(to_table({{.name = "a\x1b[2J\nb", .images = 1, .boxes = 2, .ignored = 3}}),
+            "class         images    boxes  ignored\n"
+            "a\\x1b[2J\\nb        1        2        3\n");
+}
+
 TEST(Dataset, ReadsTheImageOfTheRecord) {
   try {
     Three().image(1);

@@ -433,7 +433,7 @@ TEST_F(ImageTest, KnowsTheSizeOfEveryKindFromItsHeader) {
     EXPECT_EQ(read_image(entry.path()).sizes(), (std::vector<int64_t>{5, 7, 3}));
     // However short it is cut, it is an error or still the same picture's header.
     const auto bytes = file_bytes(entry.path());
-    for (size_t kept = 1; kept < bytes.size(); ++kept) {
+    for (size_t kept = 1; kept < bytes.size(); kept += 1 + kept / 8) {
       try {
         EXPECT_EQ(image_info(folder_.write("cut", bytes.substr(0, kept))).size, (ImageSize{5, 7})) << kept;
       } catch (const DataError&) {

@@ -100,7 +100,9 @@ TEST_F(ListWindows, WhatIsNoListIsNotTakenForOne) {
 }
 
 TEST_F(ListWindows, AnObjectMayBeLongerThanAWindow) {
-  const std::string text = "[{\"a\": \"" + std::string(1000, 'x') + "\"}, {\"a\": 1}]";
+  std::string text = "[{\"a\": \"";
+  text.append(1000, 'x');
+  text += "\"}, {\"a\": 1}]";
   EXPECT_EQ(read(text, 16, kAll).value_or(std::vector<std::string>()).size(), 2);
 }
 

@@ -37,7 +37,9 @@ class Pictures : public Dataset {
     std::this_thread::sleep_for(std::chrono::microseconds(mix(index) % 2000));
     if (index == broken || broken_too.contains(index))
       throw DataError("picture_" + std::to_string(index) + ".jpg: is cut off");
-    at::Tensor image = at::empty({8 + index % 3, 8 + index % 5, 3}, at::kByte);
+    const auto said = record(index).size;
+    const auto size = said == ImageSize{} ? ImageSize{8 + index % 3, 8 + index % 5} : said;
+    at::Tensor image = at::empty({size.height, size.width, 3}, at::kByte);
     Random random(index);
     for (int64_t i = 0; i < image.numel(); ++i)
       image.data_ptr<uint8_t>()[i] = static_cast<uint8_t>(random.bits());

@@ -32,6 +32,12 @@ TEST(Problems, APolicySaysHowBadItIs) {
   EXPECT_EQ(problems.text(Severity::error), "\n  no image: b");
 }
 
+TEST(Problems, NamesStayInTheirLine) {
+  Problems problems;
+  problems.error("no box", "a\x1b[2J\nwarning: b.xml");
+  EXPECT_EQ(problems.text(Severity::error), "\n  no box: a\\x1b[2J\\nwarning: b.xml");
+}
+
 TEST(Problems, ErrorsAreThrownAndWarningsLogged) {
   Problems problems;
   EXPECT_NO_THROW(problems.settle("set"));

@@ -215,6 +215,7 @@ TEST(VocMap, TableShowsEveryClassAndTheMean) {
             "RBC               0           0       -\n"
             "mean                             1.0000\n");
   EXPECT_THROW(to_table(result, {{7, "Platelets"}}), std::invalid_argument);
+  EXPECT_NE(to_table(result, {{7, "a\x1b[2J"}, {9, "b\nc"}}).find("a\\x1b[2J         1"), std::string::npos);
 }
 
 }  // namespace

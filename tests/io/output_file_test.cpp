@@ -49,6 +49,7 @@ TEST_F(OutputFileTest, RefusesWhatIsNoPlainFile) {
   EXPECT_EQ(refusal(file_), "--output " + file_.string() + ": is a pipe; name a file");
   EXPECT_THAT(refusal("/dev/null"), HasSubstr("/dev/null: is a device"));
   EXPECT_THAT(refusal(folder_.path()), HasSubstr("is a folder"));
+  EXPECT_EQ(refusal(""), "--output: the name is empty; name a file");
   EXPECT_TRUE(fs::is_fifo(file_));
 
   const auto socket_file = folder_.path() / "socket";

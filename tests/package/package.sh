@@ -26,6 +26,10 @@ run_all() {
   "$folder/detect_image" "$output/weights.safetensors" "$output/example.png"
   "$folder/register_backbone" "$output/mynet"
   "$prefix/$bindir/rcnn" detect --weights "$output/weights.safetensors" "$output/example.png" --output "$output/found"
+  echo '{"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 1, "name": "cat"}], "annotations":
+    [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9]}]}' >"$output/truths.json"
+  echo '[{"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "score": 0.5}]' >"$output/detections.json"
+  "$prefix/$bindir/rcnn" eval --annotations "$output/truths.json" --detections "$output/detections.json"
 }
 
 # check_relocatable PREFIX: nothing that CMake reads names a folder of this machine.

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fcntl.h>
@@ -23,7 +25,7 @@ struct Finished {
 /// A program that runs beside the test.
 class RunningProgram {
  public:
-  /// `environment` holds NAME=value that come before those of this process.
+  /// `environment` holds NAME=value, in the place of those of this process.
   RunningProgram(const std::string& program, const std::vector<std::string>& arguments,
                  const std::vector<std::string>& environment = {}) {
     posix_spawn_file_actions_t files;
@@ -35,7 +37,15 @@ class RunningProgram {
     for (const auto& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
     words.push_back(nullptr);
     for (const auto& variable : environment) variables.push_back(const_cast<char*>(variable.c_str()));
-    for (char** variable = environ; *variable; ++variable) variables.push_back(*variable);
+    // Each once: of two with one name programs take the first, and shells the last.
+    const auto is_given = [&](std::string_view variable) {
+      const auto name = variable.substr(0, variable.find('=') + 1);
+      return std::any_of(environment.begin(), environment.end(),
+                         [&](const auto& given) { return given.starts_with(name); });
+    };
+    for (char** variable = environ; *variable; ++variable) {
+      if (!is_given(*variable)) variables.push_back(*variable);
+    }
     variables.push_back(nullptr);
 
     // As a terminal's programs have them, also where the tests run in a script's background.

@@ -113,7 +113,7 @@ TEST_F(RoundTest, EvalPrintsOneJsonObjectAndNothingElse) {
   const auto scored = eval({"--json"});
   ASSERT_EQ(scored.exit_code, 0) << scored.err;
   const auto json = Json::parse(scored.out);
-  EXPECT_THAT(keys_of(json), ElementsAre("metric", "mAP", "per_class"));
+  EXPECT_THAT(keys_of(json), ElementsAre("metric", "mAP", "per_class", "comparable", "reasons", "warnings"));
   EXPECT_EQ(json.at("metric"), "voc");
   EXPECT_THAT(keys_of(json.at("per_class")), ElementsAre("circle", "cross", "square", "star", "triangle"));
   EXPECT_EQ(json.at("mAP"), json_lines(run() / "metrics.jsonl").back().at("scores").at("mAP"));

@@ -160,7 +160,9 @@ std::vector<Kind> kinds() {
       {"paths of another machine", the_same, false,
        of_results([](json& r) { r["file_name"] = "/home/me/set/" + r["file_name"].get<std::string>(); })},
       {"paths of Windows, ids from 0", the_same, true, of_results([](json& r) {
-         r["file_name"] = "D:\\set\\" + r["file_name"].get<std::string>().replace(4, 1, "\\");
+         auto name = r["file_name"].get<std::string>();
+         name[4] = '\\';
+         r["file_name"] = "D:\\set\\" + name;
          r["image_id"] = r["image_id"].get<int>() / 7 - 1;
        })},
       {"flat names that are there twice", the_same, false,

@@ -151,7 +151,8 @@ nn::TensorMap pyramid_weights() {
 /// As torchvision called them before 0.13.
 nn::TensorMap older(const nn::TensorMap& tensors, const std::string& prefix = "") {
   nn::TensorMap result;
-  for (auto [name, tensor] : tensors) {
+  for (const auto& [present, tensor] : tensors) {
+    auto name = present;
     if (const auto at = name.find(".0.0."); name.starts_with("rpn.")) {
       if (at != std::string::npos) name.erase(at, 4);
     } else if (name.starts_with("backbone.fpn.")) {
@@ -190,7 +191,8 @@ TEST_F(WeightsCommand, OlderNamesGiveTheSameWeights) {
 
   // A pyramid and an RPN that are called otherwise.
   nn::TensorMap others;
-  for (auto [name, tensor] : pyramid_weights()) {
+  for (const auto& [present, tensor] : pyramid_weights()) {
+    auto name = present;
     if (name.starts_with("backbone.fpn.")) name.replace(0, 13, "neck.");
     others.emplace(name, tensor);
   }

@@ -295,10 +295,12 @@ TEST_F(RunTest, WhereNoStateIsWholeItBeginsOnlyWhenToldToAndSetsAsideWhatIsThere
   for (const auto& name : files("")) after[name] = file_bytes(path / name);
   EXPECT_EQ(after, before);
 
-  const auto run = open(config(), {.period = 1}, Resume::anyway);
-  EXPECT_EQ(run->trainer().iteration(), 0);
-  EXPECT_EQ(run->fit({.evaluate = scoring({0.1, 0.4, 0.3, 0.2})}), Run::Outcome::finished);
-  EXPECT_EQ(run->scored().size(), 4u);
+  {
+    const auto run = open(config(), {.period = 1}, Resume::anyway);
+    EXPECT_EQ(run->trainer().iteration(), 0);
+    EXPECT_EQ(run->fit({.evaluate = scoring({0.1, 0.4, 0.3, 0.2})}), Run::Outcome::finished);
+    EXPECT_EQ(run->scored().size(), 4u);
+  }
   for (const char* name : {"metrics.jsonl", "last.safetensors", "best.safetensors", "config.json",
                            "state-00000009.safetensors", "state-00000012.safetensors"}) {
     EXPECT_EQ(file_bytes(path / "earlier-1" / name), before.at(name)) << name;

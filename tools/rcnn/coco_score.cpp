@@ -77,8 +77,8 @@ std::string class_table(const eval::CocoMap& map, const eval::CocoMapOptions& op
   };
   for (int64_t k = 0; k < map.categories; ++k) {
     const auto s = eval::coco_summary(map, options, k);
-    table += fmt::format("{:<{}}  {:>7} {} {} {}\n", printable(categories[static_cast<size_t>(k)].name), width,
-                         map.truths_at(k, 0), number(s.ap), number(s.ap50), number(s.ap75));
+    table += fmt::format("{:<{}}  {:>7} {} {} {}\n", printable(categories[static_cast<size_t>(k)].name),
+                         width, map.truths_at(k, 0), number(s.ap), number(s.ap50), number(s.ap75));
   }
   return table;
 }

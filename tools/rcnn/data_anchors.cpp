@@ -11,6 +11,7 @@
 #include <rcnn/config/config.h>
 #include <rcnn/data/anchor_coverage.h>
 #include <rcnn/nn/necks/neck.h>
+#include <rcnn/nn/pixels.h>
 #include <rcnn/nn/registry.h>
 #include <rcnn/nn/rpn/rpn.h>
 #include <rcnn/printable.h>

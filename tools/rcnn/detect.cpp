@@ -231,7 +231,8 @@ void add_detect(CLI::App& app) {
                    "images, folders of them, quoted patterns ('photos/**/*.jpg'), - for a "
                    "list on stdin, one a line")
       ->required();
-  command->add_option("--weights", a.weights, "weight file that rcnn train wrote")->required();
+  command->add_option("--weights", a.weights, "weight file that describes itself, as rcnn train writes it")
+      ->required();
   command->add_option("--output", a.output, "folder for pictures and detections.json")->required();
   command->add_flag("--recursive", a.recursive, "folders with all folders below them");
   command->add_flag_callback(
@@ -282,7 +283,7 @@ void add_detect(CLI::App& app) {
   add_precision(*command, detector.precision);
   command->add_option("--batch", a.batch, "images at once [1 on a CPU, 4 on a GPU]")
       ->check(CLI::Range(1, 1024));
-  command->add_option("--threads", a.threads, "of the network, and as many that decode [all cores, 2]")
+  command->add_option("--threads", a.threads, "of the network [all cores], and as many that decode [2]")
       ->check(CLI::Range(1, 1024));
   command->callback([arguments] {
     if (detect(*arguments) > 0) throw CLI::RuntimeError(kBadData);

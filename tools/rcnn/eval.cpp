@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include <spdlog/fmt/fmt.h>
+
 #include <rcnn/data/options.h>
 #include <rcnn/error.h>
 #include <rcnn/nn/model_file.h>
@@ -88,10 +90,19 @@ void add_eval(CLI::App& app) {
   auto* device =
       command->add_option("--device", a.detector.device, "auto, cpu or cuda")->capture_default_str();
   auto* precision = add_precision(*command, a.detector.precision);
-  auto* annotations = add_score_files(*command, a.files);
-  for (auto* of_model : {weights, config, results, device, precision}) annotations->excludes(of_model);
-  command->callback([arguments] {
-    if (!arguments->files.annotations.empty()) return score_files(arguments->files);
+  add_score_files(*command, a.files);
+  // Not CLI11's excludes(), which help pages list in the order of addresses.
+  const std::vector<const CLI::Option*> of_model = {weights, config, results, device, precision};
+  command->callback([arguments, of_model] {
+    if (!arguments->files.annotations.empty()) {
+      for (const auto* option : of_model) {
+        if (option->count() > 0)
+          throw ConfigError(fmt::format("eval: {} is of weights, and --annotations scores without a model",
+                                        option->get_name()));
+      }
+      return score_files(arguments->files);
+    }
+    check_options(arguments->files);
     if (arguments->weights.empty()) {
       throw ConfigError("eval: give --weights F, or --annotations GT.json with --detections DT.json");
     }

@@ -61,8 +61,12 @@ std::optional<Found> find_all(const TestSet& test, Find find, const std::functio
       found.images[static_cast<size_t>(i)].detections = to_list(find(data::checked_image(dataset, i)));
     } catch (const DataError& error) {
       if (test.options.bad_images == data::Policy::stop) throw;
-      problems.warn("an image that cannot be decoded, scored as if nothing was found on it", error.what());
+      problems.warn("an image that cannot be used, scored as if nothing was found on it", error.what());
       ++bad;
+    } catch (const std::exception& error) {
+      if (!is_out_of_memory(error)) throw;
+      throw MemoryError(fmt::format("memory ran out on {}: lower data.min_size and data.max_size",
+                                    dataset.record(i).image.string()));
     }
   }
   problems.settle("evaluation");

@@ -27,9 +27,7 @@ int fail(const std::exception& error) {
     // Such as a name that is too long.
     return fail(fmt::format("{}: {}", file->path1().string(), file->code().message()), kDataError);
   }
-  if (dynamic_cast<const std::bad_alloc*>(&error)) {
-    return fail("memory ran out; lower data.max_size", kMemoryError);
-  }
+  if (dynamic_cast<const std::bad_alloc*>(&error)) return fail("memory ran out", kMemoryError);
   return fail(error.what(), 1);
 }
 

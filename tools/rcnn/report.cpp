@@ -134,9 +134,10 @@ vis::Report report_of_detections(const Arguments& arguments, io::OutputFile& out
       return reader.read(name, found.empty() ? arguments.images / name : found);
     };
   } else {
-    report.warnings.push_back(
-        fmt::format("images: none of them is {}; --images FOLDER says where they are",
-                    arguments.images.empty() ? "where the list says" : "in " + arguments.images.string()));
+    report.warnings.push_back(fmt::format("images: none of them is {}; --images FOLDER says where they are",
+                                          !arguments.images.empty() ? "in " + arguments.images.string()
+                                          : file ? "in the current folder, by the names of the annotations"
+                                                 : "where the list says"));
   }
   vis::add_evaluation(report, std::move(input), evaluation);
   if (const auto warning = images.warning(); !warning.empty()) report.warnings.push_back(warning);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -15,10 +16,15 @@ struct ScoreFilesArguments {
   ScoreOptions score;
   bool proposals = false;  ///< score the detections as proposals, whatever their class
   bool json = false;
+  const CLI::Option* of_proposals = nullptr;        ///< --proposals itself
+  std::vector<const CLI::Option*> of_classes = {};  ///< what does not go with it
 };
 
-/// Adds their options to the command. Returns --annotations, for options that cannot go with files.
-CLI::Option* add_score_files(CLI::App& command, ScoreFilesArguments& arguments);
+/// Adds their options to the command.
+void add_score_files(CLI::App& command, ScoreFilesArguments& arguments);
+
+/// Throws ConfigError for options that do not go together.
+void check_options(const ScoreFilesArguments& arguments);
 
 /// Scores a list of results without a model and prints their numbers. Throws DataError.
 void score_files(const ScoreFilesArguments& arguments);

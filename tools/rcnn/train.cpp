@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <utility>
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
@@ -35,8 +36,7 @@ std::string skipped_line(const std::vector<data::BadImage>& skipped) {
   constexpr size_t kNamed = 5;
   std::vector<std::string> named;
   for (size_t i = 0; i < std::min(kNamed, skipped.size()); ++i) named.push_back(skipped[i].message);
-  return fmt::format("left out {} images that cannot be decoded: {}{}", skipped.size(),
-                     fmt::join(named, "; "),
+  return fmt::format("left out {} images that cannot be used: {}{}", skipped.size(), fmt::join(named, "; "),
                      skipped.size() > kNamed ? fmt::format("; and {} more", skipped.size() - kNamed) : "");
 }
 
@@ -96,6 +96,7 @@ std::filesystem::path train(const TrainArguments& arguments) {
   const auto start = std::chrono::steady_clock::now();
   const int64_t before = run.trainer().iteration();
   const ProgressLine line("training");
+  bool warned = false;  // of the test data, which stay the same
   std::string eta;
   signals.defer();
   const auto outcome = run.fit(
@@ -111,6 +112,9 @@ std::filesystem::path train(const TrainArguments& arguments) {
          const auto result = evaluate(TensorDetector(model, run.training().device), test, eval_options,
                                       {.per_class = true}, [&] { return signals.requested(); });
          if (!result) return std::nullopt;
+         if (!std::exchange(warned, true)) {
+           for (const auto& warning : result->score.warnings) log::warn(warning);
+         }
          log::info(result->score.table);
          return numbers_of(result->score);
        },

@@ -13,9 +13,12 @@
 
 namespace rcnn::data {
 
-/// Bounds of a decoded image, in millions of pixels: what is taken where nobody says otherwise, with tiles,
-/// and the most that may be asked for.
-inline constexpr int64_t kMaxMegapixels = 100, kMaxMegapixelsOfTiles = 1000, kMostMegapixels = 1000;
+/// Largest image that is decoded where nobody says otherwise, in millions of pixels.
+inline constexpr int64_t kMaxMegapixels = 100;
+/// The same for an image that is cut into tiles.
+inline constexpr int64_t kMaxMegapixelsOfTiles = 1000;
+/// The most that may be asked for.
+inline constexpr int64_t kMostMegapixels = 1000;
 
 /// Threads that read headers: they wait for the disk more than they work.
 inline constexpr int64_t kHeaderReaders = 16;

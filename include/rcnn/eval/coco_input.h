@@ -37,6 +37,7 @@ struct CocoResults {
   CocoNames images, categories;
 };
 
+/// How coco_input() joins them, and what it calls them.
 struct CocoInputOptions {
   std::string annotations = "the annotations";  ///< the file, for messages
   std::string results = "the results";

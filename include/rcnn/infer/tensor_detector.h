@@ -30,9 +30,9 @@ class RCNN_EXPORT TensorDetector {
   TensorDetector(const nn::DescribedModel& model, const at::Device& device, const ViewOptions& views = {},
                  int64_t view_batch = 1);
 
-  /// Takes over a model that nobody else holds, else throws c10::Error, and makes it one that only detects, as
-  /// load() does. Of the options device, precision, views and max_megapixels count; what suppresses detections
-  /// is as the model was made.
+  /// Takes over a model that nobody else holds, else throws c10::Error, and makes it one that only detects,
+  /// as load() does. Of the options device, precision, views and max_megapixels count; what suppresses
+  /// detections is as the model was made.
   TensorDetector(nn::DescribedModel&& model, const DetectorOptions& options);
 
   /// Objects on an image, uint8 [H, W, 3] RGB on any device, best score first: boxes in the image's pixels,

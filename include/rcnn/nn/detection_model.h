@@ -23,8 +23,8 @@ struct Loss {
 /// A detector that learns from boxes and finds them: what the trainer and the inference facade work with.
 class RCNN_EXPORT DetectionModelImpl : public torch::nn::Module {
  public:
-  /// The losses of a batch, at least one, to be summed; their gradients flow into parameters(). `targets` has
-  /// one entry an image, on the images' device.
+  /// The losses of a batch, to be summed: one at least, the same names in the same order each time. Their
+  /// gradients flow into parameters(). `targets` has one entry an image, on the images' device.
   virtual std::vector<Loss> losses(const ImageBatch& images, const std::vector<Target>& targets) = 0;
 
   /// Detections of each image, best first, in network pixels. Call under eval() and without gradients.
