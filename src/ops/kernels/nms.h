@@ -53,7 +53,7 @@ struct NmsMask {
 constexpr NmsMask nms_mask(int64_t images, int64_t count, int64_t most_words) {
   const int64_t tiles = (count + kNmsTile - 1) / kNmsTile;
   const int64_t words_of_row = images * tiles;
-  const int64_t fitting = words_of_row > 0 ? (most_words / words_of_row - 1) / kNmsTile : 0;
+  const int64_t fitting = words_of_row > 0 ? (most_words / words_of_row - 1) / kNmsTile : tiles;
   const int64_t most = fitting < tiles ? fitting : tiles;
   return {tiles, kNmsTile * (most > 1 ? most : 1)};
 }
