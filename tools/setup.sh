@@ -5,13 +5,14 @@
 # who call cmake themselves.
 set -euo pipefail
 
-packages=(g++ cmake ninja-build ccache clang-format-14 libopencv-dev libjpeg62-turbo-dev nlohmann-json3-dev libcli11-dev libgtest-dev
-  libbenchmark-dev libpugixml-dev libsimdjson-dev libspdlog-dev libxxhash-dev libdeflate-dev
-  clang-14 libclang-rt-14-dev)  # these two for the fuzzers
+packages=(g++ cmake ninja-build ccache libopencv-dev libjpeg62-turbo-dev nlohmann-json3-dev libcli11-dev libgtest-dev
+  libpugixml-dev libsimdjson-dev libspdlog-dev libxxhash-dev libdeflate-dev)
 torch=torch==2.11.0
 # They complete the runtime libraries that come with this wheel to a CUDA 13.0 toolkit.
 nvcc=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-cccl==13.0.85)
 
+# What tools/test.sh installs besides: the formatter, the benchmarks' library, the fuzzers' compiler.
+testing=(clang-format-14 libbenchmark-dev clang-14 libclang-rt-14-dev)
 # What the tests compare numbers with, where LibTorch is this wheel; tools/test.sh installs it.
 oracle=(torchvision==0.26.0 pillow==13.0.0 safetensors==0.8.0 pycocotools==2.0.11 tensorboard==2.21.0
   opencv-python-headless==5.0.0.93)

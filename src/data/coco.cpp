@@ -24,9 +24,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Reader {
+class CocoReader {
  public:
-  Reader(const CocoOptions& options, Problems& problems) : options_(options), problems_(problems) {}
+  CocoReader(const CocoOptions& options, Problems& problems) : options_(options), problems_(problems) {}
 
   std::shared_ptr<Dataset> read() {
     auto file = read_coco_file(options_.annotations, problems_);
@@ -205,7 +205,7 @@ class Reader {
 }  // namespace
 
 std::shared_ptr<Dataset> read_coco(const CocoOptions& options, Problems& problems) {
-  return Reader(options, problems).read();
+  return CocoReader(options, problems).read();
 }
 
 std::shared_ptr<Dataset> read_coco(const CocoOptions& options) {

@@ -45,7 +45,7 @@ class Names {
   size_t count_ = 0;  // of results
 };
 
-class Reader {
+class CocoResultsReader {
  public:
   /// For a file of so many bytes. Memory that is never written to is not taken.
   void reserve(size_t bytes) { list_.results.reserve(bytes / kLeastEntry); }
@@ -76,7 +76,7 @@ class Reader {
 
 /// Nothing where something is odd.
 std::optional<CocoResultList> read_good_list(const std::filesystem::path& file) {
-  Reader reader;
+  CocoResultsReader reader;
   std::error_code unknown;
   const auto size = std::filesystem::file_size(file, unknown);
   const auto read = [&](json::object object) {
@@ -101,7 +101,7 @@ CocoResultList read_coco_results(const std::filesystem::path& file) {
       throw Wrong(
           "is no list of results: [{\"image_id\", \"category_id\", \"bbox\", \"score\"}, ...] is expected");
     }
-    Reader reader;
+    CocoResultsReader reader;
     for_each(entries, "", problems, [&](json::object object) { reader.read(object); });
     return reader.take();
   });

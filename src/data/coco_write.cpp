@@ -10,12 +10,12 @@ namespace rcnn::data {
 namespace {
 
 /// A text as JSON has it; what is no UTF-8 becomes replacement characters.
-std::string quoted(const std::string& text) {
+std::string json_text(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string to_json(const CocoImage& image) {
-  auto json = fmt::format("{{\"id\": {}, \"file_name\": {}", image.id, quoted(image.file_name));
+  auto json = fmt::format("{{\"id\": {}, \"file_name\": {}", image.id, json_text(image.file_name));
   if (image.size != ImageSize{}) {
     json += fmt::format(", \"height\": {}, \"width\": {}", image.size.height, image.size.width);
   }
@@ -34,7 +34,8 @@ std::string to_json(const CocoAnnotation& annotation, const CocoDetails* details
   }
   if (details != nullptr && !details->attributes.empty()) {
     std::vector<std::string> fields;
-    for (const auto& [key, value] : details->attributes) fields.push_back(quoted(key) + ": " + quoted(value));
+    for (const auto& [key, value] : details->attributes)
+      fields.push_back(json_text(key) + ": " + json_text(value));
     json += fmt::format(", \"attributes\": {{{}}}", fmt::join(fields, ", "));
   }
   return json + '}';
@@ -62,7 +63,7 @@ void write_coco_file(const std::filesystem::path& file, const CocoFile& content)
               [&](size_t i) { return to_json(annotations[i], details.empty() ? nullptr : &details[i]); });
   json += ",\n";
   append_list(json, "categories", categories.size(), [&](size_t i) {
-    return fmt::format("{{\"id\": {}, \"name\": {}}}", categories[i].id, quoted(categories[i].name));
+    return fmt::format("{{\"id\": {}, \"name\": {}}}", categories[i].id, json_text(categories[i].name));
   });
   json += "}\n";
   io::write_atomically(file, json);

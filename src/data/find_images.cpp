@@ -85,7 +85,7 @@ std::vector<fs::path> images_in(const fs::path& folder, bool recursive) {
 }
 
 /// A path as a pattern that stands for it alone.
-std::string quoted(const fs::path& path) {
+std::string literal_pattern(const fs::path& path) {
   std::string text;
   for (const char c : path.string()) {
     if (c == '\\' || kWildcards.find(c) != std::string_view::npos) text += '\\';
@@ -119,7 +119,7 @@ std::vector<fs::path> matches_of(const fs::path& pattern) {
       }
       // "." stands for no folder at all, and so for no part of the result.
       const auto inside = before.empty() ? folder.lexically_relative(".") : folder;
-      const auto pattern_here = inside == "." ? after : fs::path(quoted(inside)) / after;
+      const auto pattern_here = inside == "." ? after : fs::path(literal_pattern(inside)) / after;
       const auto here = matches_of(pattern_here);
       matches.insert(matches.end(), here.begin(), here.end());
     }

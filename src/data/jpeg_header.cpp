@@ -8,7 +8,7 @@ namespace rcnn::data {
 namespace {
 
 /// A JPEG is a chain of markers, each 0xff and its kind, most of them with a length and that much content.
-enum Marker { kNone = -1, kTemporary = 0x01, kFrame = 0xc0, kStart = 0xd8, kEnd = 0xd9, kApp1 = 0xe1 };
+enum Marker { kNone = -1, kTemporary = 0x01, kFrame = 0xc0, kStart = 0xd8, kEndOfImage = 0xd9, kApp1 = 0xe1 };
 
 class Markers {
  public:
@@ -26,7 +26,7 @@ class Markers {
       const bool data = marker == 0 || (marker >= 0xd0 && marker <= 0xd7);
       if (data) continue;
       end_ = ++offset_;
-      const bool bare = marker == kStart || marker == kEnd || marker == kTemporary;
+      const bool bare = marker == kStart || marker == kEndOfImage || marker == kTemporary;
       if (!bare) end_ += std::max<int64_t>(bytes_.big_endian(offset_, 2), 2);
       return marker;
     }
@@ -62,7 +62,7 @@ std::optional<JpegHeader> read_jpeg_header(FileBytes& bytes) {
       64'000'000;  // depth maps of telephones and colour profiles are megabytes
   JpegHeader info;
   Markers markers(bytes, kLongestHeader);
-  for (int marker = markers.next(); marker != kEnd && marker != kNone; marker = markers.next()) {
+  for (int marker = markers.next(); marker != kEndOfImage && marker != kNone; marker = markers.next()) {
     if (marker == kApp1 && bytes.big_endian(markers.content(), 6) == kExif && info.orientation == 1) {
       info.orientation = find_orientation(bytes, markers.content() + 6, markers.content_end()).value;
     }
@@ -79,7 +79,7 @@ bool is_complete_jpeg(FileBytes& bytes) {
   if (bytes.big_endian(bytes.size() - 2, 2) == 0xffd9) return true;
   Markers markers(bytes, bytes.size());
   for (int marker = markers.next(); marker != kNone; marker = markers.next()) {
-    if (marker == kEnd) return true;
+    if (marker == kEndOfImage) return true;
   }
   return false;
 }

@@ -240,8 +240,8 @@ std::vector<WrittenPart> name_files(const DatasetPart& from, const fs::path& out
   return result;
 }
 
-void count(const std::vector<size_t>& part_of, const std::vector<std::vector<int64_t>>& labels,
-           const std::map<int64_t, std::string>& names, std::vector<WrittenPart>& parts) {
+void count_objects(const std::vector<size_t>& part_of, const std::vector<std::vector<int64_t>>& labels,
+                   const std::map<int64_t, std::string>& names, std::vector<WrittenPart>& parts) {
   for (auto& part : parts) {
     for (const auto& [label, name] : names) part.class_images[name] = 0;
   }
@@ -268,7 +268,7 @@ void split_voc(const DatasetPart& from, const std::vector<SplitShare>& shares, u
   for (const auto& category : dataset->categories()) names.emplace(std::ssize(names) + 1, category.name);
 
   const auto part_of = stratified_split(labels, shares, seed);
-  count(part_of, labels, names, parts);
+  count_objects(part_of, labels, names, parts);
   io::make_folder(parts.front().file.parent_path());
   const auto files = create(parts);
   for (size_t i = 0; i < part_of.size(); ++i)
@@ -294,7 +294,7 @@ void split_coco(const DatasetPart& from, const std::vector<SplitShare>& shares, 
     labels[place->second].push_back(annotation.category_id);
   }
   const auto part_of_image = stratified_split(labels, shares, seed);
-  count(part_of_image, labels, names, parts);
+  count_objects(part_of_image, labels, names, parts);
   std::vector<size_t> part_of_annotation;
   for (const auto& annotation : file.annotations)
     part_of_annotation.push_back(part_of_image[places.at(annotation.image_id)]);

@@ -28,9 +28,9 @@ struct NamedRecord {
   std::vector<std::string> names;
 };
 
-class Reader {
+class VocReader {
  public:
-  Reader(const VocOptions& options, Problems& problems)
+  VocReader(const VocOptions& options, Problems& problems)
       : options_(options), folder_(options.root), problems_(problems) {}
 
   std::shared_ptr<Dataset> read() {
@@ -186,7 +186,7 @@ class Reader {
 }  // namespace
 
 std::shared_ptr<Dataset> read_voc(const VocOptions& options, Problems& problems) {
-  return Reader(options, problems).read();
+  return VocReader(options, problems).read();
 }
 
 std::shared_ptr<Dataset> read_voc(const VocOptions& options) {

@@ -22,9 +22,9 @@ std::optional<double> finite(std::string_view text) {
   return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
-class Reader {
+class VocFileReader {
  public:
-  Reader(const std::string& name, Problems& problems) : name_(name), problems_(problems) {}
+  VocFileReader(const std::string& name, Problems& problems) : name_(name), problems_(problems) {}
 
   std::optional<VocFile> read(const std::filesystem::path& file) {
     constexpr size_t kLargest = 64'000'000;
@@ -123,7 +123,7 @@ void append(pugi::xml_node node, const char* name, const std::string& text) {
 
 std::optional<VocFile> read_voc_file(const std::filesystem::path& file, const std::string& name,
                                      Problems& problems) {
-  return Reader(name, problems).read(file);
+  return VocFileReader(name, problems).read(file);
 }
 
 void write_voc_file(const std::filesystem::path& file, const VocFile& content) {

@@ -91,9 +91,9 @@ bool read_shape(std::span<const double> shares, ImageSize size, CocoAnnotation& 
   return true;
 }
 
-class Reader {
+class YoloReader {
  public:
-  Reader(const std::vector<Category>& classes, Problems& problems) : problems_(problems) {
+  YoloReader(const std::vector<Category>& classes, Problems& problems) : problems_(problems) {
     for (const auto& category : classes) categories_.push_back({std::ssize(categories_) + 1, category.name});
   }
 
@@ -160,7 +160,7 @@ bool is_yolo(const fs::path& root) {
 
 std::vector<AnnotatedPart> read_yolo(const fs::path& root, const std::vector<Category>& classes,
                                      Problems& problems) {
-  Reader reader(classes, problems);
+  YoloReader reader(classes, problems);
   std::vector<AnnotatedPart> parts;
   for (const auto& [name, part] : find_parts(root)) parts.push_back(reader.read(name, part));
   if (parts.empty()) throw DataError(fmt::format("{}: has no images with labels beside them", root.string()));

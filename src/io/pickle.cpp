@@ -14,7 +14,7 @@
 namespace rcnn::io::pickle {
 namespace {
 
-[[noreturn]] void damaged(const char* why) {
+[[noreturn]] void damaged_pickle(const char* why) {
   throw Refusal(fmt::format("its pickle is damaged or cut short: {}", why));
 }
 
@@ -182,14 +182,14 @@ class Machine {
       case 0x84:
         throw Refusal("its pickle refers to Python's extension registry");
       default:
-        damaged(fmt::format("instruction {:#04x} at byte {}", instruction, position_ - 1).c_str());
+        damaged_pickle(fmt::format("instruction {:#04x} at byte {}", instruction, position_ - 1).c_str());
     }
   }
 
   // The input
 
   std::string_view take(uint64_t count) {
-    if (count > input_.size() - position_) damaged("it ends too early");
+    if (count > input_.size() - position_) damaged_pickle("it ends too early");
     const auto bytes = input_.substr(position_, count);
     position_ += count;
     return bytes;
@@ -204,7 +204,7 @@ class Machine {
 
   std::string_view line() {
     const size_t end = input_.find('\n', position_);
-    if (end == std::string_view::npos) damaged("it ends within a line");
+    if (end == std::string_view::npos) damaged_pickle("it ends within a line");
     const auto text = take(end - position_);
     ++position_;  // the newline
     return text;
@@ -215,7 +215,7 @@ class Machine {
   }
 
   void check_frame(uint64_t size) {
-    if (size > input_.size() - position_) damaged("a frame is longer than what is left");
+    if (size > input_.size() - position_) damaged_pickle("a frame is longer than what is left");
   }
 
   // The stack: nothing below the last mark can be reached.
@@ -223,7 +223,7 @@ class Machine {
   size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
 
   Value* top() {
-    if (stack_.size() <= floor()) damaged("its stack is empty");
+    if (stack_.size() <= floor()) damaged_pickle("its stack is empty");
     return stack_.back();
   }
 
@@ -234,14 +234,14 @@ class Machine {
   }
 
   Values pop_items(size_t count) {
-    if (stack_.size() - floor() < count) damaged("its stack is empty");
+    if (stack_.size() - floor() < count) damaged_pickle("its stack is empty");
     Values items(stack_.end() - static_cast<ptrdiff_t>(count), stack_.end());
     stack_.resize(stack_.size() - count);
     return items;
   }
 
   Values pop_to_mark() {
-    if (marks_.empty()) damaged("no mark is set");
+    if (marks_.empty()) damaged_pickle("no mark is set");
     Values items = pop_items(stack_.size() - marks_.back());
     marks_.pop_back();
     return items;
@@ -259,7 +259,7 @@ class Machine {
 
   void recall(uint32_t index) {
     const auto found = memo_.find(index);
-    if (found == memo_.end()) damaged("it recalls what it never kept");
+    if (found == memo_.end()) damaged_pickle("it recalls what it never kept");
     stack_.push_back(found->second);
   }
 
@@ -268,7 +268,7 @@ class Machine {
   int64_t small_decimal() {
     const auto value = decimal(line());
     const auto* number = std::get_if<int64_t>(&value);
-    if (number == nullptr || *number < 0 || *number > UINT32_MAX) damaged("an index is no number");
+    if (number == nullptr || *number < 0 || *number > UINT32_MAX) damaged_pickle("an index is no number");
     return *number;
   }
 
@@ -298,7 +298,7 @@ class Machine {
   template <class T>
   T& top_as(const char* what) {
     T* const container = std::get_if<T>(&top()->data);
-    if (container == nullptr) damaged(what);
+    if (container == nullptr) damaged_pickle(what);
     return *container;
   }
 
@@ -311,7 +311,7 @@ class Machine {
   }
 
   void set_items(const Values& items) {
-    if (items.size() % 2 != 0) damaged("a key has no value");
+    if (items.size() % 2 != 0) damaged_pickle("a key has no value");
     if (top_is_opaque()) return;
     auto& dict = top_as<Dict>("it sets an item of what is no dict").items;
     for (size_t i = 0; i < items.size(); i += 2) dict.emplace_back(items[i], items[i + 1]);
@@ -338,7 +338,7 @@ class Machine {
     const Values names = pop_items(2);
     const auto* module = get<Text>(*names[0]);
     const auto* name = get<Text>(*names[1]);
-    if (module == nullptr || name == nullptr) damaged("the name of a global is no text");
+    if (module == nullptr || name == nullptr) damaged_pickle("the name of a global is no text");
     push(find_global(builder_, module->bytes, name->bytes));
   }
 
@@ -354,7 +354,7 @@ class Machine {
 
   void make_object() {
     Values items = pop_to_mark();
-    if (items.empty()) damaged("an object has no class");
+    if (items.empty()) damaged_pickle("an object has no class");
     const Value arguments{Tuple{Values(items.begin() + 1, items.end())}};
     stack_.push_back(call(builder_, *items[0], arguments));
   }

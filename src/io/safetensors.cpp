@@ -29,7 +29,7 @@ using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr uint64_t kMaxHeader = 100'000'000;
-constexpr size_t kAlignment = 8;
+constexpr size_t kHeaderAlignment = 8;
 constexpr const char* kMetadata = "__metadata__";
 
 struct Type {
@@ -256,7 +256,7 @@ void write_safetensors(const std::filesystem::path& file, const SafeTensors& con
   } catch (const OrderedJson::type_error&) {
     refuse("a name or the metadata is not UTF-8");
   }
-  text.resize((text.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
+  text.resize((text.size() + kHeaderAlignment - 1) / kHeaderAlignment * kHeaderAlignment, ' ');
 
   const uint64_t header_size = text.size();
   AtomicWriter writer(file, sizeof header_size + header_size + position, files);

@@ -16,12 +16,12 @@ namespace {
 using pickle::Dict;
 using pickle::get;
 using pickle::Value;
-using Entry = std::pair<Value*, Value*>;
+using DictEntry = std::pair<Value*, Value*>;
 
 // What is looked through: a checkpoint in a checkpoint, weights in dicts of dicts.
 constexpr size_t kMaxLevels = 3;
-constexpr int kMaxDepth = 8;
-constexpr size_t kMaxVisits = 1'000'000;
+constexpr int kMaxRootDepth = 8;
+constexpr size_t kMaxRootVisits = 1'000'000;
 
 constexpr std::array<std::string_view, 13> kRoots = {
     "model",    "state_dict", "model_state_dict", "model_state", "module", "net",    "network",
@@ -65,7 +65,7 @@ class Finder {
   void descend(WeightRoot& found) {
     while (found.levels.size() < kMaxLevels) {
       const auto* dict = get<Dict>(*found.weights);
-      const Entry* entry = dict != nullptr ? choose(*dict, found.levels.empty()) : nullptr;
+      const DictEntry* entry = dict != nullptr ? choose(*dict, found.levels.empty()) : nullptr;
       if (entry == nullptr) return;
       found.averaged |= is_averaged(key_text(*entry->first));
       found.levels.push_back({found.path, dict, entry->second});
@@ -98,15 +98,15 @@ class Finder {
  private:
   void charge(size_t visits) {
     visits_ += visits;
-    if (visits_ > kMaxVisits) throw Refusal("its dicts and lists have too many entries");
+    if (visits_ > kMaxRootVisits) throw Refusal("its dicts and lists have too many entries");
   }
 
   bool holds_weights(const Value& value, int depth = 0) {
     charge(1);
-    if (depth > kMaxDepth) return false;
+    if (depth > kMaxRootDepth) return false;
     if (const auto* dict = get<Dict>(value)) {
-      return std::ranges::any_of(dict->items,
-                                 [&](const Entry& entry) { return holds_weights(*entry.second, depth + 1); });
+      return std::ranges::any_of(
+          dict->items, [&](const DictEntry& entry) { return holds_weights(*entry.second, depth + 1); });
     }
     const auto any = [&](const pickle::Values& items) {
       return std::ranges::any_of(items, [&](const Value* item) { return holds_weights(*item, depth + 1); });
@@ -117,9 +117,9 @@ class Finder {
   }
 
   /// The first of kRoots that holds weights; null where none does.
-  const Entry* find_root(const Dict& dict) {
+  const DictEntry* find_root(const Dict& dict) {
     charge(dict.items.size());
-    std::array<const Entry*, kRoots.size()> found{};
+    std::array<const DictEntry*, kRoots.size()> found{};
     for (const auto& entry : dict.items) {
       const auto root = std::ranges::find(kRoots, key_text(*entry.first));
       if (root == kRoots.end() || get<Dict>(*entry.second) == nullptr) continue;
@@ -127,15 +127,15 @@ class Finder {
       if (first == nullptr) first = &entry;
     }
     const auto first = std::ranges::find_if(
-        found, [&](const Entry* entry) { return entry != nullptr && holds_weights(*entry->second); });
+        found, [&](const DictEntry* entry) { return entry != nullptr && holds_weights(*entry->second); });
     return first == found.end() ? nullptr : *first;
   }
 
   /// Whether no other entry holds weights of the network; an averaged copy counts beside another.
-  bool is_alone(const Dict& dict, const Entry& only) {
+  bool is_alone(const Dict& dict, const DictEntry& only) {
     const bool averaged = is_averaged(key_text(*only.first));
     charge(dict.items.size());
-    return std::ranges::none_of(dict.items, [&](const Entry& entry) {
+    return std::ranges::none_of(dict.items, [&](const DictEntry& entry) {
       const auto key = key_text(*entry.first);
       return &entry != &only && !is_beside(key) && (averaged || !is_averaged(key)) &&
              holds_weights(*entry.second);
@@ -143,8 +143,8 @@ class Finder {
   }
 
   /// The entry that the weights lie in; null where it is the dict itself.
-  const Entry* choose(const Dict& dict, bool is_file) {
-    const Entry* const root = find_root(dict);
+  const DictEntry* choose(const Dict& dict, bool is_file) {
+    const DictEntry* const root = find_root(dict);
     if (root != nullptr && (is_file || is_alone(dict, *root))) return root;
     for (const auto& entry : dict.items) {
       const auto key = key_text(*entry.first);
@@ -160,8 +160,8 @@ class Finder {
 };
 
 const Value* find_key(const Dict& dict, std::string_view name) {
-  const auto found =
-      std::ranges::find_if(dict.items, [&](const Entry& entry) { return key_text(*entry.first) == name; });
+  const auto found = std::ranges::find_if(
+      dict.items, [&](const DictEntry& entry) { return key_text(*entry.first) == name; });
   return found == dict.items.end() ? nullptr : found->second;
 }
 

@@ -19,8 +19,8 @@ using pickle::unknown_maker;
 using pickle::Value;
 
 // Bounds on what a small file of shared or circular values can ask for; models have 5000 tensors at most.
-constexpr size_t kMaxVisits = 5'000'000;
-constexpr size_t kMaxDepth = 64;
+constexpr size_t kMaxTreeVisits = 5'000'000;
+constexpr size_t kMaxTreeDepth = 64;
 constexpr size_t kMaxTensors = 100'000;
 constexpr size_t kMaxName = 1000;
 
@@ -63,8 +63,8 @@ class Walk {
       : reader_(reader), tensors_(tensors) {}
 
   void read(const Value& value) {
-    if (++visits_ > kMaxVisits) throw Refusal("its dicts and lists have too many entries");
-    if (path_.size() > kMaxDepth)
+    if (++visits_ > kMaxTreeVisits) throw Refusal("its dicts and lists have too many entries");
+    if (path_.size() > kMaxTreeDepth)
       throw Refusal("its dicts and lists are nested too deeply, or contain themselves");
     if (TensorReader::is_tensor(value)) return read_tensor(value);
     if (const auto maker = unknown_maker(value); !maker.empty()) refuse_object(maker);

@@ -13,7 +13,7 @@
 namespace rcnn::io {
 namespace {
 
-[[noreturn]] void damaged(const char* why) {
+[[noreturn]] void damaged_zip(const char* why) {
   throw Refusal(fmt::format("its zip archive is damaged or cut short: {}", why));
 }
 
@@ -21,7 +21,7 @@ namespace {
 template <class Record>
 Record record_at(std::string_view archive, uint64_t position, uint64_t end) {
   if (end > archive.size() || position > end || end - position < sizeof(Record))
-    damaged("a record leaves it");
+    damaged_zip("a record leaves it");
   Record record;
   std::memcpy(&record, archive.data() + position, sizeof record);
   return record;
@@ -33,7 +33,7 @@ void read_zip64(std::string_view extra, uint64_t& size, uint64_t& compressed, ui
   for (uint64_t position = 0; position + sizeof(zip::ExtraHeader) <= extra.size();) {
     const auto header = record_at<zip::ExtraHeader>(extra, position, extra.size());
     position += sizeof header;
-    if (header.size > extra.size() - position) damaged("extra data leave their record");
+    if (header.size > extra.size() - position) damaged_zip("extra data leave their record");
     if (header.id == zip::kZip64Extra) {
       const uint64_t end = position + header.size;
       for (uint64_t* const field : {&size, &compressed, &offset}) {
@@ -60,10 +60,10 @@ ZipReader::ZipReader(std::string_view archive) : archive_(archive) {
   const Directory directory = find_directory();
   uint64_t position = directory.begin;
   for (uint64_t i = 0; i < directory.entries; ++i) {
-    if (position >= directory.end) damaged("its directory is too short");
+    if (position >= directory.end) damaged_zip("its directory is too short");
     position = read_entry(position, directory.begin);
   }
-  if (position != directory.end) damaged("its directory is too long");
+  if (position != directory.end) damaged_zip("its directory is too long");
   refuse_overlaps();
 }
 
@@ -85,7 +85,7 @@ ZipReader::Directory ZipReader::find_directory() const {
   // A comment may follow the end record; it says how long it is, which tells the record from bytes that look
   // so.
   constexpr uint64_t kMaxComment = UINT16_MAX;
-  if (archive_.size() < sizeof(zip::End)) damaged("it has no end record");
+  if (archive_.size() < sizeof(zip::End)) damaged_zip("it has no end record");
   const uint64_t last = archive_.size() - sizeof(zip::End);
   const uint64_t first = last - std::min(last, kMaxComment);
   uint64_t position = last;
@@ -93,7 +93,7 @@ ZipReader::Directory ZipReader::find_directory() const {
   for (;; --position) {
     end = record_at<zip::End>(archive_, position, archive_.size());
     if (end.signature == zip::kEndSignature && end.comment_length == last - position) break;
-    if (position == first) damaged("it has no end record");
+    if (position == first) damaged_zip("it has no end record");
   }
   Directory directory{.begin = end.directory_offset, .end = end.directory_size, .entries = end.entries};
   uint64_t limit = position;
@@ -102,12 +102,13 @@ ZipReader::Directory ZipReader::find_directory() const {
     const auto locator = record_at<zip::End64Locator>(archive_, locator_position, position);
     if (locator.signature == zip::kEnd64LocatorSignature) {
       const auto end64 = record_at<zip::End64>(archive_, locator.end64_offset, locator_position);
-      if (end64.signature != zip::kEnd64Signature) damaged("its zip64 end record is none");
+      if (end64.signature != zip::kEnd64Signature) damaged_zip("its zip64 end record is none");
       directory = {.begin = end64.directory_offset, .end = end64.directory_size, .entries = end64.entries};
       limit = locator.end64_offset;
     }
   }
-  if (directory.begin > limit || directory.end > limit - directory.begin) damaged("its directory leaves it");
+  if (directory.begin > limit || directory.end > limit - directory.begin)
+    damaged_zip("its directory leaves it");
   directory.end += directory.begin;  // was its size
   return directory;
 }
@@ -115,10 +116,10 @@ ZipReader::Directory ZipReader::find_directory() const {
 /// Returns where the next record begins.
 uint64_t ZipReader::read_entry(uint64_t position, uint64_t directory_begin) {
   const auto record = record_at<zip::Central>(archive_, position, archive_.size());
-  if (record.signature != zip::kCentralSignature) damaged("a directory entry is none");
+  if (record.signature != zip::kCentralSignature) damaged_zip("a directory entry is none");
   position += sizeof record;
   const uint64_t next = position + record.name_length + record.extra_length + record.comment_length;
-  if (next > archive_.size()) damaged("a directory entry leaves it");
+  if (next > archive_.size()) damaged_zip("a directory entry leaves it");
   const std::string_view name = archive_.substr(position, record.name_length);
   uint64_t size = record.size;
   uint64_t compressed = record.compressed;
@@ -127,14 +128,14 @@ uint64_t ZipReader::read_entry(uint64_t position, uint64_t directory_begin) {
 
   // The local record's lengths differ from those here, and only they say where the data begin.
   const auto local = record_at<zip::Local>(archive_, offset, directory_begin);
-  if (local.signature != zip::kLocalSignature) damaged("a file's record is none");
+  if (local.signature != zip::kLocalSignature) damaged_zip("a file's record is none");
   const uint64_t begin = offset + sizeof local + local.name_length + local.extra_length;
-  if (begin > directory_begin || compressed > directory_begin - begin) damaged("a file leaves it");
+  if (begin > directory_begin || compressed > directory_begin - begin) damaged_zip("a file leaves it");
 
   const bool readable =
       record.method == zip::kStored && (record.flags & zip::kEncryptedFlag) == 0 && compressed == size;
   const Entry entry{.data = archive_.substr(begin, compressed), .crc = record.crc, .readable = readable};
-  if (!entries_.emplace(name, entry).second) damaged("it has two files of one name");
+  if (!entries_.emplace(name, entry).second) damaged_zip("it has two files of one name");
   return next;
 }
 
@@ -144,7 +145,7 @@ void ZipReader::refuse_overlaps() const {
   for (const auto& [name, entry] : entries_) parts.push_back(entry.data);
   std::sort(parts.begin(), parts.end(), [](auto a, auto b) { return a.data() < b.data(); });
   for (size_t i = 1; i < parts.size(); ++i) {
-    if (parts[i - 1].data() + parts[i - 1].size() > parts[i].data()) damaged("two files in it overlap");
+    if (parts[i - 1].data() + parts[i - 1].size() > parts[i].data()) damaged_zip("two files in it overlap");
   }
 }
 

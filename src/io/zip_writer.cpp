@@ -11,7 +11,7 @@
 namespace rcnn::io {
 namespace {
 
-constexpr uint64_t kAlignment = 64;
+constexpr uint64_t kDataAlignment = 64;
 constexpr uint16_t kPaddingExtra = 0x4246;  // "FB", as torch has it
 constexpr uint16_t kZip64Version = 45;
 
@@ -39,7 +39,8 @@ std::string zip64_extra(std::initializer_list<uint64_t> values) {
 
 /// A record of padding after which the position is a multiple of 64.
 std::string padding_extra(uint64_t position) {
-  const uint64_t end = (position + sizeof(zip::ExtraHeader) + kAlignment - 1) / kAlignment * kAlignment;
+  const uint64_t end =
+      (position + sizeof(zip::ExtraHeader) + kDataAlignment - 1) / kDataAlignment * kDataAlignment;
   const auto size = static_cast<uint16_t>(end - position - sizeof(zip::ExtraHeader));
   return std::string(bytes_of(zip::ExtraHeader{.id = kPaddingExtra, .size = size})) + std::string(size, 'Z');
 }

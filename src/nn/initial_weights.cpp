@@ -13,10 +13,6 @@ namespace {
 
 using Parts = std::map<std::string, std::vector<std::string>>;
 
-bool is_last_layer(const std::string& part) {
-  return part.starts_with("roi_heads.box_predictor.");
-}
-
 /// For people: the stage layer3 of the backbone, the pyramid, the RPN, the RoI head.
 std::string name_of_part(const std::string& part) {
   constexpr std::string_view kBody = "backbone.body.";

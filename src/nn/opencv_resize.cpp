@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kGrain = 32;  // rows of the output
 
 /// An output row or column lies between two of the image, each with its weight in 1/2048.
-struct Tap {
+struct FixedTap {
   int64_t first, second;
   int32_t first_weight, second_weight;
 };
@@ -28,8 +28,8 @@ int32_t to_weight(float share) {
 
 /// Beyond the outermost pixels `columns` have all weight on one of them; rows have the weights of a place
 /// between two, which then are the same.
-std::vector<Tap> taps(int64_t from, int64_t to, bool columns) {
-  std::vector<Tap> result;
+std::vector<FixedTap> taps(int64_t from, int64_t to, bool columns) {
+  std::vector<FixedTap> result;
   const double scale = 1 / (static_cast<double>(to) / static_cast<double>(from));
   for (int64_t i = 0; i < to; ++i) {
     auto share = static_cast<float>((static_cast<double>(i) + 0.5) * scale - 0.5);
@@ -45,9 +45,9 @@ std::vector<Tap> taps(int64_t from, int64_t to, bool columns) {
 }
 
 /// One thread's part: makes output rows in order, of image rows that it has stretched to their width.
-class Rows {
+class FixedRows {
  public:
-  Rows(const at::Tensor& image, const std::vector<Tap>& columns)
+  FixedRows(const at::Tensor& image, const std::vector<FixedTap>& columns)
       : pixels_(image.const_data_ptr<uint8_t>()),
         length_(3 * image.size(1)),
         columns_(columns),
@@ -56,7 +56,7 @@ class Rows {
     for (auto& row : stretched_) row.values.resize(3 * columns.size());
   }
 
-  void write(const Tap& tap, uint8_t* __restrict out) {
+  void write(const FixedTap& tap, uint8_t* __restrict out) {
     if (stretched_[1].number == tap.first) std::swap(stretched_[0], stretched_[1]);
     for (const auto& [row, number] : {std::pair{&stretched_[0], tap.first}, {&stretched_[1], tap.second}}) {
       if (row->number != number) stretch(number, *row);
@@ -101,7 +101,7 @@ class Rows {
 
   const uint8_t* pixels_;
   int64_t length_;
-  const std::vector<Tap>& columns_;
+  const std::vector<FixedTap>& columns_;
   std::vector<float> wide_, sums_;
   std::array<Row, 2> stretched_;
 };
@@ -138,7 +138,7 @@ at::Tensor resize_as_opencv(const at::Tensor& image, ImageSize size) {
   const auto rows = taps(height, size.height, false), columns = taps(width, size.width, true);
   auto* const to = result.mutable_data_ptr<uint8_t>();
   ops::parallel(size.height, kGrain, [&](int64_t begin, int64_t end) {
-    Rows part(image, columns);
+    FixedRows part(image, columns);
     for (int64_t y = begin; y < end; ++y) {
       part.write(rows[static_cast<size_t>(y)], to + 3 * size.width * y);
     }

@@ -119,10 +119,6 @@ std::vector<std::string> places(const std::string& name) {
   return result;
 }
 
-bool is_last_layer(const std::string& name) {
-  return name.starts_with("roi_heads.box_predictor.");
-}
-
 }  // namespace
 
 TensorMap state_of(const torch::nn::Module& module) {

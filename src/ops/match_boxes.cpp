@@ -11,14 +11,14 @@
 namespace rcnn::ops {
 namespace {
 
-constexpr const char* kOp = "match_boxes";
+constexpr const char* kMatchBoxes = "match_boxes";
 
 void check(const char* name, const at::Tensor& boxes, at::Device device) {
-  TORCH_CHECK(boxes.dim() == 2 && boxes.size(1) == 4, kOp, ": ", name, ": expected [N, 4], got ",
+  TORCH_CHECK(boxes.dim() == 2 && boxes.size(1) == 4, kMatchBoxes, ": ", name, ": expected [N, 4], got ",
               boxes.sizes());
-  TORCH_CHECK(boxes.scalar_type() == at::kFloat, kOp, ": ", name, ": expected float32, got ",
+  TORCH_CHECK(boxes.scalar_type() == at::kFloat, kMatchBoxes, ": ", name, ": expected float32, got ",
               boxes.scalar_type());
-  TORCH_CHECK(boxes.device() == device, kOp, ": ", name, ": expected the candidates' device ", device,
+  TORCH_CHECK(boxes.device() == device, kMatchBoxes, ": ", name, ": expected the candidates' device ", device,
               ", got ", boxes.device());
 }
 
@@ -40,7 +40,7 @@ BoxMatches match_boxes(const at::Tensor& candidates, const at::Tensor& truths, c
                                     mutable_data<bool>(matches.best_of_truth),
                                     mutable_data<float>(matches.ignored)};
   on_device(
-      kOp, c.device(), [&] { kernels::cpu::match_boxes(input, output, parallel); },
+      kMatchBoxes, c.device(), [&] { kernels::cpu::match_boxes(input, output, parallel); },
       [&](auto stream) {
         const at::Tensor best_iou_of_truth = at::zeros(t.size(0), c.options());
         float* best_iou = mutable_data<float>(best_iou_of_truth);

@@ -15,7 +15,7 @@ using kernels::Pyramid;
 using kernels::Real;
 using kernels::RoiAlignSpec;
 
-constexpr const char* kOp = "roi_align";
+constexpr const char* kRoiAlign = "roi_align";
 
 /// One call, as the backward pass remembers it.
 struct Call {
@@ -65,7 +65,7 @@ at::Tensor forward(const Call& call, const std::vector<at::Tensor>& features, co
     const auto pyramid = pyramid_of<const T>(call, features);
     T* to = mutable_data<T>(output);
     on_device(
-        kOp, output.device(), [&] { kernels::cpu::roi_align_forward(spec, pyramid, to, parallel); },
+        kRoiAlign, output.device(), [&] { kernels::cpu::roi_align_forward(spec, pyramid, to, parallel); },
         [&](auto stream) { return kernels::cuda::roi_align_forward(spec, pyramid, to, stream); });
   });
   return output;
@@ -82,7 +82,7 @@ std::vector<at::Tensor> backward(const Call& call, const at::Tensor& grad_output
     const auto pyramid = pyramid_of<Real<T>>(call, grad_features);
     const T* from = const_data<T>(grad);
     on_device(
-        kOp, grad.device(), [&] { kernels::cpu::roi_align_backward(spec, from, pyramid, parallel); },
+        kRoiAlign, grad.device(), [&] { kernels::cpu::roi_align_backward(spec, from, pyramid, parallel); },
         [&](auto stream) {
           const at::Tensor scratch =
               deterministic_scratch(kernels::cuda::scratch_size(pyramid), grad.device());
@@ -96,26 +96,27 @@ std::vector<at::Tensor> backward(const Call& call, const at::Tensor& grad_output
 
 void check(std::span<const at::Tensor> features, const at::Tensor& rois,
            std::span<const double> spatial_scales, const RoiAlignOptions& options) {
-  TORCH_CHECK(!features.empty() && features.size() <= kernels::kMaxLevels, kOp, ": features: expected 1 to ",
-              kernels::kMaxLevels, " levels, got ", features.size());
-  TORCH_CHECK(spatial_scales.size() == features.size(), kOp, ": spatial_scales: expected one for each of ",
-              features.size(), " levels, got ", spatial_scales.size());
+  TORCH_CHECK(!features.empty() && features.size() <= kernels::kMaxLevels, kRoiAlign,
+              ": features: expected 1 to ", kernels::kMaxLevels, " levels, got ", features.size());
+  TORCH_CHECK(spatial_scales.size() == features.size(), kRoiAlign,
+              ": spatial_scales: expected one for each of ", features.size(), " levels, got ",
+              spatial_scales.size());
   for (const at::Tensor& level : features) {
-    check_features_and_rois(kOp, level, rois);
+    check_features_and_rois(kRoiAlign, level, rois);
     const at::Tensor& first = features[0];
-    TORCH_CHECK(level.size(0) == first.size(0) && level.size(1) == first.size(1), kOp,
+    TORCH_CHECK(level.size(0) == first.size(0) && level.size(1) == first.size(1), kRoiAlign,
                 ": features: expected the first level's N and C in every level, got ", first.sizes(), " and ",
                 level.sizes());
-    TORCH_CHECK(level.scalar_type() == first.scalar_type(), kOp,
+    TORCH_CHECK(level.scalar_type() == first.scalar_type(), kRoiAlign,
                 ": features: expected the first level's dtype in every level, got ", first.scalar_type(),
                 " and ", level.scalar_type());
   }
   for (const double scale : spatial_scales)
-    TORCH_CHECK(scale > 0, kOp, ": spatial_scale: expected a positive number, got ", scale);
-  TORCH_CHECK(options.height > 0 && options.width > 0, kOp,
+    TORCH_CHECK(scale > 0, kRoiAlign, ": spatial_scale: expected a positive number, got ", scale);
+  TORCH_CHECK(options.height > 0 && options.width > 0, kRoiAlign,
               ": options.height, width: expected positive numbers, got ", options.height, ", ",
               options.width);
-  TORCH_CHECK(options.sampling_ratio >= 0 && options.sampling_ratio <= 1024, kOp,
+  TORCH_CHECK(options.sampling_ratio >= 0 && options.sampling_ratio <= 1024, kRoiAlign,
               ": options.sampling_ratio: expected 0 to 1024, got ", options.sampling_ratio);
 }
 
@@ -135,7 +136,7 @@ at::Tensor align(std::span<const at::Tensor> features, const at::Tensor& rois, c
   const at::Tensor boxes = rois.detach().to(real_type(features[0].scalar_type())).contiguous();
   const at::Tensor output = forward(call, maps, boxes, levels);
   return join_graph({features.begin(), features.end()},
-                    {.op = kOp,
+                    {.op = kRoiAlign,
                      .output = output,
                      .saved = {boxes, levels},
                      .backward = [call](const std::vector<at::Tensor>& saved, const at::Tensor& grad) {
@@ -152,11 +153,12 @@ at::Tensor roi_align(const at::Tensor& features, const at::Tensor& rois, double 
 
 at::Tensor roi_align(std::span<const at::Tensor> features, const at::Tensor& rois, const at::Tensor& levels,
                      std::span<const double> spatial_scales, const RoiAlignOptions& options) {
-  TORCH_CHECK(rois.dim() == 2 && levels.dim() == 1 && levels.size(0) == rois.size(0), kOp,
+  TORCH_CHECK(rois.dim() == 2 && levels.dim() == 1 && levels.size(0) == rois.size(0), kRoiAlign,
               ": levels: expected [K] for rois [K, 5], got ", levels.sizes(), " and ", rois.sizes());
-  TORCH_CHECK(levels.scalar_type() == at::kLong, kOp, ": levels: expected int64, got ", levels.scalar_type());
-  TORCH_CHECK(levels.device() == rois.device(), kOp, ": levels: expected the RoIs' device ", rois.device(),
-              ", got ", levels.device());
+  TORCH_CHECK(levels.scalar_type() == at::kLong, kRoiAlign, ": levels: expected int64, got ",
+              levels.scalar_type());
+  TORCH_CHECK(levels.device() == rois.device(), kRoiAlign, ": levels: expected the RoIs' device ",
+              rois.device(), ", got ", levels.device());
   return align(features, rois, levels.contiguous(), spatial_scales, options);
 }
 

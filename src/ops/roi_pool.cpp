@@ -19,7 +19,7 @@ namespace {
 using kernels::Real;
 using kernels::RoiPoolShape;
 
-constexpr const char* kOp = "roi_pool";
+constexpr const char* kRoiPool = "roi_pool";
 
 at::MemoryFormat format_of(const RoiPoolShape& shape) {
   return shape.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
@@ -43,7 +43,7 @@ Pooled forward(const RoiPoolShape& shape, const at::Tensor& features, const at::
     T* output = mutable_data<T>(pooled.output);
     int32_t* argmax = with_argmax ? mutable_data<int32_t>(pooled.argmax) : nullptr;
     on_device(
-        kOp, features.device(),
+        kRoiPool, features.device(),
         [&] { kernels::cpu::roi_pool_forward(shape, cells, boxes, output, argmax, parallel); },
         [&](auto stream) {
           return kernels::cuda::roi_pool_forward(shape, cells, boxes, output, argmax, stream);
@@ -63,7 +63,8 @@ at::Tensor backward(const RoiPoolShape& shape, const at::Tensor& grad_output, co
     const int32_t* cells = const_data<int32_t>(argmax);
     Real<T>* to = mutable_data<Real<T>>(grad_features);
     on_device(
-        kOp, grad.device(), [&] { kernels::cpu::roi_pool_backward(shape, from, boxes, cells, to, parallel); },
+        kRoiPool, grad.device(),
+        [&] { kernels::cpu::roi_pool_backward(shape, from, boxes, cells, to, parallel); },
         [&](auto stream) {
           const at::Tensor scratch = deterministic_scratch(kernels::cuda::scratch_size(shape), grad.device());
           return kernels::cuda::roi_pool_backward(shape, from, boxes, cells, to,
@@ -77,12 +78,13 @@ at::Tensor backward(const RoiPoolShape& shape, const at::Tensor& grad_output, co
 
 at::Tensor roi_pool(const at::Tensor& features, const at::Tensor& rois, int64_t height, int64_t width,
                     double spatial_scale) {
-  check_features_and_rois(kOp, features, rois);
-  TORCH_CHECK(features.size(2) * features.size(3) <= std::numeric_limits<int32_t>::max(), kOp,
+  check_features_and_rois(kRoiPool, features, rois);
+  TORCH_CHECK(features.size(2) * features.size(3) <= std::numeric_limits<int32_t>::max(), kRoiPool,
               ": features: expected fewer than 2^31 cells, got ", features.sizes());
-  TORCH_CHECK(height > 0 && width > 0, kOp, ": height, width: expected positive numbers, got ", height, ", ",
-              width);
-  TORCH_CHECK(spatial_scale > 0, kOp, ": spatial_scale: expected a positive number, got ", spatial_scale);
+  TORCH_CHECK(height > 0 && width > 0, kRoiPool, ": height, width: expected positive numbers, got ", height,
+              ", ", width);
+  TORCH_CHECK(spatial_scale > 0, kRoiPool, ": spatial_scale: expected a positive number, got ",
+              spatial_scale);
 
   const at::MemoryFormat format = features.suggest_memory_format();
   const RoiPoolShape shape{.images = features.size(0),
@@ -98,7 +100,7 @@ at::Tensor roi_pool(const at::Tensor& features, const at::Tensor& rois, int64_t 
   const bool with_argmax = at::GradMode::is_enabled() && features.requires_grad();
   const Pooled pooled = forward(shape, features.contiguous(format), boxes, with_argmax);
   return join_graph({features},
-                    {.op = kOp,
+                    {.op = kRoiPool,
                      .output = pooled.output,
                      .saved = {boxes, pooled.argmax},
                      .backward = [shape](const std::vector<at::Tensor>& saved, const at::Tensor& grad) {

@@ -15,14 +15,14 @@
 namespace rcnn::ops {
 namespace {
 
-constexpr const char* kOp = "soft_nms";
+constexpr const char* kSoftNms = "soft_nms";
 
 void check(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups,
            const SoftNmsOptions& options) {
-  check_nms(kOp, "N", 1, boxes, scores, groups, options.iou_threshold);
-  TORCH_CHECK(options.sigma > 0, kOp, ": sigma: expected a number above 0, got ", options.sigma);
-  TORCH_CHECK(options.min_score >= 0, kOp, ": min_score: expected 0 or more, got ", options.min_score);
-  TORCH_CHECK(options.max_kept >= -1, kOp, ": max_kept: expected -1 or a count, got ", options.max_kept);
+  check_nms(kSoftNms, "N", 1, boxes, scores, groups, options.iou_threshold);
+  TORCH_CHECK(options.sigma > 0, kSoftNms, ": sigma: expected a number above 0, got ", options.sigma);
+  TORCH_CHECK(options.min_score >= 0, kSoftNms, ": min_score: expected 0 or more, got ", options.min_score);
+  TORCH_CHECK(options.max_kept >= -1, kSoftNms, ": max_kept: expected -1 or a count, got ", options.max_kept);
 }
 
 /// The lowest T that is not below `value`: an IoU in T is at the one or above it exactly when it is at the

@@ -7,6 +7,8 @@
 
 #include <rcnn/train/lr_range.h>
 
+#include "train/median.h"
+
 namespace rcnn::train {
 namespace {
 
@@ -60,12 +62,6 @@ Line fit(std::span<const double> x, std::span<const double> y, size_t middle, si
     xy += (x[i] - x_mean) * (y[i] - y_mean);
   }
   return {y_mean + xy / xx * (x[middle] - x_mean), xy / xx};
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + std::ssize(values) / 2;
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 }  // namespace

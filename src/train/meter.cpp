@@ -8,17 +8,9 @@
 #include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
+#include "train/median.h"
+
 namespace rcnn::train {
-namespace {
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<int64_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-}  // namespace
-
 void Meter::add_losses(int64_t iteration, double lr, std::vector<int64_t> indices,
                        const std::vector<nn::Loss>& losses) {
   std::vector<std::string> names;

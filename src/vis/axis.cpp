@@ -9,7 +9,7 @@
 namespace rcnn::vis {
 namespace {
 
-constexpr double kMargin = 0.03;  // free at both ends
+constexpr double kAxisMargin = 0.03;  // free at both ends
 
 /// The smallest of 1, 2 and 5 times a power of ten that is not below `step`.
 double round_step(double step) {
@@ -34,7 +34,7 @@ Axis::Axis(const std::vector<double>& values, bool logarithmic) : logarithmic_(l
     low_ -= room;
     high_ += room;
   }
-  const double margin = kMargin * (high_ - low_);
+  const double margin = kAxisMargin * (high_ - low_);
   low_ -= margin;
   high_ += margin;
 }

@@ -14,11 +14,12 @@ namespace rcnn::vis {
 namespace {
 
 constexpr const char* kName = "ContactSheet";
-constexpr int kMargin = 12;
+constexpr int kSheetMargin = 12;
 constexpr int kLine = 22;  // of text
 constexpr double kFontScale = 0.5;
 constexpr int kDash = 5, kGap = 4;
-const cv::Scalar kPaper(240, 240, 240), kInk(30, 30, 30), kFaint(110, 110, 110), kNotice(200, 0, 0);
+const cv::Scalar kSheetPaper(240, 240, 240), kSheetInk(30, 30, 30), kSheetFaint(110, 110, 110),
+    kNotice(200, 0, 0);
 
 /// A broken line inside the box.
 void draw_broken_frame(cv::Mat& canvas, const cv::Rect& box, int line, const cv::Scalar& colour) {
@@ -104,10 +105,10 @@ struct LegendEntry {
 /// Fills lines of the page's width; `draw` gets each entry with its place. Returns the height of all.
 template <class Draw>
 int lay_out(const std::vector<LegendEntry>& entries, int page_width, Draw draw) {
-  int x = kMargin, y = 0;
+  int x = kSheetMargin, y = 0;
   for (const auto& entry : entries) {
-    if (x > kMargin && x + entry.width() > page_width - kMargin) {
-      x = kMargin;
+    if (x > kSheetMargin && x + entry.width() > page_width - kSheetMargin) {
+      x = kSheetMargin;
       y += kLine;
     }
     draw(entry, cv::Point(x, y));
@@ -158,9 +159,9 @@ at::Tensor ContactSheet::page() const {
   TORCH_CHECK(!tiles_.empty(), kName, ": a page needs an image");
   const int columns = static_cast<int>(std::min(options_.columns, size()));
   const int rows = static_cast<int>((size() + columns - 1) / columns);
-  const int tile_width = static_cast<int>(options_.thumbnail.width) + kMargin;
-  const int tile_height = static_cast<int>(options_.thumbnail.height) + 2 * kLine + kMargin;
-  const int width = columns * tile_width + kMargin;
+  const int tile_width = static_cast<int>(options_.thumbnail.width) + kSheetMargin;
+  const int tile_height = static_cast<int>(options_.thumbnail.height) + 2 * kLine + kSheetMargin;
+  const int width = columns * tile_width + kSheetMargin;
 
   std::vector<LegendEntry> legend;
   for (size_t i = 0; i < categories_.size(); ++i) {
@@ -169,29 +170,31 @@ at::Tensor ContactSheet::page() const {
                       class_colour(static_cast<int64_t>(i) + 1)});
   }
   if (any_ignored_) {
-    legend.push_back({Text("ignored in training and scoring (difficult, crowd)", kFontScale), kFaint, true});
+    legend.push_back(
+        {Text("ignored in training and scoring (difficult, crowd)", kFontScale), kSheetFaint, true});
   }
   const int legend_height = lay_out(legend, width, [](const LegendEntry&, cv::Point) {});
-  const int top = kMargin + rows * tile_height;
-  at::Tensor result = at::empty({top + legend_height + kMargin, width, 3}, at::kByte);
+  const int top = kSheetMargin + rows * tile_height;
+  at::Tensor result = at::empty({top + legend_height + kSheetMargin, width, 3}, at::kByte);
   cv::Mat page = canvas_of(result, kName);
-  page.setTo(kPaper);
+  page.setTo(kSheetPaper);
 
   for (int i = 0; i < static_cast<int>(tiles_.size()); ++i) {
     const Tile& tile = tiles_[i];
     const cv::Mat picture = canvas_of(tile.picture, kName);
-    const cv::Point corner(kMargin + i % columns * tile_width, kMargin + i / columns * tile_height);
+    const cv::Point corner(kSheetMargin + i % columns * tile_width, kSheetMargin + i / columns * tile_height);
     // Pictures stand on one line, over their names.
     const int picture_y = corner.y + static_cast<int>(options_.thumbnail.height) - picture.rows;
     picture.copyTo(page(cv::Rect(corner.x, picture_y, picture.cols, picture.rows)));
     const int text_y = corner.y + static_cast<int>(options_.thumbnail.height) + 6;
-    draw_text(page, fitted(tile.name, tile_width - kMargin), {corner.x, text_y}, kInk);
-    draw_text(page, Text(tile.facts, kFontScale), {corner.x, text_y + kLine}, tile.empty ? kNotice : kFaint);
+    draw_text(page, fitted(tile.name, tile_width - kSheetMargin), {corner.x, text_y}, kSheetInk);
+    draw_text(page, Text(tile.facts, kFontScale), {corner.x, text_y + kLine},
+              tile.empty ? kNotice : kSheetFaint);
   }
   lay_out(legend, width, [&](const LegendEntry& entry, cv::Point at) {
     const cv::Rect sample(at.x, top + at.y, LegendEntry::kSample, LegendEntry::kHeight);
     draw_box(page, sample, entry.ignore ? 2 : LegendEntry::kHeight, entry.colour, entry.ignore);
-    draw_text(page, entry.text, {at.x + LegendEntry::kSample + 8, top + at.y + 1}, kInk);
+    draw_text(page, entry.text, {at.x + LegendEntry::kSample + 8, top + at.y + 1}, kSheetInk);
   });
   return result;
 }

@@ -18,7 +18,7 @@ namespace {
 // The picture is drawn twice as large and then reduced: letters of OpenCV's fonts look better so. All sizes
 // are of the large one.
 constexpr int kReduced = 2;
-constexpr int kGap = 16;
+constexpr int kPlotGap = 16;
 constexpr int kTick = 10;
 constexpr int kDot = 7;
 constexpr int kLegendLine = 48;
@@ -55,15 +55,15 @@ class Plot {
         canvas_(kReduced * static_cast<int>(options.size.height),
                 kReduced * static_cast<int>(options.size.width), CV_8UC3, kPaper) {
     y_ticks_ = y_.ticks(6);
-    int top = kGap;
-    if (!options.title.empty()) top += text(options.title, kTitleScale).height() + kGap;
+    int top = kPlotGap;
+    if (!options.title.empty()) top += text(options.title, kTitleScale).height() + kPlotGap;
     if (has_legend()) top += kLegendLine;
     int widest = 0;
     for (const auto& tick : y_ticks_) widest = std::max(widest, text(tick.label).size.width);
-    int left = 2 * kGap + widest + kTick, bottom = 2 * kGap + kTick + text("0").height();
-    if (!options.x_label.empty()) bottom += text(options.x_label).height() + kGap;
-    if (!options.y_label.empty()) left += text(options.y_label).height() + kGap;
-    frame_ = cv::Rect(left, top, canvas_.cols - left - 3 * kGap, canvas_.rows - top - bottom);
+    int left = 2 * kPlotGap + widest + kTick, bottom = 2 * kPlotGap + kTick + text("0").height();
+    if (!options.x_label.empty()) bottom += text(options.x_label).height() + kPlotGap;
+    if (!options.y_label.empty()) left += text(options.y_label).height() + kPlotGap;
+    frame_ = cv::Rect(left, top, canvas_.cols - left - 3 * kPlotGap, canvas_.rows - top - bottom);
   }
 
   cv::Mat draw() {
@@ -99,15 +99,15 @@ class Plot {
       cv::line(canvas_, {x, frame_.y}, {x, bottom}, tick.label.empty() ? kFaintGrid : kGrid, 2);
       cv::line(canvas_, {x, bottom}, {x, bottom + (tick.label.empty() ? kTick / 2 : kTick)}, kInk, 2);
       const auto label = text(tick.label);
-      draw_text(canvas_, label, {x - label.size.width / 2, bottom + kTick + kGap / 2}, kInk);
+      draw_text(canvas_, label, {x - label.size.width / 2, bottom + kTick + kPlotGap / 2}, kInk);
     }
     for (const auto& tick : y_ticks_) {
       const int y = bottom - static_cast<int>(std::lround(tick.place * frame_.height));
       cv::line(canvas_, {frame_.x, y}, {right, y}, kGrid, 2);
       cv::line(canvas_, {frame_.x - kTick, y}, {frame_.x, y}, kInk, 2);
       const auto label = text(tick.label);
-      draw_text(canvas_, label, {frame_.x - kTick - kGap / 2 - label.size.width, y - label.size.height / 2},
-                kInk);
+      draw_text(canvas_, label,
+                {frame_.x - kTick - kPlotGap / 2 - label.size.width, y - label.size.height / 2}, kInk);
     }
     cv::rectangle(canvas_, frame_, kInk, 2);
   }
@@ -144,7 +144,7 @@ class Plot {
     cv::circle(canvas_, centre, kRing << kFraction, kInk, 5, cv::LINE_AA, kFraction);
     if (mark.label.empty()) return;
     const auto label = text(mark.label);
-    const int beside = kRing + kGap;
+    const int beside = kRing + kPlotGap;
     const bool fits_right = at.x + beside + label.size.width < frame_.x + frame_.width;
     const bool fits_above = at.y - beside - label.height() > frame_.y;
     const cv::Point corner(static_cast<int>(fits_right ? at.x + beside : at.x - beside - label.size.width),
@@ -158,16 +158,16 @@ class Plot {
   void draw_titles() {
     const int middle = frame_.x + frame_.width / 2;
     const auto title = text(options_.title, kTitleScale), x_label = text(options_.x_label);
-    draw_text(canvas_, title, {middle - title.size.width / 2, kGap}, kInk);
-    draw_text(canvas_, x_label, {middle - x_label.size.width / 2, canvas_.rows - kGap - x_label.height()},
+    draw_text(canvas_, title, {middle - title.size.width / 2, kPlotGap}, kInk);
+    draw_text(canvas_, x_label, {middle - x_label.size.width / 2, canvas_.rows - kPlotGap - x_label.height()},
               kInk);
     if (options_.y_label.empty()) return;
     // OpenCV writes from left to right alone.
     const auto y_label = text(options_.y_label);
-    cv::Mat strip(y_label.height() + kGap, y_label.size.width + kGap, CV_8UC3, kPaper);
-    draw_text(strip, y_label, {kGap / 2, kGap / 2}, kInk);
+    cv::Mat strip(y_label.height() + kPlotGap, y_label.size.width + kPlotGap, CV_8UC3, kPaper);
+    draw_text(strip, y_label, {kPlotGap / 2, kPlotGap / 2}, kInk);
     cv::rotate(strip, strip, cv::ROTATE_90_COUNTERCLOCKWISE);
-    const cv::Rect target(kGap / 2, frame_.y + (frame_.height - strip.rows) / 2, strip.cols, strip.rows);
+    const cv::Rect target(kPlotGap / 2, frame_.y + (frame_.height - strip.rows) / 2, strip.cols, strip.rows);
     const cv::Rect seen = target & cv::Rect(0, 0, canvas_.cols, canvas_.rows);
     strip(seen - target.tl()).copyTo(canvas_(seen));
   }
@@ -183,8 +183,8 @@ class Plot {
       cv::line(canvas_, {x, y}, {x + kSample, y}, colour_of(i, curve.faint), width_of(curve) + 2,
                cv::LINE_AA);
       const auto name = text(curve.name);
-      draw_text(canvas_, name, {x + kSample + kGap, y - name.size.height / 2}, kInk);
-      x += kSample + name.size.width + 4 * kGap;
+      draw_text(canvas_, name, {x + kSample + kPlotGap, y - name.size.height / 2}, kInk);
+      x += kSample + name.size.width + 4 * kPlotGap;
     }
   }
 

@@ -18,7 +18,7 @@ namespace rcnn::vis {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-constexpr ImageSize kChart{.height = 300, .width = 480};
+constexpr ImageSize kScoreChart{.height = 300, .width = 480};
 constexpr int64_t kAllAreas = 0;
 const PlotValues kShares{.x = {0, 1}, .y = {0, 1}};  // for axes that go from nothing to all
 
@@ -203,13 +203,13 @@ std::string precision_recall(const eval::CocoMap& map, const std::vector<std::st
                    {.title = "Precision over recall, mean over the classes",
                     .x_label = "recall",
                     .y_label = "precision",
-                    .size = kChart},
+                    .size = kScoreChart},
                    kShares);
   html += svg_plot(ap_by_iou(map),
                    {.title = "Average precision over the IoU threshold",
                     .x_label = "IoU threshold",
                     .y_label = "AP",
-                    .size = kChart},
+                    .size = kScoreChart},
                    {.x = {}, .y = kShares.y});
   html += "</div>\n";
   if (classes.size() < 2) return html;
@@ -231,8 +231,9 @@ std::string score_charts(const eval::ScoreHistogram& histogram, bool annotated) 
   }
   std::string html =
       "<div class=\"charts\">" +
-      svg_bars(series, histogram.low, histogram.high,
-               {.title = "Detections by score", .x_label = "score", .y_label = "detections", .size = kChart});
+      svg_bars(
+          series, histogram.low, histogram.high,
+          {.title = "Detections by score", .x_label = "score", .y_label = "detections", .size = kScoreChart});
   if (annotated) {
     Curve share{.name = "right ones"},
         equal{.name = "as the score says", .x = {0, 1}, .y = {0, 1}, .faint = true};
@@ -246,7 +247,7 @@ std::string score_charts(const eval::ScoreHistogram& histogram, bool annotated) 
                      {.title = "Share of right detections by score",
                       .x_label = "score",
                       .y_label = "share",
-                      .size = kChart},
+                      .size = kScoreChart},
                      kShares);
   }
   return html + "</div>\n";

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kDigit = 8;      // as wide as one of a tick's label, at most
 constexpr double kTextLine = 18;  // as high
-constexpr double kGap = 6;
+constexpr double kAxisGap = 6;
 constexpr int kXTicks = 6, kYTicks = 6;
 
 }  // namespace
@@ -20,11 +20,11 @@ SvgAxes::SvgAxes(Axis x, Axis y, const PlotOptions& options)
     : x_(std::move(x)), y_(std::move(y)), options_(options) {
   size_t digits = 1;
   for (const auto& tick : y_.ticks(kYTicks)) digits = std::max(digits, tick.label.size());
-  frame_.x = kGap + kDigit * static_cast<double>(digits) + (options_.y_label.empty() ? 0 : kTextLine);
-  frame_.y = kGap;
-  frame_.width = static_cast<double>(options_.size.width) - frame_.x - 3 * kGap;
+  frame_.x = kAxisGap + kDigit * static_cast<double>(digits) + (options_.y_label.empty() ? 0 : kTextLine);
+  frame_.y = kAxisGap;
+  frame_.width = static_cast<double>(options_.size.width) - frame_.x - 3 * kAxisGap;
   frame_.height = static_cast<double>(options_.size.height) - frame_.y - kTextLine -
-                  (options_.x_label.empty() ? kGap : kTextLine + kGap);
+                  (options_.x_label.empty() ? kAxisGap : kTextLine + kAxisGap);
 }
 
 SvgPoint SvgAxes::place(double x, double y) const {
@@ -45,7 +45,7 @@ std::string SvgAxes::grid() const {
     const double y = bottom() - tick.place * frame_.height;
     svg += fmt::format("<line x1=\"{0:.4g}\" x2=\"{1:.4g}\" y1=\"{2:.4g}\" y2=\"{2:.4g}\"/>", frame_.x, right,
                        y);
-    svg += fmt::format("<text class=\"y\" x=\"{:.4g}\" y=\"{:.4g}\">{}</text>", frame_.x - kGap, y + 4,
+    svg += fmt::format("<text class=\"y\" x=\"{:.4g}\" y=\"{:.4g}\">{}</text>", frame_.x - kAxisGap, y + 4,
                        tick.label);
   }
   svg += fmt::format("<path class=\"frame\" d=\"M{0:.4g} {1:.4g}V{2:.4g}H{3:.4g}\"/>", frame_.x, frame_.y,

@@ -10,7 +10,7 @@ namespace {
 using namespace rcnn::test;
 
 /// Shuffled labels: `positives` of classes 1..3, `negatives` zeros, `left_out` -1s.
-at::Tensor labels(int64_t positives, int64_t negatives, int64_t left_out = 17) {
+at::Tensor shuffled_labels(int64_t positives, int64_t negatives, int64_t left_out = 17) {
   const auto ordered = at::cat(
       {at::arange(positives) % 3 + 1, at::zeros({negatives}, at::kLong), -at::ones({left_out}, at::kLong)});
   return ordered.index_select(0, at::randperm(ordered.size(0)));
@@ -35,7 +35,7 @@ TEST(Sampler, DrawsAsManyAsItMayWithoutReplacementFromTheRightLabels) {
         Case{20, 30, {10, 1}, 10, 0}, Case{20, 30, {10, 0}, 0, 10}}) {
     SCOPED_TRACE(testing::Message() << c.positives << " positive, " << c.negatives << " negative, count "
                                     << c.options.count << ", seed " << seed);
-    const auto label = labels(c.positives, c.negatives);
+    const auto label = shuffled_labels(c.positives, c.negatives);
     const auto [positive, negative] = sample(label, c.options);
     EXPECT_EQ(positive.size(0), c.want_positive);
     EXPECT_EQ(negative.size(0), c.want_negative);
@@ -56,7 +56,7 @@ TEST(Sampler, EveryCandidateIsDrawnEquallyOften) {
   const int seed = 6, draws = 2000;
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   torch::manual_seed(seed);
-  const auto label = labels(20, 50, 0);
+  const auto label = shuffled_labels(20, 50, 0);
   auto counts = at::zeros({70}, at::kLong);
   for (int i = 0; i < draws; ++i) {
     const auto [positive, negative] = sample(label, {.count = 20, .positive_fraction = 0.5});
@@ -86,7 +86,7 @@ TEST(Sampler, ErrorsNameTheArgument) {
 
 TEST(Sampler, TheSeedDecides) {
   torch::manual_seed(7);
-  const auto label = labels(300, 1000);
+  const auto label = shuffled_labels(300, 1000);
   const auto draw = [&](uint64_t seed) {
     torch::manual_seed(seed);
     const auto [positive, negative] = sample(label, {});

@@ -33,7 +33,7 @@ class ConvertTest : public testing::Test {
   TempFolder folder_;
 };
 
-void expect_same(const CocoFile& a, const CocoFile& b) {
+void expect_same_files(const CocoFile& a, const CocoFile& b) {
   ASSERT_EQ(a.images.size(), b.images.size());
   for (size_t i = 0; i < a.images.size(); ++i) {
     EXPECT_EQ(a.images[i].id, b.images[i].id);
@@ -80,7 +80,7 @@ TEST_F(ConvertTest, CocoComesBackFromVocAsItWas) {
   const auto parts = read(back);
   ASSERT_EQ(parts.size(), 1u);
   EXPECT_EQ(parts[0].name, "train");
-  expect_same(file, parts[0].content);
+  expect_same_files(file, parts[0].content);
   EXPECT_TRUE(fs::is_symlink(voc / "JPEGImages/9.jpg"));
   EXPECT_FALSE(fs::is_symlink(back / "train/9.jpg"));
   EXPECT_EQ(file_bytes(back / "train/9.jpg"), file_bytes(folder_.path() / "images/9.jpg"));
@@ -174,7 +174,7 @@ TEST_F(ConvertTest, RealDataSetsSurviveThereAndBack) {
     for (size_t i = 0; i < back.size(); ++i) {
       EXPECT_EQ(back[i].name, original[i].name);
       EXPECT_GT(original[i].content.annotations.size(), 0u);
-      expect_same(original[i].content, back[i].content);
+      expect_same_files(original[i].content, back[i].content);
     }
   }
 }

@@ -22,7 +22,7 @@ class Records : public Dataset {
   std::vector<Category> categories_;
 };
 
-Record record() {
+Record record_with_all() {
   return {.id = "first",
           .image = "a.jpg",
           .size = {48, 64},
@@ -30,14 +30,15 @@ Record record() {
 }
 
 TEST(Fingerprint, IsTheSameForTheSameRecordsWhereverTheyLie) {
-  auto moved = record();
+  auto moved = record_with_all();
   moved.image = "elsewhere/b.jpg";
-  EXPECT_EQ(fingerprint(Records({record(), moved})), fingerprint(Records({record(), record()})));
+  EXPECT_EQ(fingerprint(Records({record_with_all(), moved})),
+            fingerprint(Records({record_with_all(), record_with_all()})));
   EXPECT_TRUE(fingerprint(Records({})).empty());
 }
 
 TEST(Fingerprint, EveryChangeShows) {
-  std::set<int64_t> numbers{fingerprint(Records({record()})).front()};
+  std::set<int64_t> numbers{fingerprint(Records({record_with_all()})).front()};
   const std::vector<std::function<void(Record&)>> changes{
       [](Record& r) { r.id = "firsu"; },
       [](Record& r) { r.id = ""; },
@@ -52,7 +53,7 @@ TEST(Fingerprint, EveryChangeShows) {
       [](Record& r) { r.objects[1].ignore = false; },
   };
   for (const auto& change : changes) {
-    auto changed = record();
+    auto changed = record_with_all();
     change(changed);
     EXPECT_TRUE(numbers.insert(fingerprint(Records({changed})).front()).second);
   }

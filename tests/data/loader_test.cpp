@@ -81,7 +81,7 @@ std::vector<int64_t> order(const std::vector<Batch>& batches) {
   return indices;
 }
 
-void expect_same(const std::vector<Batch>& a, const std::vector<Batch>& b) {
+void expect_same_batches(const std::vector<Batch>& a, const std::vector<Batch>& b) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) {
     EXPECT_EQ(a[i].indices, b[i].indices);
@@ -124,7 +124,7 @@ TEST(Loader, AnyNumberOfWorkersGivesTheSameBatches) {
     for (const int64_t prefetch : {1, 4}) {
       Loader loader(pictures, kTransform,
                     {.batch_size = 3, .workers = workers, .prefetch = prefetch, .seed = 5});
-      expect_same(epoch(loader, 2), expected);
+      expect_same_batches(epoch(loader, 2), expected);
     }
   }
 }
@@ -135,7 +135,7 @@ TEST(Loader, StartsAtAnyBatch) {
     Loader loader(pictures, kTransform, {.batch_size = 3, .workers = workers});
     const std::vector<Batch> whole = epoch(loader, 1);
     for (int64_t first = 0; first <= std::ssize(whole); ++first) {
-      expect_same(epoch(loader, 1, first), {whole.begin() + first, whole.end()});
+      expect_same_batches(epoch(loader, 1, first), {whole.begin() + first, whole.end()});
     }
     EXPECT_THROW(loader.start(0, -1), c10::Error);
     EXPECT_THROW(loader.start(0, 8), c10::Error);
@@ -153,7 +153,7 @@ TEST(Loader, SaysWhereToGoOn) {
   Batch batch;
   for (int64_t taken = 1; loader.next(batch); ++taken) {
     Loader other(pictures, kTransform, options);
-    expect_same(epoch(other, 0, loader.position()), {whole.begin() + taken, whole.end()});
+    expect_same_batches(epoch(other, 0, loader.position()), {whole.begin() + taken, whole.end()});
   }
 }
 
@@ -171,7 +171,7 @@ TEST(Loader, ShardsShareTheBatchesOut) {
       for (size_t i = 0; i < 12u / static_cast<size_t>(shards); ++i) {
         own.push_back(all[i * static_cast<size_t>(shards) + static_cast<size_t>(shard)]);
       }
-      expect_same(epoch(loader, 1), own);
+      expect_same_batches(epoch(loader, 1), own);
     }
   }
   EXPECT_THROW(Loader(pictures, kTransform, {.shard = 2, .shards = 2}), c10::Error);
@@ -188,7 +188,7 @@ TEST(Loader, StartingAnewDropsWhatWasUnderWay) {
     loader.start(i);
     for (int64_t taken = 0; taken < i % 4; ++taken) ASSERT_TRUE(loader.next(batch));
   }
-  expect_same(epoch(loader, 7), expected);
+  expect_same_batches(epoch(loader, 7), expected);
   EXPECT_FALSE(loader.next(batch)) << "an epoch that is over stays over";
 }
 
@@ -267,7 +267,7 @@ TEST(Loader, GroupsByAspect) {
     const auto indices = order(batches);
     EXPECT_EQ(std::set(indices.begin(), indices.end()).size(), 31u);
     for (int64_t first = 0; first <= 9; first += 4) {
-      expect_same(epoch(loader, number, first), {batches.begin() + first, batches.end()});
+      expect_same_batches(epoch(loader, number, first), {batches.begin() + first, batches.end()});
     }
   }
   EXPECT_GT(orders.size(), 5u) << "the groups come in the same order";

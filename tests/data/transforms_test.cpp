@@ -17,7 +17,7 @@ nlohmann::json golden() {
   return nlohmann::json::parse(std::ifstream(RCNN_FIXTURES "/resize.json"));
 }
 
-Record record() {
+Record square_record() {
   return {.id = "a",
           .image = "a.jpg",
           .objects = {{.box = {1, 2, 5, 8}, .label = 3},
@@ -59,7 +59,7 @@ TEST(Resized, IsNeverEmpty) {
 
 TEST(Transform, ScalesBoxesByTheRatioOfTheSizes) {
   const at::Tensor image = at::randint(0, 256, {10, 20, 3}, at::kByte);
-  const Sample sample = transform(image, record(), {.min_size = 25, .max_size = 1000}, 0);
+  const Sample sample = transform(image, square_record(), {.min_size = 25, .max_size = 1000}, 0);
   EXPECT_EQ(sample.size, (ImageSize{25, 50}));
   EXPECT_TRUE(sample.image.equal(image));
   EXPECT_TRUE(
@@ -90,7 +90,7 @@ TEST(Transform, EachSideHasItsOwnRatio) {
 TEST(Transform, FlipMirrorsPixelsAndBoxes) {
   const at::Tensor image = at::randint(0, 256, {10, 20, 3}, at::kByte);
   const at::Tensor before = image.clone();
-  const Sample sample = transform(image, record(), {.min_size = 10, .max_size = 1000, .flip = 1}, 0);
+  const Sample sample = transform(image, square_record(), {.min_size = 10, .max_size = 1000, .flip = 1}, 0);
   EXPECT_TRUE(sample.image.equal(image.flip(1)));
   EXPECT_TRUE(image.equal(before)) << "the data set's own pixels were changed";
   EXPECT_TRUE(
@@ -149,10 +149,11 @@ TEST(Transform, FlipsKeepTheirStream) {
 TEST(Transform, ColorsMoveAndTheDataSetsPixelsStay) {
   const at::Tensor image = at::randint(0, 256, {10, 20, 3}, at::kByte);
   const at::Tensor before = image.clone();
-  const Sample sample = transform(image, record(), {.min_size = 10, .color_jitter = {.brightness = 0.9}}, 5);
+  const Sample sample =
+      transform(image, square_record(), {.min_size = 10, .color_jitter = {.brightness = 0.9}}, 5);
   EXPECT_TRUE(image.equal(before));
   EXPECT_FALSE(sample.image.equal(image));
-  EXPECT_TRUE(sample.target.boxes.equal(transform(image, record(), {.min_size = 10}, 5).target.boxes));
+  EXPECT_TRUE(sample.target.boxes.equal(transform(image, square_record(), {.min_size = 10}, 5).target.boxes));
 }
 
 TEST(ScaleJitter, ScalesAndCutsByHand) {
@@ -162,7 +163,7 @@ TEST(ScaleJitter, ScalesAndCutsByHand) {
   std::set<int64_t> places;
   for (uint64_t seed = 0; seed < 200; ++seed) {
     SCOPED_TRACE(seed);
-    const Sample sample = transform(image, record(), options, seed);
+    const Sample sample = transform(image, square_record(), options, seed);
     EXPECT_EQ(sample.size, (ImageSize{20, 20}));
     ASSERT_EQ(sample.image.sizes(), (std::vector<int64_t>{10, 10, 3}));
     EXPECT_TRUE(sample.image.is_contiguous());
@@ -192,7 +193,7 @@ TEST(ScaleJitter, AnImageThatBecomesSmallerStaysWhole) {
   const at::Tensor image = at::randint(0, 256, {10, 20, 3}, at::kByte);
   const TransformOptions options{.scale_jitter =
                                      ScaleJitterOptions{.min = 0.5, .max = 0.5, .size = {40, 40}}};
-  const Sample sample = transform(image, record(), options, 1);
+  const Sample sample = transform(image, square_record(), options, 1);
   EXPECT_EQ(sample.size, (ImageSize{10, 20}));
   EXPECT_TRUE(sample.image.equal(image));
   EXPECT_EQ(sample.target.boxes.size(0), 2);

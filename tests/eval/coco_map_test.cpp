@@ -16,13 +16,13 @@ namespace rcnn::eval {
 namespace {
 
 const std::vector<int64_t> kOneCategory = {1};
-constexpr std::array<double, 4> kBox = {10, 10, 50, 50};  // of medium area
+constexpr std::array<double, 4> kMediumBox = {10, 10, 50, 50};  // of medium area
 
-CocoTruth truth(int64_t image, std::array<double, 4> box, bool crowd = false) {
+CocoTruth truth_in(int64_t image, std::array<double, 4> box, bool crowd = false) {
   return {.image_id = image, .category_id = 1, .box = box, .area = box[2] * box[3], .crowd = crowd};
 }
 
-CocoDetection detection(int64_t image, std::array<double, 4> box, double score) {
+CocoDetection detection_in(int64_t image, std::array<double, 4> box, double score) {
   return {.image_id = image, .category_id = 1, .box = box, .score = score};
 }
 
@@ -37,54 +37,55 @@ TEST(CocoMap, ThresholdsAreNumpys) {
 }
 
 TEST(CocoMap, AllFoundIsOneAndNothingFoundIsZero) {
-  const auto all = score({truth(1, kBox)}, {detection(1, kBox, 0.9)});
+  const auto all = score({truth_in(1, kMediumBox)}, {detection_in(1, kMediumBox, 0.9)});
   EXPECT_DOUBLE_EQ(all.ap, 1);
   EXPECT_DOUBLE_EQ(all.ap_medium, 1);
   EXPECT_EQ(all.ap_small, -1);
   EXPECT_EQ(all.ar1, 1);
-  const auto none = score({truth(1, kBox)}, {});
+  const auto none = score({truth_in(1, kMediumBox)}, {});
   EXPECT_EQ(none.ap, 0);
   EXPECT_EQ(none.ar100, 0);
-  const auto nothing_there = score({}, {detection(1, kBox, 0.9)});
+  const auto nothing_there = score({}, {detection_in(1, kMediumBox, 0.9)});
   EXPECT_EQ(nothing_there.ap, -1);
 }
 
 TEST(CocoMap, ASecondTakeIsAFalsePositiveAndACrowdIsNot) {
-  const auto twice = score({truth(1, kBox), truth(2, kBox)},
-                           {detection(1, kBox, 0.9), detection(1, kBox, 0.8), detection(2, kBox, 0.7)});
+  const auto twice = score(
+      {truth_in(1, kMediumBox), truth_in(2, kMediumBox)},
+      {detection_in(1, kMediumBox, 0.9), detection_in(1, kMediumBox, 0.8), detection_in(2, kMediumBox, 0.7)});
   // One of one, then two of three: precision 1 up to recall 0.5, 2/3 after it.
   EXPECT_NEAR(twice.ap, (51 + 50 * 2.0 / 3) / 101, 1e-12);
-  const auto crowd = score({truth(1, kBox), truth(1, {200, 200, 100, 100}, /*crowd=*/true)},
-                           {detection(1, {210, 210, 20, 20}, 0.95), detection(1, {230, 230, 20, 20}, 0.95),
-                            detection(1, kBox, 0.9)});
+  const auto crowd = score({truth_in(1, kMediumBox), truth_in(1, {200, 200, 100, 100}, /*crowd=*/true)},
+                           {detection_in(1, {210, 210, 20, 20}, 0.95),
+                            detection_in(1, {230, 230, 20, 20}, 0.95), detection_in(1, kMediumBox, 0.9)});
   EXPECT_DOUBLE_EQ(crowd.ap, 1);
 }
 
 TEST(CocoMap, WhatIsOutOfTheAreaIsIgnored) {
   const std::array<double, 4> small = {100, 100, 10, 10};
-  const auto both =
-      score({truth(1, kBox), truth(1, small)}, {detection(1, small, 0.9), detection(1, kBox, 0.8)});
+  const auto both = score({truth_in(1, kMediumBox), truth_in(1, small)},
+                          {detection_in(1, small, 0.9), detection_in(1, kMediumBox, 0.8)});
   EXPECT_DOUBLE_EQ(both.ap_medium, 1);
   EXPECT_DOUBLE_EQ(both.ap_small, 1);
   EXPECT_EQ(both.ap_large, -1);
 }
 
 TEST(CocoMap, LimitsCountTheBestOfAnImage) {
-  const auto summary = score({truth(1, kBox), truth(1, {100, 100, 50, 50})},
-                             {detection(1, kBox, 0.5), detection(1, {100, 100, 50, 50}, 0.9)});
+  const auto summary = score({truth_in(1, kMediumBox), truth_in(1, {100, 100, 50, 50})},
+                             {detection_in(1, kMediumBox, 0.5), detection_in(1, {100, 100, 50, 50}, 0.9)});
   EXPECT_EQ(summary.ar1, 0.5);
   EXPECT_EQ(summary.ar10, 1);
 }
 
 TEST(CocoMap, OtherCategoriesAreLeftOut) {
-  auto other = detection(1, kBox, 0.99);
+  auto other = detection_in(1, kMediumBox, 0.99);
   other.category_id = 2;
-  EXPECT_DOUBLE_EQ(score({truth(1, kBox)}, {other, detection(1, kBox, 0.9)}).ap, 1);
+  EXPECT_DOUBLE_EQ(score({truth_in(1, kMediumBox)}, {other, detection_in(1, kMediumBox, 0.9)}).ap, 1);
 }
 
 TEST(CocoMap, WrongOptionsAndScoresAreErrors) {
   const auto run = [](const CocoMapOptions& options, double score = 0.5) {
-    coco_map({}, std::vector{detection(1, kBox, score)}, kOneCategory, options);
+    coco_map({}, std::vector{detection_in(1, kMediumBox, score)}, kOneCategory, options);
   };
   EXPECT_THROW(run({}, std::numeric_limits<double>::quiet_NaN()), std::invalid_argument);
   EXPECT_THROW(run({.iou_thresholds = {}}), std::invalid_argument);
@@ -96,7 +97,7 @@ TEST(CocoMap, WrongOptionsAndScoresAreErrors) {
 }
 
 TEST(CocoSummary, PrintsPycocotoolsLinesAndWhyThereIsNone) {
-  const auto text = to_text(score({truth(1, kBox)}, {detection(1, kBox, 0.9)}));
+  const auto text = to_text(score({truth_in(1, kMediumBox)}, {detection_in(1, kMediumBox, 0.9)}));
   EXPECT_TRUE(
       text.starts_with(" Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 1.000\n"
                        " Average Precision  (AP) @[ IoU=0.50      | area=   all | maxDets=100 ] = 1.000\n"

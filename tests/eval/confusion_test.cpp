@@ -7,22 +7,13 @@
 
 #include <rcnn/eval/confusion.h>
 
+#include "tests/eval/objects.h"
+
 namespace rcnn::eval {
 namespace {
 
-constexpr std::array<double, 4> kBox = {0, 0, 50, 50};
 constexpr std::array<double, 4> kNear = {0, 0, 50, 40};  // IoU with kBox: 0.8
-constexpr std::array<double, 4> kFar = {200, 200, 50, 50};
-const std::vector<int64_t> kDogCat = {3, 90};
 const std::vector<std::string> kNames = {"dog", "cat"};
-
-CocoTruth truth(int64_t category, std::array<double, 4> box, bool crowd = false) {
-  return {.image_id = 1, .category_id = category, .box = box, .area = box[2] * box[3], .crowd = crowd};
-}
-
-CocoDetection detection(int64_t category, std::array<double, 4> box, double score) {
-  return {.image_id = 1, .category_id = category, .box = box, .score = score};
-}
 
 std::vector<int64_t> counts(const std::vector<CocoTruth>& truths,
                             const std::vector<CocoDetection>& detections,

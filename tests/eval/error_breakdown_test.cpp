@@ -7,22 +7,12 @@
 #include <rcnn/eval/error_breakdown.h>
 
 #include "tests/eval/coco_sets.h"
+#include "tests/eval/objects.h"
 
 namespace rcnn::eval {
 namespace {
 
-constexpr std::array<double, 4> kBox = {0, 0, 50, 50};
 constexpr std::array<double, 4> kPart = {0, 0, 50, 15};  // IoU with kBox: 0.3
-constexpr std::array<double, 4> kFar = {200, 200, 50, 50};
-const std::vector<int64_t> kDogCat = {3, 90};
-
-CocoTruth truth(int64_t category, std::array<double, 4> box, bool crowd = false) {
-  return {.image_id = 1, .category_id = category, .box = box, .area = box[2] * box[3], .crowd = crowd};
-}
-
-CocoDetection detection(int64_t category, std::array<double, 4> box, double score) {
-  return {.image_id = 1, .category_id = category, .box = box, .score = score};
-}
 
 /// AP50, then counts and gains of localisation, classification, duplicate, background, both, missed.
 struct Expected {

@@ -7,7 +7,7 @@
 namespace rcnn::eval {
 namespace {
 
-CocoDetection detection(int64_t image, double score) {
+CocoDetection detection_on(int64_t image, double score) {
   return {.image_id = image, .category_id = 1, .box = {0, 0, 10, 10}, .score = score};
 }
 
@@ -16,9 +16,9 @@ TEST(NegativeImages, CountsWhatIsFoundWhereNothingIs) {
       {.image_id = 1, .category_id = 1, .box = {0, 0, 10, 10}, .area = 100},
       {.image_id = 2, .category_id = 1, .crowd = true}};
   // Images 1 and 2 show something, 3, 4, 5 and 6 nothing, and 7 is not asked about.
-  const std::vector<CocoDetection> detections = {detection(1, 0.9), detection(2, 0.9),  detection(3, 0.5),
-                                                 detection(3, 0.9), detection(4, 0.05), detection(5, 0.04),
-                                                 detection(7, 0.9)};
+  const std::vector<CocoDetection> detections = {
+      detection_on(1, 0.9),  detection_on(2, 0.9),  detection_on(3, 0.5), detection_on(3, 0.9),
+      detection_on(4, 0.05), detection_on(5, 0.04), detection_on(7, 0.9)};
   const std::vector<int64_t> images = {1, 2, 3, 4, 5, 6};
   const auto result = negative_images(truths, detections, images);
   EXPECT_EQ(result.images, 4);
@@ -32,7 +32,7 @@ TEST(NegativeImages, CountsWhatIsFoundWhereNothingIs) {
 
 TEST(NegativeImages, WithoutSuchImagesThereIsNothingToSay) {
   const std::vector<CocoTruth> truths = {{.image_id = 1, .category_id = 1}};
-  const std::vector<CocoDetection> detections = {detection(1, 0.9), detection(2, 0.9)};
+  const std::vector<CocoDetection> detections = {detection_on(1, 0.9), detection_on(2, 0.9)};
   for (const auto& images : {std::vector<int64_t>{1}, std::vector<int64_t>{}}) {
     const auto result = negative_images(truths, detections, images);
     EXPECT_EQ(result.images, 0);

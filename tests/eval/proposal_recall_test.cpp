@@ -6,28 +6,20 @@
 #include <rcnn/eval/proposal_recall.h>
 
 #include "tests/eval/coco_sets.h"
+#include "tests/eval/objects.h"
 
 namespace rcnn::eval {
 namespace {
 
-constexpr std::array<double, 4> kBox = {0, 0, 50, 50};      // of medium area
 constexpr std::array<double, 4> kLow = {0, 0, 50, 31};      // IoU with kBox: 0.62
 constexpr std::array<double, 4> kSmall = {200, 0, 10, 10};  // of small area
-
-CocoTruth truth(int64_t category, std::array<double, 4> box, bool crowd = false) {
-  return {.image_id = 1, .category_id = category, .box = box, .area = box[2] * box[3], .crowd = crowd};
-}
-
-CocoDetection proposal(int64_t category, std::array<double, 4> box, double score) {
-  return {.image_id = 1, .category_id = category, .box = box, .score = score};
-}
 
 TEST(ProposalRecall, CountsWhatIsCoveredByAnyProposal) {
   // Categories do not matter; the crowd need not be found, and is no object of its size either.
   const std::vector<CocoTruth> truths = {truth(3, kBox), truth(7, kSmall),
                                          truth(3, {300, 300, 200, 200}, /*crowd=*/true)};
-  const std::vector<CocoDetection> proposals = {proposal(1, kLow, 0.9), proposal(1, {100, 100, 9, 9}, 0.8),
-                                                proposal(1, kSmall, 0.7)};
+  const std::vector<CocoDetection> proposals = {detection(1, kLow, 0.9), detection(1, {100, 100, 9, 9}, 0.8),
+                                                detection(1, kSmall, 0.7)};
   const auto recall = proposal_recall(truths, proposals, {.limits = {1, 3, 300}});
   EXPECT_EQ(recall.most, 3);
   EXPECT_EQ(recall.truths, (std::vector<int64_t>{2, 1, 1, 0}));
@@ -45,7 +37,7 @@ TEST(ProposalRecall, CountsWhatIsCoveredByAnyProposal) {
 
 TEST(ProposalRecall, NothingFoundIsZeroAndNothingThereIsMinusOne) {
   EXPECT_EQ(proposal_recall(std::vector{truth(1, kBox)}, {}).average(0, 3), 0);
-  const auto none = proposal_recall({}, std::vector{proposal(1, kBox, 0.9)});
+  const auto none = proposal_recall({}, std::vector{detection(1, kBox, 0.9)});
   EXPECT_EQ(none.average(0, 0), -1);
   EXPECT_EQ(none.recall_at(0, 0, 0), -1);
 }
@@ -53,7 +45,7 @@ TEST(ProposalRecall, NothingFoundIsZeroAndNothingThereIsMinusOne) {
 TEST(ProposalRecall, TheTableSaysWhereThereAreFewerProposalsThanALimit) {
   const ProposalRecallOptions options{.iou_thresholds = {0.5, 0.75}, .limits = {1, 100}};
   const auto recall = proposal_recall(std::vector{truth(1, kBox)},
-                                      std::vector{proposal(1, kLow, 0.9), proposal(1, kBox, 0.8)}, options);
+                                      std::vector{detection(1, kLow, 0.9), detection(1, kBox, 0.8)}, options);
   EXPECT_EQ(to_text(recall, options),
             "Average recall, IoU 0.50 to 0.75\n"
             "proposals     all   small  medium   large\n"

@@ -16,7 +16,7 @@ namespace {
 
 constexpr Box kLeft{0, 0, 10, 10}, kRight{100, 0, 110, 10}, kNowhere{50, 50, 60, 60};
 
-GroundTruth truth(const Box& box, int64_t label = 1) {
+GroundTruth voc_truth(const Box& box, int64_t label = 1) {
   return {box, label, false};
 }
 GroundTruth difficult(const Box& box, int64_t label = 1) {
@@ -74,7 +74,7 @@ TEST(VocMap, EqualsTheDevkitOnRandomScenes) {
 }
 
 TEST(VocMap, ASecondDetectionOfAnObjectIsFalse) {
-  const auto result = score_one({{.truths = {truth(kLeft), truth(kRight)},
+  const auto result = score_one({{.truths = {voc_truth(kLeft), voc_truth(kRight)},
                                   .detections = {found(kLeft, .7F), found(kLeft, .9F), found(kRight, .8F)}}});
   EXPECT_EQ(result.precision, (std::vector<double>{1, 1, 2. / 3}));
   EXPECT_EQ(result.recall, (std::vector<double>{.5, 1, 1}));
@@ -84,7 +84,7 @@ TEST(VocMap, ASecondDetectionOfAnObjectIsFalse) {
 TEST(VocMap, ADetectionTakesItsBestTruthOnlyEvenWhenThatIsTaken) {
   // The second detection overlaps both, the taken one more: it does not fall back to the free one.
   const Box free{4, 0, 14, 10};
-  const auto result = score_one({{.truths = {truth(kLeft), truth(free)},
+  const auto result = score_one({{.truths = {voc_truth(kLeft), voc_truth(free)},
                                   .detections = {found(kLeft, .9F), found({1, 0, 11, 10}, .8F)}}});
   EXPECT_EQ(result.precision, (std::vector<double>{1, .5}));
   EXPECT_EQ(result.recall, (std::vector<double>{.5, .5}));
@@ -92,7 +92,7 @@ TEST(VocMap, ADetectionTakesItsBestTruthOnlyEvenWhenThatIsTaken) {
 
 TEST(VocMap, DifficultObjectsNeitherCountNorPunish) {
   const std::vector<ImageResult> images{
-      {.truths = {difficult(kLeft), truth(kRight)},
+      {.truths = {difficult(kLeft), voc_truth(kRight)},
        .detections = {found(kLeft, .9F), found(kLeft, .8F), found(kRight, .7F)}}};
   const auto result = score_one(images);
   EXPECT_EQ(result.truths, 1);
@@ -102,35 +102,36 @@ TEST(VocMap, DifficultObjectsNeitherCountNorPunish) {
 }
 
 TEST(VocMap, ADifficultObjectDrawsADetectionAwayFromALesserOrdinaryOne) {
-  const auto result =
-      score_one({{.truths = {truth({2, 0, 12, 10}), difficult(kLeft)}, .detections = {found(kLeft, .9F)}}});
+  const auto result = score_one(
+      {{.truths = {voc_truth({2, 0, 12, 10}), difficult(kLeft)}, .detections = {found(kLeft, .9F)}}});
   EXPECT_EQ(result.recall, std::vector<double>{0});
   EXPECT_DOUBLE_EQ(*result.average_precision, 0);
 }
 
 TEST(VocMap, TheFirstOfEqualTruthsIsTaken) {
   const std::vector<Detection> detections{found(kLeft, .9F)};
-  EXPECT_EQ(score_one({{{truth(kLeft), difficult(kLeft)}, detections}}).recall, std::vector<double>{1});
-  EXPECT_EQ(score_one({{{difficult(kLeft), truth(kLeft)}, detections}}).recall, std::vector<double>{0});
+  EXPECT_EQ(score_one({{{voc_truth(kLeft), difficult(kLeft)}, detections}}).recall, std::vector<double>{1});
+  EXPECT_EQ(score_one({{{difficult(kLeft), voc_truth(kLeft)}, detections}}).recall, std::vector<double>{0});
 }
 
 TEST(VocMap, TheThresholdItselfIsAMatch) {
   // 10 x 10 against its 5 x 10 half: IoU 1/2.
-  const std::vector<ImageResult> half{{.truths = {truth(kLeft)}, .detections = {found({0, 0, 5, 10}, .9F)}}};
+  const std::vector<ImageResult> half{
+      {.truths = {voc_truth(kLeft)}, .detections = {found({0, 0, 5, 10}, .9F)}}};
   EXPECT_DOUBLE_EQ(*score_one(half).average_precision, 1);
   EXPECT_DOUBLE_EQ(*score_one(half, {.iou_threshold = .501}).average_precision, 0);
 }
 
 TEST(VocMap, ExclusiveCornersMeetWithoutOverlap) {
   const std::vector<ImageResult> beside{
-      {.truths = {truth(kLeft)}, .detections = {found({10, 0, 20, 10}, .9F)}}};
+      {.truths = {voc_truth(kLeft)}, .detections = {found({10, 0, 20, 10}, .9F)}}};
   EXPECT_DOUBLE_EQ(*score_one(beside, {.iou_threshold = 0}).average_precision, 0);
 }
 
 TEST(VocMap, TheElevenLevelsAreComparedExactly) {
   // 3 of 10 found, then a false one before the 4th: in doubles 3 / 10 < 3 * 0.1.
   ImageResult image;
-  for (int i = 0; i < 10; ++i) image.truths.push_back(truth({20.F * i, 0, 20.F * i + 10, 10}));
+  for (int i = 0; i < 10; ++i) image.truths.push_back(voc_truth({20.F * i, 0, 20.F * i + 10, 10}));
   for (int i = 0; i < 3; ++i) image.detections.push_back(found(image.truths[i].box, .9F));
   EXPECT_DOUBLE_EQ(*score_one({image}, {.rule = VocRule::points11}).average_precision, 4. / 11);
   image.detections.push_back(found(kNowhere, .8F));
@@ -139,11 +140,12 @@ TEST(VocMap, TheElevenLevelsAreComparedExactly) {
 }
 
 TEST(VocMap, EqualScoresGoByImageAndPosition) {
-  const ImageResult right{.truths = {truth(kLeft)}, .detections = {found(kLeft, .5F)}};
-  const ImageResult wrong{.truths = {truth(kLeft)}, .detections = {found(kNowhere, .5F)}};
+  const ImageResult right{.truths = {voc_truth(kLeft)}, .detections = {found(kLeft, .5F)}};
+  const ImageResult wrong{.truths = {voc_truth(kLeft)}, .detections = {found(kNowhere, .5F)}};
   EXPECT_EQ(score_one({right, wrong}).precision, (std::vector<double>{1, .5}));
   EXPECT_EQ(score_one({wrong, right}).precision, (std::vector<double>{0, .5}));
-  const ImageResult both{.truths = {truth(kLeft)}, .detections = {found(kNowhere, .5F), found(kLeft, .5F)}};
+  const ImageResult both{.truths = {voc_truth(kLeft)},
+                         .detections = {found(kNowhere, .5F), found(kLeft, .5F)}};
   EXPECT_EQ(score_one({both}).precision, (std::vector<double>{0, .5}));
 }
 
@@ -159,7 +161,7 @@ TEST(VocMap, DistinctScoresMakeTheOrderOfImagesIrrelevant) {
     const float x = float(random() % 40), y = float(random() % 40);
     ImageResult& image = images[i % images.size()];
     image.detections.push_back(found({x, y, x + 20, y + 20}, scores[i]));
-    if (i % 3 == 0) image.truths.push_back(truth({y, x, y + 18, x + 22}));
+    if (i % 3 == 0) image.truths.push_back(voc_truth({y, x, y + 18, x + 22}));
   }
   const VocClassResult before = score_one(images);
   std::ranges::shuffle(images, random);
@@ -171,7 +173,7 @@ TEST(VocMap, DistinctScoresMakeTheOrderOfImagesIrrelevant) {
 
 TEST(VocMap, ClassesWithoutCountingTruthsStayOutOfTheMean) {
   const VocMap result =
-      voc_map({{.truths = {truth(kLeft, 1), difficult(kLeft, 2)},
+      voc_map({{.truths = {voc_truth(kLeft, 1), difficult(kLeft, 2)},
                 .detections = {found(kLeft, .9F, 1), found(kLeft, .9F, 2), found(kLeft, .9F, 3)}}},
               4);
   EXPECT_DOUBLE_EQ(result.mean_average_precision, 1);
@@ -187,28 +189,28 @@ TEST(VocMap, NothingToScore) {
   EXPECT_EQ(voc_map({}, 3).mean_average_precision, 0);
   EXPECT_EQ(voc_map({}, 3).classes.size(), 3);
   EXPECT_EQ(voc_map({ImageResult{}}, 0).classes.size(), 0);
-  const auto missed = score_one({{.truths = {truth(kLeft)}, .detections = {}}});
+  const auto missed = score_one({{.truths = {voc_truth(kLeft)}, .detections = {}}});
   EXPECT_EQ(missed.average_precision, 0.0);
   EXPECT_TRUE(missed.precision.empty());
 }
 
 TEST(VocMap, DegenerateAndNonFiniteBoxesAreFalseAlarms) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-  const auto result = score_one({{.truths = {truth({5, 5, 5, 5}), truth(kLeft)},
+  const auto result = score_one({{.truths = {voc_truth({5, 5, 5, 5}), voc_truth(kLeft)},
                                   .detections = {found({5, 5, 5, 5}, .9F), found({10, 10, 0, 0}, .8F),
                                                  found({kNan, 0, kNan, 10}, .7F), found(kLeft, .6F)}}});
   EXPECT_EQ(result.recall, (std::vector<double>{0, 0, 0, .5}));
 }
 
 TEST(VocMap, RefusesUnknownLabelsAndScoresThatAreNotNumbers) {
-  EXPECT_THROW(voc_map({{.truths = {truth(kLeft, 3)}, .detections = {}}}, 2), std::invalid_argument);
+  EXPECT_THROW(voc_map({{.truths = {voc_truth(kLeft, 3)}, .detections = {}}}, 2), std::invalid_argument);
   EXPECT_THROW(voc_map({{.truths = {}, .detections = {found(kLeft, .5F, 0)}}}, 2), std::invalid_argument);
   EXPECT_THROW(score_one({{.truths = {}, .detections = {found(kLeft, std::nanf(""))}}}),
                std::invalid_argument);
 }
 
 TEST(VocMap, TableShowsEveryClassAndTheMean) {
-  const VocMap result = voc_map({{.truths = {truth(kLeft)}, .detections = {found(kLeft, .9F)}}}, 2);
+  const VocMap result = voc_map({{.truths = {voc_truth(kLeft)}, .detections = {found(kLeft, .9F)}}}, 2);
   EXPECT_EQ(to_table(result, {{7, "Platelets"}, {9, "RBC"}}),
             "class       objects  detections      AP\n"
             "Platelets         1           1  1.0000\n"

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-std::string text_of(const fs::path& file) {
+std::string text_in(const fs::path& file) {
   std::ostringstream text;
   text << std::ifstream(file, std::ios::binary).rdbuf();
   return text.str();
@@ -75,11 +75,11 @@ TEST_F(AtomicFileTest, WritesThePiecesInOrderAndNothingElse) {
   const std::string zeros("\0\n\0", 3);
   const std::string_view pieces[] = {"first ", "", zeros, " last"};
   write_atomically(file_, pieces);
-  EXPECT_EQ(text_of(file_), "first " + zeros + " last");
+  EXPECT_EQ(text_in(file_), "first " + zeros + " last");
   write_atomically(file_, "shorter");
-  EXPECT_EQ(text_of(file_), "shorter");
+  EXPECT_EQ(text_in(file_), "shorter");
   write_atomically(file_, "");
-  EXPECT_EQ(text_of(file_), "");
+  EXPECT_EQ(text_in(file_), "");
   EXPECT_THAT(names(), testing::ElementsAre("state"));
 }
 
@@ -88,7 +88,7 @@ TEST_F(AtomicFileTest, WorksInTheCurrentFolder) {
   fs::current_path(folder_);
   write_atomically("state", "here");
   fs::current_path(before);
-  EXPECT_EQ(text_of(file_), "here");
+  EXPECT_EQ(text_in(file_), "here");
 }
 
 TEST_F(AtomicFileTest, AFullDiskLeavesTheOldContentAndNoRest) {
@@ -99,7 +99,7 @@ TEST_F(AtomicFileTest, AFullDiskLeavesTheOldContentAndNoRest) {
     EXPECT_THAT(write_error(file_, content), AllOf(HasSubstr(file_.string()), HasSubstr("File too large")))
         << limit;
   }
-  EXPECT_EQ(text_of(file_), "old");
+  EXPECT_EQ(text_in(file_), "old");
   EXPECT_THAT(names(), testing::ElementsAre("state"));
   const FileSizeLimit enough(1 << 20);
   EXPECT_EQ(write_error(file_, content), "no error");
@@ -142,14 +142,14 @@ TEST_F(AtomicFileTest, OnlyAPlainFileOrALinkIsReplaced) {
   write_atomically(folder_ / "elsewhere", "precious");
   fs::create_symlink("elsewhere", file_);
   write_atomically(file_, "new");
-  EXPECT_EQ(text_of(folder_ / "elsewhere"), "precious");
-  EXPECT_EQ(text_of(file_), "new");
+  EXPECT_EQ(text_in(folder_ / "elsewhere"), "precious");
+  EXPECT_EQ(text_in(file_), "new");
 }
 
 TEST_F(AtomicFileTest, ANameAsLongAsTheSystemHasItIsWritten) {
   const auto file = folder_ / std::string(255, 'x');
   write_atomically(file, "x");
-  EXPECT_EQ(text_of(file), "x");
+  EXPECT_EQ(text_in(file), "x");
 }
 
 TEST_F(AtomicFileTest, WhatAnotherProcessOfItsNumberLeftIsNotWrittenInto) {
@@ -160,8 +160,8 @@ TEST_F(AtomicFileTest, WhatAnotherProcessOfItsNumberLeftIsNotWrittenInto) {
                        folder_ / ("state.tmp." + std::to_string(getpid()) + "." + std::to_string(number)));
   }
   write_atomically(file_, "new");
-  EXPECT_EQ(text_of(file_), "new");
-  EXPECT_EQ(text_of(folder_ / "mine"), "precious");
+  EXPECT_EQ(text_in(file_), "new");
+  EXPECT_EQ(text_in(folder_ / "mine"), "precious");
 }
 
 TEST_F(AtomicFileTest, AReaderNeverSeesAMixture) {
@@ -175,7 +175,7 @@ TEST_F(AtomicFileTest, AReaderNeverSeesAMixture) {
     });
   }
   for (int i = 0; i < 100; ++i) {
-    const auto text = text_of(file_);
+    const auto text = text_in(file_);
     EXPECT_TRUE(text == a || text == b) << text.size();
   }
   for (auto& writer : writers) writer.join();

@@ -127,7 +127,7 @@ std::string nested(const std::vector<std::string>& words) {
   return pickle.op('u').op('.').take();
 }
 
-std::vector<std::string> names_of(const WeightFile& file) {
+std::vector<std::string> names_in(const WeightFile& file) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : file.tensors) names.push_back(name);
   return names;
@@ -137,7 +137,7 @@ TEST(Checkpoints, WeightsMayLieInCheckpointsInCheckpoints) {
   const auto two =
       parse(nested({"checkpoint", "{", "state_dict", "{", "w", "}", "optimizer", "{", "m", "}", "}"}));
   EXPECT_EQ(two.root, "checkpoint.state_dict");
-  EXPECT_THAT(names_of(two), ElementsAre("w"));
+  EXPECT_THAT(names_in(two), ElementsAre("w"));
   EXPECT_THAT(two.left_out, ElementsAre("checkpoint.optimizer"));
   const auto three =
       parse(nested({"a", "{", "state_dict", "{", "model", "{", "w", "}", "ema", "{", "w", "}", "}", "}"}));
@@ -146,11 +146,11 @@ TEST(Checkpoints, WeightsMayLieInCheckpointsInCheckpoints) {
   // Two parts of one network: neither is the whole.
   const auto parts = parse(nested({"state_dict", "{", "model", "{", "w", "}", "head", "{", "w", "}", "}"}));
   EXPECT_EQ(parts.root, "state_dict");
-  EXPECT_THAT(names_of(parts), ElementsAre("head.w", "model.w"));
+  EXPECT_THAT(names_in(parts), ElementsAre("head.w", "model.w"));
   const auto two_networks =
       parse(nested({"g", "{", "state_dict", "{", "w", "}", "}", "d", "{", "state_dict", "{", "w", "}", "}"}));
   EXPECT_EQ(two_networks.root, "");
-  EXPECT_THAT(names_of(two_networks), ElementsAre("d.state_dict.w", "g.state_dict.w"));
+  EXPECT_THAT(names_in(two_networks), ElementsAre("d.state_dict.w", "g.state_dict.w"));
 }
 
 TEST(Checkpoints, AveragedCopiesAreToldByTheirKeys) {
@@ -161,7 +161,7 @@ TEST(Checkpoints, AveragedCopiesAreToldByTheirKeys) {
     EXPECT_THAT(parse(bytes).averages, ElementsAre(key));
     const auto taken = parse_weight_file(memory_of(bytes), Averages::take);
     EXPECT_EQ(taken.root, key);
-    EXPECT_THAT(names_of(taken), ElementsAre("v"));
+    EXPECT_THAT(names_in(taken), ElementsAre("v"));
     EXPECT_THAT(taken.left_out, ElementsAre("model"));
     const auto alone = parse(nested({key, "{", "v", "}", "optimizer", "{", "m", "}"}));
     EXPECT_TRUE(alone.averaged) << key;
@@ -173,7 +173,7 @@ TEST(Checkpoints, AveragedCopiesAreToldByTheirKeys) {
   const auto deep =
       nested({"state_dict", "{", "w", "}", "callbacks", "{", "x", "{", "ema_state", "{", "v", "}", "}", "}"});
   EXPECT_THAT(parse(deep).averages, ElementsAre("callbacks.x.ema_state"));
-  EXPECT_THAT(names_of(parse_weight_file(memory_of(deep), Averages::take)), ElementsAre("v"));
+  EXPECT_THAT(names_in(parse_weight_file(memory_of(deep), Averages::take)), ElementsAre("v"));
   for (const char* key : {"schema", "gemma", "demand", "avgpool"}) {
     EXPECT_THAT(parse(nested({"model", "{", "w", "}", key, "{", "v", "}"})).left_out, ElementsAre(key));
   }

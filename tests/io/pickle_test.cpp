@@ -28,7 +28,7 @@ T value_of(const std::string& instructions) {
   return value != nullptr ? *value : T{};
 }
 
-std::string text_of(const std::string& instructions) {
+std::string pickled_text(const std::string& instructions) {
   const std::string input = instructions + ".";
   const Pickle pickle = load(input);
   if (const auto* text = get<Text>(*pickle.root)) return std::string(text->bytes);
@@ -69,21 +69,21 @@ TEST(PickleTest, ReadsNumbers) {
 }
 
 TEST(PickleTest, ReadsTexts) {
-  EXPECT_EQ(text_of("X\2\0\0\0\xc3\xbc"s), "ü");
-  EXPECT_EQ(text_of("\x8c\1a"), "a");
-  EXPECT_EQ(text_of("\x8d\1\0\0\0\0\0\0\0a"s), "a");
-  EXPECT_EQ(text_of("U\1a"), "a");
-  EXPECT_EQ(text_of("T\1\0\0\0a"s), "a");
-  EXPECT_EQ(text_of("C\1a"), "a");
-  EXPECT_EQ(text_of("B\1\0\0\0a"s), "a");
-  EXPECT_EQ(text_of("\x8e\1\0\0\0\0\0\0\0a"s), "a");
-  EXPECT_EQ(text_of("\x96\1\0\0\0\0\0\0\0a"s), "a");
-  EXPECT_EQ(text_of("S'a\\n\\t\\\\\\'\\x00\\xff'\n"), "a\n\t\\'\0\xff"s);
-  EXPECT_EQ(text_of("S\"it's\"\n"), "it's");
-  EXPECT_EQ(text_of("Va\\u00fc\\U0001f600\xfc\\n\n"), "aü😀ü\\n");
-  EXPECT_EQ(text_of("c_codecs\nencode\n(X\3\0\0\0a\xc3\xbfX\6\0\0\0latin1tR"s), "a\xff");
-  EXPECT_EQ(text_of("c__builtin__\nbytearray\n(X\2\0\0\0\xc3\xbfX\7\0\0\0latin-1tR"s), "\xff");
-  EXPECT_EQ(text_of("c__builtin__\nbytes\n)R"), "");
+  EXPECT_EQ(pickled_text("X\2\0\0\0\xc3\xbc"s), "ü");
+  EXPECT_EQ(pickled_text("\x8c\1a"), "a");
+  EXPECT_EQ(pickled_text("\x8d\1\0\0\0\0\0\0\0a"s), "a");
+  EXPECT_EQ(pickled_text("U\1a"), "a");
+  EXPECT_EQ(pickled_text("T\1\0\0\0a"s), "a");
+  EXPECT_EQ(pickled_text("C\1a"), "a");
+  EXPECT_EQ(pickled_text("B\1\0\0\0a"s), "a");
+  EXPECT_EQ(pickled_text("\x8e\1\0\0\0\0\0\0\0a"s), "a");
+  EXPECT_EQ(pickled_text("\x96\1\0\0\0\0\0\0\0a"s), "a");
+  EXPECT_EQ(pickled_text("S'a\\n\\t\\\\\\'\\x00\\xff'\n"), "a\n\t\\'\0\xff"s);
+  EXPECT_EQ(pickled_text("S\"it's\"\n"), "it's");
+  EXPECT_EQ(pickled_text("Va\\u00fc\\U0001f600\xfc\\n\n"), "aü😀ü\\n");
+  EXPECT_EQ(pickled_text("c_codecs\nencode\n(X\3\0\0\0a\xc3\xbfX\6\0\0\0latin1tR"s), "a\xff");
+  EXPECT_EQ(pickled_text("c__builtin__\nbytearray\n(X\2\0\0\0\xc3\xbfX\7\0\0\0latin-1tR"s), "\xff");
+  EXPECT_EQ(pickled_text("c__builtin__\nbytes\n)R"), "");
   for (const char* malformed : {"Sa\n.", "S'a\n.", "S'\n.", "S'\\x0'\n.", "S'\\q'\n.", "S'\\'\n.",
                                 "V\\u12\n.", "V\\U00110000\n.", "S'a'"}) {
     EXPECT_THAT(error_of(malformed), StartsWith("its pickle is damaged")) << malformed;

@@ -34,7 +34,7 @@ std::string bytes_of(const fs::path& file) {
 }
 
 /// A file of this header and so many bytes of data.
-std::string file_of(const std::string& header, size_t data) {
+std::string safetensors_file(const std::string& header, size_t data) {
   const uint64_t size = header.size();
   std::string bytes(sizeof size, '\0');
   std::memcpy(bytes.data(), &size, sizeof size);
@@ -190,26 +190,27 @@ TEST_F(SafeTensorsTest, WhatIsNoSafetensorsFileIsRefused) {
   EXPECT_THAT(read_error(std::string(8, '\0')), HasSubstr("no JSON header"));
   EXPECT_THAT(read_error("PK\x03\x04 a zip archive, such as torch.save makes"),
               HasSubstr("is no safetensors file"));
-  EXPECT_THAT(read_error(file_of("", 0).replace(0, 8, std::string("\x00\xe4\x0b\x54\x02\x00\x00\x00", 8))),
-              HasSubstr("claim a header of 10000000000 bytes"));
+  EXPECT_THAT(
+      read_error(safetensors_file("", 0).replace(0, 8, std::string("\x00\xe4\x0b\x54\x02\x00\x00\x00", 8))),
+      HasSubstr("claim a header of 10000000000 bytes"));
   EXPECT_THAT(read_error(std::string(8, '\xff')), HasSubstr("claim a header of"));
-  EXPECT_THAT(read_error(file_of("{}", 0).substr(0, 9)), HasSubstr("cut short"));
+  EXPECT_THAT(read_error(safetensors_file("{}", 0).substr(0, 9)), HasSubstr("cut short"));
 }
 
 TEST_F(SafeTensorsTest, HeadersThatAreNotTheRightJsonAreRefused) {
-  EXPECT_THAT(read_error(file_of("{\"a\": ", 0)), HasSubstr("header: parse error at line 1"));
-  EXPECT_THAT(read_error(file_of("[]", 0)), HasSubstr("no JSON header"));
-  EXPECT_THAT(read_error(file_of(" {}", 0)), HasSubstr("no JSON header"));
-  EXPECT_THAT(read_error(file_of("{} // note", 0)), HasSubstr("header: parse error"));
-  EXPECT_THAT(read_error(file_of("{\"a\": " + std::string(1'000'000, '['), 0)),
+  EXPECT_THAT(read_error(safetensors_file("{\"a\": ", 0)), HasSubstr("header: parse error at line 1"));
+  EXPECT_THAT(read_error(safetensors_file("[]", 0)), HasSubstr("no JSON header"));
+  EXPECT_THAT(read_error(safetensors_file(" {}", 0)), HasSubstr("no JSON header"));
+  EXPECT_THAT(read_error(safetensors_file("{} // note", 0)), HasSubstr("header: parse error"));
+  EXPECT_THAT(read_error(safetensors_file("{\"a\": " + std::string(1'000'000, '['), 0)),
               HasSubstr("nested too deeply"));
   EXPECT_THAT(
-      read_error(file_of(
+      read_error(safetensors_file(
           "{" + tensor("a", "U8", "[1]", "[0, 1]") + "," + tensor("a", "U8", "[1]", "[0, 1]") + "}", 1)),
       HasSubstr("duplicate key"));
-  EXPECT_THAT(read_error(file_of("{\"\xff\": 1}", 0)), HasSubstr("UTF-8"));
+  EXPECT_THAT(read_error(safetensors_file("{\"\xff\": 1}", 0)), HasSubstr("UTF-8"));
   for (const std::string metadata : {"3", "null", "[\"a\"]", "{\"a\": 1}"}) {
-    EXPECT_THAT(read_error(file_of("{\"__metadata__\": " + metadata + "}", 0)),
+    EXPECT_THAT(read_error(safetensors_file("{\"__metadata__\": " + metadata + "}", 0)),
                 HasSubstr("an object of strings"));
   }
   const std::string entries[] = {"3",
@@ -226,17 +227,17 @@ TEST_F(SafeTensorsTest, HeadersThatAreNotTheRightJsonAreRefused) {
                                  R"({"dtype": "U8", "shape": [1], "data_offsets": [-1, 0]})",
                                  R"({"dtype": "U8", "shape": [1], "data_offsets": ["0", "1"]})"};
   for (const auto& entry : entries) {
-    EXPECT_THAT(read_error(file_of("{\"a\": " + entry + "}", 1)),
+    EXPECT_THAT(read_error(safetensors_file("{\"a\": " + entry + "}", 1)),
                 HasSubstr(": tensor a: the header must give its dtype, shape and two data_offsets"))
         << entry;
   }
-  EXPECT_THAT(read_error(file_of("{" + tensor("a", "F8_E4M3", "[1]", "[0, 1]") + "}", 1)),
+  EXPECT_THAT(read_error(safetensors_file("{" + tensor("a", "F8_E4M3", "[1]", "[0, 1]") + "}", 1)),
               HasSubstr("tensor a: dtype \"F8_E4M3\" is not supported"));
 }
 
 TEST_F(SafeTensorsTest, ShapesThatDoNotFitTheirDataAreRefused) {
   const auto error = [&](const std::string& shape, const std::string& offsets, size_t data) {
-    return read_error(file_of("{" + tensor("a", "F32", shape, offsets) + "}", data));
+    return read_error(safetensors_file("{" + tensor("a", "F32", shape, offsets) + "}", data));
   };
   EXPECT_EQ(error("[2]", "[0, 8]", 8), "no error");
   EXPECT_THAT(error("[2]", "[0, 4]", 4), HasSubstr("tensor a: 4 bytes of data do not make F32 of shape [2]"));
@@ -254,7 +255,7 @@ TEST_F(SafeTensorsTest, ShapesThatDoNotFitTheirDataAreRefused) {
 TEST_F(SafeTensorsTest, DataMustBeCoveredOnceAndWhole) {
   const auto error = [&](const std::string& a, const std::string& b, size_t data) {
     return read_error(
-        file_of("{" + tensor("a", "U8", "[2]", a) + "," + tensor("b", "U8", "[2]", b) + "}", data));
+        safetensors_file("{" + tensor("a", "U8", "[2]", a) + "," + tensor("b", "U8", "[2]", b) + "}", data));
   };
   EXPECT_EQ(error("[2, 4]", "[0, 2]", 4), "no error");
   EXPECT_THAT(error("[0, 2]", "[1, 3]", 4),
@@ -263,11 +264,11 @@ TEST_F(SafeTensorsTest, DataMustBeCoveredOnceAndWhole) {
   EXPECT_THAT(error("[0, 2]", "[3, 5]", 5), HasSubstr("tensor b: its data begins at byte 3"));
   EXPECT_THAT(error("[1, 3]", "[3, 5]", 5), HasSubstr("tensor a: its data begins at byte 1"));
   EXPECT_THAT(error("[0, 2]", "[2, 4]", 5), HasSubstr("the tensors take 4 of 5 bytes"));
-  EXPECT_THAT(read_error(file_of("{}", 1)), HasSubstr("the tensors take 0 of 1 bytes"));
+  EXPECT_THAT(read_error(safetensors_file("{}", 1)), HasSubstr("the tensors take 0 of 1 bytes"));
 }
 
 TEST_F(SafeTensorsTest, ABoolIsZeroOrOne) {
-  auto bytes = file_of("{" + tensor("a", "BOOL", "[2]", "[0, 2]") + "}", 2);
+  auto bytes = safetensors_file("{" + tensor("a", "BOOL", "[2]", "[0, 2]") + "}", 2);
   EXPECT_EQ(read_error(bytes), "no error");
   bytes.back() = 2;
   EXPECT_THAT(read_error(bytes), HasSubstr("tensor a: a bool is neither 0 nor 1"));
@@ -303,18 +304,20 @@ TEST_F(SafeTensorsTest, AMalformedChecksumIsRefused) {
   for (const char* value :
        {"", "xxh3-64:", "xxh3-64:0123456789abcde", "xxh3-64:0123456789abcdef0", "xxh3-64:0123456789ABCDEF",
         "sha256-0123456789abcdef", "xxh3-64:0123456789abcdeg"}) {
-    EXPECT_THAT(read_error(file_of(R"({"__metadata__":{"rcnn.checksum":")" + std::string(value) + "\"}}", 0)),
+    EXPECT_THAT(read_error(safetensors_file(
+                    R"({"__metadata__":{"rcnn.checksum":")" + std::string(value) + "\"}}", 0)),
                 HasSubstr("its checksum is malformed"))
         << value;
   }
-  EXPECT_THAT(read_error(file_of(R"({"__metadata__":{"rcnn.checksum":"xxh3-64:0123456789abcdef"}})", 0)),
-              HasSubstr("its checksum does not match"));
+  EXPECT_THAT(
+      read_error(safetensors_file(R"({"__metadata__":{"rcnn.checksum":"xxh3-64:0123456789abcdef"}})", 0)),
+      HasSubstr("its checksum does not match"));
 }
 
 TEST_F(SafeTensorsTest, AChecksumOfOthersIsTheirs) {
   for (const char* value :
        {"sha256:0123", "0123456789abcdef0123456789abcdef", "", "xxh3-64:0123456789abcdef"}) {
-    const auto bytes = file_of(R"({"__metadata__":{"checksum":")" + std::string(value) + "\"}}", 0);
+    const auto bytes = safetensors_file(R"({"__metadata__":{"checksum":")" + std::string(value) + "\"}}", 0);
     EXPECT_EQ(read_error(bytes), "no error");
     EXPECT_EQ(read_safetensors(file_).metadata.at("checksum"), value);
   }
@@ -350,7 +353,7 @@ TEST_F(SafeTensorsTest, FilesOfRcnn010AreVerifiedByTheirChecksum) {
 
 TEST_F(SafeTensorsTest, UnalignedTensorsAreCopied) {
   // The header's length is no multiple of 8, as other programs may have it.
-  auto bytes = file_of("{" + tensor("a", "F64", "[1]", "[0, 8]") + "}  ", 8);
+  auto bytes = safetensors_file("{" + tensor("a", "F64", "[1]", "[0, 8]") + "}  ", 8);
   bytes.replace(bytes.size() - 8, 8, std::string("\0\0\0\0\0\0\xf0\x3f", 8));
   for (int pad = 0; pad < 8; ++pad) {
     ASSERT_EQ(read_error(bytes), "no error");

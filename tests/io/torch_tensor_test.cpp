@@ -24,7 +24,7 @@ struct Described {
 
 const std::string kData("\0\0\x80\x3f\0\0\0\x40", 8);
 
-std::string file_of(const Described& tensor, const std::string& key = "0") {
+std::string torch_file_of(const Described& tensor, const std::string& key = "0") {
   pickle::Writer pickle(2);
   pickle.op('}').text("w").global("torch._utils", "_rebuild_tensor_v2").op('(').op('(').text("storage");
   pickle.global("torch", tensor.storage_type).text(key).text("cpu").integer(tensor.count).op('t').op('Q');
@@ -33,10 +33,10 @@ std::string file_of(const Described& tensor, const std::string& key = "0") {
 }
 
 at::Tensor read(const Described& tensor) {
-  return parse(file_of(tensor)).tensors.at("w");
+  return parse(torch_file_of(tensor)).tensors.at("w");
 }
 std::string error(const Described& tensor) {
-  return refusal_of(file_of(tensor));
+  return refusal_of(torch_file_of(tensor));
 }
 
 TEST(TorchTensorTest, IsAViewOfItsStorage) {
@@ -76,7 +76,7 @@ TEST(TorchTensorTest, AStorageMustBeWhatThePickleSays) {
   EXPECT_THAT(error({.count = 1}), HasSubstr("has 8 bytes, not 1 elements"));
   EXPECT_THAT(error({.count = -2}), HasSubstr("not -2 elements"));
   EXPECT_THAT(error({.count = int64_t{1} << 62}), HasSubstr("8 bytes"));
-  EXPECT_EQ(refusal_of(file_of({}, "1")), "tensor w: its zip archive has no archive/data/1");
+  EXPECT_EQ(refusal_of(torch_file_of({}, "1")), "tensor w: its zip archive has no archive/data/1");
   EXPECT_EQ(error({.storage_type = "BoolStorage", .count = 8}), "tensor w: a bool is neither 0 nor 1");
   EXPECT_EQ(error({.storage_type = "QInt8Storage", .count = 8}),
             "tensor w: storage type torch.QInt8Storage is not supported");

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kConfig = R"({"model": {
+constexpr const char* kCheckpointConfig = R"({"model": {
     "type": "faster_rcnn",
     "backbone": {"type": "resnet18", "width": 4, "levels": ["c2", "c3", "c4", "c5"]},
     "neck": {"type": "fpn", "channels": 8},
@@ -26,7 +26,7 @@ constexpr const char* kConfig = R"({"model": {
 
 TEST(Checkpoints, EveryWrapperGivesTheSameWeights) {
   torch::manual_seed(3);
-  const auto config = config::Config::parse(kConfig, "test");
+  const auto config = config::Config::parse(kCheckpointConfig, "test");
   const auto tensors = state_of(*make_detection_model(config.root().child("model"), 2));
   const TempFolder folder;
   io::write_torch(folder.path() / "in.pth", tensors);

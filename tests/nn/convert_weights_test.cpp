@@ -14,7 +14,7 @@ namespace {
 using namespace rcnn::test;
 using Format = io::WeightFile::Format;
 
-constexpr const char* kConfig = R"({"model": {
+constexpr const char* kConvertedConfig = R"({"model": {
     "type": "faster_rcnn",
     "backbone": {"type": "resnet50", "width": 4, "levels": ["c2", "c3", "c4", "c5"]},
     "neck": {"type": "fpn", "channels": 8},
@@ -33,7 +33,7 @@ class ConvertWeights : public testing::Test {
 
   static TensorMap some_weights() {
     torch::manual_seed(3);
-    const auto config = config::Config::parse(kConfig, "test");
+    const auto config = config::Config::parse(kConvertedConfig, "test");
     TensorMap tensors;
     for (const auto& [name, tensor] : state_of(*make_detection_model(config.root().child("model"), 2))) {
       tensors.emplace(name, torch::rand(tensor.sizes()) + 0.5);
@@ -48,7 +48,7 @@ class ConvertWeights : public testing::Test {
   const TempFolder folder_;
   const TensorMap tensors_ = some_weights();
   const std::filesystem::path plain_ = file("plain.safetensors");
-  const config::Config config_ = config::Config::parse(kConfig, "test");
+  const config::Config config_ = config::Config::parse(kConvertedConfig, "test");
 };
 
 TEST_F(ConvertWeights, ThereAndBackThroughEveryFormatGivesTheSame) {

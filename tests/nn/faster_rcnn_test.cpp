@@ -37,7 +37,7 @@ constexpr const char* kFpn = R"({
   "roi": {"head": {"type": "mlp"}, "batch_per_image": 1048576}
 })";
 
-std::shared_ptr<DetectionModelImpl> make(const std::string& json) {
+std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const std::string& json) {
   return make_detection_model(config::Config::parse(json, "test").root(), kClasses);
 }
 
@@ -91,7 +91,7 @@ at::Tensor image(int64_t height, int64_t width, int64_t seed) {
 }
 
 /// The oracle's two images, which need no resizing.
-ImageBatch images() {
+ImageBatch oracle_images() {
   return {{image(64, 96, 0), image(64, 80, 50)}, {{64, 96}, {64, 80}}};
 }
 
@@ -117,7 +117,7 @@ class FasterRcnnGolden : public testing::TestWithParam<std::pair<const char*, co
 
 TEST_P(FasterRcnnGolden, LossesAndGradientsAreTorchvisions) {
   const auto [kind, config] = GetParam();
-  auto model = make(config);
+  auto model = make_faster_rcnn(config);
   fill(*model);
   model->train();
   const auto all = golden();
@@ -125,7 +125,7 @@ TEST_P(FasterRcnnGolden, LossesAndGradientsAreTorchvisions) {
     SCOPED_TRACE(want.at("targets").dump());
     model->zero_grad();
     at::Tensor sum = torch::zeros({});
-    for (const auto& loss : model->losses(images(), targets(want.at("targets")))) {
+    for (const auto& loss : model->losses(oracle_images(), targets(want.at("targets")))) {
       const auto value = want.at("losses").at(loss.name).get<double>();
       EXPECT_NEAR(loss.value.item<double>(), value, 1e-5 * std::max(1.0, value)) << loss.name;
       sum = sum + loss.value;
@@ -147,11 +147,11 @@ TEST_P(FasterRcnnGolden, LossesAndGradientsAreTorchvisions) {
 
 TEST_P(FasterRcnnGolden, DetectionsAreTorchvisions) {
   const auto [kind, config] = GetParam();
-  auto model = make(config);
+  auto model = make_faster_rcnn(config);
   fill(*model);
   model->eval();
   const torch::NoGradGuard no_grad;
-  const auto detections = model->detect(images());
+  const auto detections = model->detect(oracle_images());
   const auto want = golden().at(kind).at("detections");
   ASSERT_EQ(detections.size(), want.size());
   for (size_t i = 0; i < want.size(); ++i) {
@@ -185,10 +185,10 @@ TEST(FasterRcnn, NamesAndShapesOfResNet50FpnAreTorchvisions) {
 }
 
 TEST(FasterRcnn, ABatchWithoutAnyBoxGivesFiniteLossesAndGradients) {
-  auto model = make(kC4);
+  auto model = make_faster_rcnn(kC4);
   model->train();
   at::Tensor sum = torch::zeros({});
-  for (const auto& loss : model->losses(images(), targets(Json::parse(R"([{"boxes": [], "labels": []},
+  for (const auto& loss : model->losses(oracle_images(), targets(Json::parse(R"([{"boxes": [], "labels": []},
                                                                           {"boxes": [], "labels": []}])")))) {
     EXPECT_TRUE(torch::isfinite(loss.value).item<bool>()) << loss.name;
     sum = sum + loss.value;
@@ -202,7 +202,7 @@ TEST(FasterRcnn, ABatchWithoutAnyBoxGivesFiniteLossesAndGradients) {
 }
 
 TEST(FasterRcnn, ZeroProposalsAndZeroBoxesGiveZeroHeadLosses) {
-  auto model = make(kC4);
+  auto model = make_faster_rcnn(kC4);
   fill(*model);
   const torch::NoGradGuard no_grad;
   for (auto& [name, tensor] : state_of(*model)) {
@@ -210,30 +210,30 @@ TEST(FasterRcnn, ZeroProposalsAndZeroBoxesGiveZeroHeadLosses) {
     if (name == "rpn.head.bbox_pred.bias") at::Tensor(tensor).fill_(-1000);
   }
   model->train();
-  const auto losses = model->losses(images(), targets(Json::parse(R"([{"boxes": [], "labels": []},
+  const auto losses = model->losses(oracle_images(), targets(Json::parse(R"([{"boxes": [], "labels": []},
                                                                       {"boxes": [], "labels": []}])")));
   EXPECT_EQ(losses[2].value.item<float>(), 0);
   EXPECT_EQ(losses[3].value.item<float>(), 0);
   model->eval();
-  for (const auto& detections : model->detect(images())) EXPECT_EQ(detections.boxes.size(0), 0);
+  for (const auto& detections : model->detect(oracle_images())) EXPECT_EQ(detections.boxes.size(0), 0);
 }
 
 TEST(FasterRcnn, AnIgnoreRegionKeepsItsAnchorsOutOfTheLoss) {
-  auto model = make(kC4);
+  auto model = make_faster_rcnn(kC4);
   fill(*model);
   model->train();
   const torch::NoGradGuard no_grad;
   auto with = targets(golden().at("c4").at("cases")[0].at("targets"));
-  const auto before = model->losses(images(), with);
+  const auto before = model->losses(oracle_images(), with);
   with[0].ignore = torch::tensor({{0.f, 0.f, 96.f, 64.f}});
-  const auto after = model->losses(images(), with);
+  const auto after = model->losses(oracle_images(), with);
   EXPECT_NE(before[0].value.item<float>(), after[0].value.item<float>());
 }
 
 TEST(FasterRcnn, FrozenStagesHaveNoGradient) {
   std::string config = kC4;
   config.replace(config.find("\"frozen_stages\": 0"), 18, "\"frozen_stages\": 2");
-  auto model = make(config);
+  auto model = make_faster_rcnn(config);
   for (const auto& item : model->named_parameters()) {
     const bool frozen =
         item.key().starts_with("backbone.body.conv1") || item.key().starts_with("backbone.body.layer1");
@@ -249,25 +249,25 @@ TEST(FasterRcnn, Vgg16AndRes5HeadsTrainAndDetect) {
             "rpn": {"anchors": {"sizes": [16, 32, 64]}},
             "roi": {"pooler": {"size": 14}, "head": {"type": "res5", "depth": 50, "width": 4},
                     "class_agnostic": true}})"}) {
-    auto model = make(config);
+    auto model = make_faster_rcnn(config);
     model->train();
     at::Tensor sum = torch::zeros({});
     for (const auto& loss :
-         model->losses(images(), targets(golden().at("c4").at("cases")[0].at("targets")))) {
+         model->losses(oracle_images(), targets(golden().at("c4").at("cases")[0].at("targets")))) {
       sum = sum + loss.value;
     }
     sum.backward();
     EXPECT_TRUE(torch::isfinite(sum).item<bool>());
     model->eval();
     const torch::NoGradGuard no_grad;
-    EXPECT_EQ(model->detect(images()).size(), 2u);
+    EXPECT_EQ(model->detect(oracle_images()).size(), 2u);
   }
 }
 
 TEST(FasterRcnn, PadsToItsSizeDivisor) {
   std::string config = kC4;
   const auto maps = [&](const std::string& key) {
-    auto model = make(std::string(config).insert(1, key));
+    auto model = make_faster_rcnn(std::string(config).insert(1, key));
     return dynamic_cast<FasterRcnnImpl&>(*model)
         .feature_maps({{image(65, 97, 0)}, {{65, 97}}})[0]
         .sizes()
@@ -287,7 +287,7 @@ TEST(FasterRcnn, PadsToItsSizeDivisor) {
 TEST(FasterRcnn, AWrongConfigNamesTheKey) {
   const auto message = [](const std::string& json) {
     try {
-      make(json);
+      make_faster_rcnn(json);
       return std::string("no error");
     } catch (const ConfigError& error) {
       return std::string(error.what());
@@ -311,9 +311,9 @@ TEST(FasterRcnn, AWrongConfigNamesTheKey) {
 }
 
 TEST(FasterRcnn, ImagesWithoutTargetsAreRefused) {
-  auto model = make(kC4);
+  auto model = make_faster_rcnn(kC4);
   EXPECT_NE(test::error_of([&] {
-              model->losses(images(), {});
+              model->losses(oracle_images(), {});
             }).find("targets: expected one for each of 2 images, got 0"),
             std::string::npos);
 }

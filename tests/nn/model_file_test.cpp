@@ -12,7 +12,7 @@ namespace {
 
 using namespace rcnn::test;
 
-constexpr const char* kConfig = R"({
+constexpr const char* kFileConfig = R"({
   "model": {
     "type": "faster_rcnn",
     "pixels": {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.5, 1]},
@@ -26,7 +26,7 @@ const std::vector<Category> kCategories = {{3, "cat"}, {90, "dog \"of\" Zürich"
 
 DescribedModel fresh_model() {
   torch::manual_seed(1);
-  auto config = config::Config::parse(kConfig, "test");
+  auto config = config::Config::parse(kFileConfig, "test");
   auto model = make_detection_model(config.root().child("model"), static_cast<int64_t>(kCategories.size()));
   return {std::move(model), kCategories, std::move(config)};
 }
@@ -97,11 +97,11 @@ TEST_F(ModelFile, WeightsAreDescribedByAConfig) {
   const auto numbered = describe_weights(tensors, original_.config, {}, "f").model.categories;
   EXPECT_EQ(numbered, (std::vector<Category>{{1, "1"}, {2, "2"}}));
   const auto named = config::Config::parse(
-      std::string(R"({"data": {"classes": ["cat", "dog"]}, )") + std::string(kConfig).substr(1), "test");
+      std::string(R"({"data": {"classes": ["cat", "dog"]}, )") + std::string(kFileConfig).substr(1), "test");
   EXPECT_EQ(describe_weights(tensors, named, {}, "f").model.categories,
             (std::vector<Category>{{1, "cat"}, {2, "dog"}}));
   const auto others = config::Config::parse(
-      std::string(R"({"data": {"classes": ["a", "b", "c"]}, )") + std::string(kConfig).substr(1), "test");
+      std::string(R"({"data": {"classes": ["a", "b", "c"]}, )") + std::string(kFileConfig).substr(1), "test");
   EXPECT_EQ(describe_weights(tensors, others, {}, "f").model.categories, numbered);
 }
 

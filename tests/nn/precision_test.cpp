@@ -76,14 +76,14 @@ TEST_P(AutocastTest, ACastWithoutGradientsIsNotTakenWhereTheyAreNeeded) {
 
 INSTANTIATE_TEST_SUITE_P(, AutocastTest, devices(), device_name);
 
-constexpr const char* kC4 = R"({
+constexpr const char* kSmallC4 = R"({
   "type": "faster_rcnn",
   "backbone": {"type": "resnet18", "width": 16, "levels": ["c4"]},
   "rpn": {"anchors": {"sizes": [16, 32, 48]}, "batch_per_image": 1048576,
           "train": {"pre_nms": 150, "post_nms": 60}},
   "roi": {"head": {"type": "mlp", "hidden": 64}, "batch_per_image": 1048576}
 })";
-constexpr const char* kFpn = R"({
+constexpr const char* kSmallFpn = R"({
   "type": "faster_rcnn",
   "backbone": {"type": "resnet50", "width": 16, "levels": ["c2", "c3", "c4", "c5"], "norm": "batch"},
   "neck": {"type": "fpn", "channels": 32},
@@ -146,8 +146,10 @@ TEST_P(LossesInBfloat16, AreNearThoseInFloat32AndLeadToFiniteFloat32Gradients) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, LossesInBfloat16,
-                         testing::Values(Case{at::kCPU, "cpu_c4", kC4}, Case{at::kCPU, "cpu_fpn", kFpn},
-                                         Case{at::kCUDA, "cuda_c4", kC4}, Case{at::kCUDA, "cuda_fpn", kFpn}),
+                         testing::Values(Case{at::kCPU, "cpu_c4", kSmallC4},
+                                         Case{at::kCPU, "cpu_fpn", kSmallFpn},
+                                         Case{at::kCUDA, "cuda_c4", kSmallC4},
+                                         Case{at::kCUDA, "cuda_fpn", kSmallFpn}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

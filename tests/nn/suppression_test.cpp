@@ -14,7 +14,7 @@ namespace {
 using namespace rcnn::test;
 using Method = SuppressionOptions::Method;
 
-SuppressionOptions from(const std::string& json) {
+SuppressionOptions suppression_options(const std::string& json) {
   return SuppressionOptions::from(config::Config::parse(json, "f.json").root());
 }
 
@@ -30,10 +30,11 @@ void expect_rows(const Detections& actual, const Detections& all, const at::Tens
 }
 
 TEST(SuppressionOptions, EveryKeyIsRead) {
-  EXPECT_EQ(from("{}").method, Method::hard);
-  EXPECT_EQ(from(R"({"nms": "hard"})").method, Method::hard);
-  EXPECT_EQ(from(R"({"nms": "soft_linear"})").method, Method::soft_linear);
-  const auto options = from(R"({"nms": "soft_gaussian", "soft_nms_sigma": 0.3, "score_threshold": 0.2,
+  EXPECT_EQ(suppression_options("{}").method, Method::hard);
+  EXPECT_EQ(suppression_options(R"({"nms": "hard"})").method, Method::hard);
+  EXPECT_EQ(suppression_options(R"({"nms": "soft_linear"})").method, Method::soft_linear);
+  const auto options =
+      suppression_options(R"({"nms": "soft_gaussian", "soft_nms_sigma": 0.3, "score_threshold": 0.2,
                                 "nms_threshold": 0.4, "max_detections": 9})");
   EXPECT_EQ(options.method, Method::soft_gaussian);
   EXPECT_EQ(options.soft_nms_sigma, 0.3);
@@ -47,7 +48,7 @@ TEST(SuppressionOptions, WhatIsWrongIsNamed) {
            {R"({"nms": "soft"})", "f.json: nms"},
            {R"({"nms": "soft_gausian"})", "did you mean soft_gaussian?"},
            {R"({"soft_nms_sigma": 0})", "f.json: soft_nms_sigma"}}) {
-    const auto message = message_of<ConfigError>([&, text = json] { from(text); });
+    const auto message = message_of<ConfigError>([&, text = json] { suppression_options(text); });
     EXPECT_NE(message.find(part), std::string::npos) << message;
   }
 }

@@ -11,7 +11,7 @@ namespace {
 
 using namespace rcnn::test;
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kMatchNan = std::numeric_limits<float>::quiet_NaN();
 
 class MatchBoxesTest : public OnDevice {
  protected:
@@ -25,7 +25,7 @@ class MatchBoxesTest : public OnDevice {
 INSTANTIATE_TEST_SUITE_P(, MatchBoxesTest, devices(), device_name);
 
 /// Corners on whole pixels, so that double and float find the same ties.
-at::Tensor random_boxes(int64_t count) {
+at::Tensor whole_boxes(int64_t count) {
   const at::Tensor corner = at::randint(0, 30, {count, 2}).to(at::kFloat);
   return at::cat({corner, corner + at::randint(1, 16, {count, 2})}, 1);
 }
@@ -34,7 +34,7 @@ TEST_P(MatchBoxesTest, AgreesWithTheDefinition) {
   for (const int seed : {1, 2, 3}) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     torch::manual_seed(seed);
-    const at::Tensor candidates = random_boxes(700), truths = random_boxes(9), ignore = random_boxes(3);
+    const at::Tensor candidates = whole_boxes(700), truths = whole_boxes(9), ignore = whole_boxes(3);
     at::Tensor table = at::zeros({700, 9}, at::kDouble), ignored = at::zeros({700}, at::kDouble);
     for (int64_t i = 0; i < 700; ++i) {
       const NaiveBox box = naive_box(candidates, i);
@@ -76,7 +76,7 @@ TEST_P(MatchBoxesTest, ACandidateCanBeBestForATruthThatIsNotItsBest) {
 }
 
 TEST_P(MatchBoxesTest, WithoutTruths) {
-  const BoxMatches m = matches(random_boxes(5), at::empty({0, 4}));
+  const BoxMatches m = matches(whole_boxes(5), at::empty({0, 4}));
   EXPECT_TRUE(identical(m.truth, at::full({5}, -1, at::kLong)));
   EXPECT_TRUE(identical(m.iou, at::zeros({5})));
   EXPECT_TRUE(identical(m.best_of_truth, at::zeros({5}, at::kBool)));
@@ -84,7 +84,7 @@ TEST_P(MatchBoxesTest, WithoutTruths) {
 }
 
 TEST_P(MatchBoxesTest, WithoutCandidates) {
-  const BoxMatches m = matches(at::empty({0, 4}), random_boxes(3), random_boxes(2));
+  const BoxMatches m = matches(at::empty({0, 4}), whole_boxes(3), whole_boxes(2));
   EXPECT_EQ(m.truth.sizes(), at::IntArrayRef({0}));
   EXPECT_EQ(m.iou.sizes(), at::IntArrayRef({0}));
   EXPECT_EQ(m.best_of_truth.sizes(), at::IntArrayRef({0}));
@@ -93,7 +93,7 @@ TEST_P(MatchBoxesTest, WithoutCandidates) {
 
 TEST_P(MatchBoxesTest, BoxesWithoutAreaMatchNothing) {
   const at::Tensor bad = torch::tensor(
-      {{5.f, 5.f, 5.f, 9.f}, {9.f, 9.f, 1.f, 1.f}, {0.f, kNan, 10.f, 10.f}, {9.f, 0.f, 1.f, 10.f}});
+      {{5.f, 5.f, 5.f, 9.f}, {9.f, 9.f, 1.f, 1.f}, {0.f, kMatchNan, 10.f, 10.f}, {9.f, 0.f, 1.f, 10.f}});
   const at::Tensor good = torch::tensor({{0.f, 0.f, 10.f, 10.f}});
   const BoxMatches forward = matches(bad, good, good);
   EXPECT_TRUE(identical(forward.iou, at::zeros({4})));

@@ -13,8 +13,8 @@ namespace {
 
 using namespace rcnn::test;
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float kRoiAlignNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kRoiAlignInf = std::numeric_limits<float>::infinity();
 
 /// Every pair of adaptive or fixed sampling and of alignment.
 const std::vector<RoiAlignOptions> kVariants = {
@@ -44,7 +44,7 @@ class RoiAlignTest : public OnDevice {
 };
 INSTANTIATE_TEST_SUITE_P(, RoiAlignTest, devices(), device_name);
 
-at::Tensor roi(float x1, float y1, float x2, float y2) {
+at::Tensor aligned_roi(float x1, float y1, float x2, float y2) {
   return torch::tensor({{0.f, x1, y1, x2, y2}});
 }
 
@@ -93,7 +93,7 @@ TEST_P(RoiAlignTest, ALinearMapIsSampledExactly) {
   // value = x + 10 y: a bin's average is the value at its centre.
   const at::Tensor map =
       (at::arange(12).view({1, 12}) + 10 * at::arange(9).view({9, 1})).to(at::kDouble).view({1, 1, 9, 12});
-  const at::Tensor box = roi(2, 1, 8, 7).to(at::kDouble);
+  const at::Tensor box = aligned_roi(2, 1, 8, 7).to(at::kDouble);
   const at::Tensor expected = torch::tensor({{3.5 + 25., 6.5 + 25.}, {3.5 + 55., 6.5 + 55.}}, at::kDouble);
   for (const int64_t ratio : {0, 1, 2, 5}) {
     const RoiAlignOptions options{.height = 2, .width = 2, .sampling_ratio = ratio};
@@ -148,8 +148,9 @@ TEST_P(RoiAlignTest, Bfloat16RoundsOnlyTheResult) {
   }
   // 300 ones: a bfloat16 sum would stop at 256.
   const RoiAlignOptions cell{.height = 1, .width = 1, .sampling_ratio = 1};
-  const at::Tensor grad = gradient(at::zeros({1, 1, 1, 1}, at::kBFloat16), roi(0, 0, 0, 0).repeat({300, 1}),
-                                   1, cell, at::ones({300, 1, 1, 1}, at::kBFloat16));
+  const at::Tensor grad =
+      gradient(at::zeros({1, 1, 1, 1}, at::kBFloat16), aligned_roi(0, 0, 0, 0).repeat({300, 1}), 1, cell,
+               at::ones({300, 1, 1, 1}, at::kBFloat16));
   EXPECT_EQ(grad.scalar_type(), at::kBFloat16);
   EXPECT_EQ(grad.item<float>(), 300);
 }
@@ -168,7 +169,7 @@ TEST_P(RoiAlignTest, GradientHasTheSameBitsWhereThatIsAskedFor) {
     const at::Tensor first = compute(weight);
     EXPECT_TRUE(close(first, usual, 1e-3));  // sums of 300 * 49 terms around 1 in another order
     for (int i = 0; i < 5; ++i) EXPECT_TRUE(identical(compute(weight), first));
-    EXPECT_FALSE(compute(at::full_like(weight, kInf)).isfinite().all().item<bool>());
+    EXPECT_FALSE(compute(at::full_like(weight, kRoiAlignInf)).isfinite().all().item<bool>());
   }
 }
 
@@ -177,7 +178,7 @@ TEST_P(RoiAlignTest, SamplesFurtherThanOneCellOutsideCountAsZero) {
   const at::Tensor ones = at::ones({1, 1, 4, 4});
   const RoiAlignOptions point{.height = 1, .width = 1, .sampling_ratio = 1};
   const auto at_x = [&](float x) {
-    return aligned(ones, roi(x - 0.5f, 1, x + 0.5f, 2), 1, point).item<float>();
+    return aligned(ones, aligned_roi(x - 0.5f, 1, x + 0.5f, 2), 1, point).item<float>();
   };
   EXPECT_EQ(at_x(-1), 1);
   EXPECT_EQ(at_x(-1.001f), 0);
@@ -188,12 +189,12 @@ TEST_P(RoiAlignTest, SamplesFurtherThanOneCellOutsideCountAsZero) {
 TEST_P(RoiAlignTest, RoisThatCannotBePooledGiveZerosAndNoGradient) {
   const at::Tensor rois = torch::tensor({{0.f, 20.f, 20.f, 30.f, 30.f},  // right of and below the map
                                          {0.f, -9.f, -9.f, -4.f, -4.f},  // left of and above it
-                                         {0.f, kNan, 0.f, 3.f, 3.f},
-                                         {0.f, 0.f, 0.f, 3.f, kNan},
-                                         {kNan, 0.f, 0.f, 3.f, 3.f},
+                                         {0.f, kRoiAlignNan, 0.f, 3.f, 3.f},
+                                         {0.f, 0.f, 0.f, 3.f, kRoiAlignNan},
+                                         {kRoiAlignNan, 0.f, 0.f, 3.f, 3.f},
                                          {1.f, 0.f, 0.f, 3.f, 3.f},  // no such image
                                          {-1.f, 0.f, 0.f, 3.f, 3.f},
-                                         {0.f, -kInf, 0.f, kInf, 3.f}});
+                                         {0.f, -kRoiAlignInf, 0.f, kRoiAlignInf, 3.f}});
   for (const auto format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
     const at::Tensor features = at::ones({1, 2, 5, 5}).contiguous(format);
     for (const RoiAlignOptions& options : kVariants) {
@@ -207,16 +208,17 @@ TEST_P(RoiAlignTest, RoisThatCannotBePooledGiveZerosAndNoGradient) {
 TEST_P(RoiAlignTest, RoisWithoutExtent) {
   const at::Tensor map = at::arange(16, at::kFloat).view({1, 1, 4, 4});
   RoiAlignOptions options{.height = 1, .width = 1, .sampling_ratio = 0};
-  EXPECT_EQ(aligned(map, roi(1, 1, 1, 1), 1, options).item<float>(), 7.5f);  // made one cell large
+  EXPECT_EQ(aligned(map, aligned_roi(1, 1, 1, 1), 1, options).item<float>(), 7.5f);  // made one cell large
   options.aligned = true;
-  EXPECT_EQ(aligned(map, roi(1, 1, 1, 1), 1, options).item<float>(), 0);  // no samples
-  EXPECT_EQ(aligned(map, roi(3, 3, 1, 1), 1, options).item<float>(), 0);
+  EXPECT_EQ(aligned(map, aligned_roi(1, 1, 1, 1), 1, options).item<float>(), 0);  // no samples
+  EXPECT_EQ(aligned(map, aligned_roi(3, 3, 1, 1), 1, options).item<float>(), 0);
   options.sampling_ratio = 2;
-  EXPECT_EQ(aligned(map, roi(1.5, 1.5, 1.5, 1.5), 1, options).item<float>(), 5);  // samples at one point
+  EXPECT_EQ(aligned(map, aligned_roi(1.5, 1.5, 1.5, 1.5), 1, options).item<float>(),
+            5);  // samples at one point
 }
 
 TEST_P(RoiAlignTest, AHugeAdaptiveRoiEnds) {
-  const at::Tensor output = aligned(at::ones({1, 1, 4, 4}), roi(-1e20f, -1e20f, 1e20f, 1e20f), 1,
+  const at::Tensor output = aligned(at::ones({1, 1, 4, 4}), aligned_roi(-1e20f, -1e20f, 1e20f, 1e20f), 1,
                                     {.height = 1, .width = 1, .sampling_ratio = 0});
   EXPECT_GE(output.item<float>(), 0);
   EXPECT_LT(output.item<float>(), 1e-6);
@@ -257,7 +259,8 @@ TEST_P(RoiAlignPyramidTest, EveryRoiAndGradientIsThatOfItsLevel) {
 TEST_P(RoiAlignPyramidTest, RoisOffThePyramidGiveZeros) {
   const std::vector<at::Tensor> pyramid(2, on_device(at::ones({1, 1, 4, 4})));
   const std::vector<double> scales = {1, 1};
-  const at::Tensor levels = torch::tensor({0, 2, -1}, at::kLong), rois = roi(0, 0, 3, 3).repeat({3, 1});
+  const at::Tensor levels = torch::tensor({0, 2, -1}, at::kLong),
+                   rois = aligned_roi(0, 0, 3, 3).repeat({3, 1});
   const at::Tensor output = roi_align(pyramid, on_device(rois), on_device(levels), scales).cpu();
   EXPECT_TRUE(close(output.amax({1, 2, 3}), torch::tensor({1.f, 0.f, 0.f})));
 }
@@ -266,7 +269,7 @@ TEST_P(RoiAlignPyramidTest, AFrozenLevelGetsNoGradient) {
   const std::vector<at::Tensor> pyramid = {on_device(at::ones({1, 1, 4, 4})),
                                            on_device(at::ones({1, 1, 2, 2})).requires_grad_()};
   const std::vector<double> scales = {1, 0.5};
-  const at::Tensor levels = torch::tensor({0, 1}, at::kLong), rois = roi(0, 0, 3, 3).repeat({2, 1});
+  const at::Tensor levels = torch::tensor({0, 1}, at::kLong), rois = aligned_roi(0, 0, 3, 3).repeat({2, 1});
   roi_align(pyramid, on_device(rois), on_device(levels), scales).sum().backward();
   EXPECT_FALSE(pyramid[0].grad().defined());
   EXPECT_NEAR(pyramid[1].grad().sum().item<double>(), 49, 1e-4);
@@ -292,7 +295,7 @@ TEST(RoiAlignThreads, DoNotChangeTheResult) {
 
 TEST(RoiAlignAutograd, RefusesASecondDerivative) {
   const at::Tensor features = at::rand({1, 1, 4, 4}).requires_grad_();
-  const at::Tensor output = roi_align(features, roi(0, 0, 3, 3), 1);
+  const at::Tensor output = roi_align(features, aligned_roi(0, 0, 3, 3), 1);
   const at::Tensor weight = at::ones_like(output).requires_grad_();
   const auto first = torch::autograd::grad({output}, {features}, {weight}, true, /*create_graph=*/true);
   EXPECT_EQ(error_of([&] { first[0].sum().backward(); }), "roi_align: double backward is not supported");
@@ -300,14 +303,14 @@ TEST(RoiAlignAutograd, RefusesASecondDerivative) {
 
 TEST(RoiAlignAutograd, NoticesRoisChangedBeforeTheBackwardPass) {
   const at::Tensor features = at::rand({1, 1, 4, 4}).requires_grad_();
-  at::Tensor rois = roi(0, 0, 3, 3);
+  at::Tensor rois = aligned_roi(0, 0, 3, 3);
   const at::Tensor output = roi_align(features, rois, 1).sum();
   rois += 1;
   EXPECT_NE(error_of([&] { output.backward(); }).find("modified by an inplace operation"), std::string::npos);
 }
 
 TEST(RoiAlignErrors, NameTheArgument) {
-  const at::Tensor map = at::ones({1, 1, 8, 8}), one = roi(0, 0, 1, 1);
+  const at::Tensor map = at::ones({1, 1, 8, 8}), one = aligned_roi(0, 0, 1, 1);
   const auto message = [](const at::Tensor& features, const at::Tensor& rois, double scale = 1,
                           const RoiAlignOptions& options = {}) {
     return error_of([&] { roi_align(features, rois, scale, options); });
@@ -320,7 +323,7 @@ TEST(RoiAlignErrors, NameTheArgument) {
   EXPECT_EQ(message(map, one.to(at::kLong)),
             "roi_align: rois: expected float32 or the features' Float, got Long");
   EXPECT_EQ(message(map, one.to(at::kMeta)), "roi_align: rois: expected the features' device cpu, got meta");
-  EXPECT_EQ(message(map, one, kNan), "roi_align: spatial_scale: expected a positive number, got nan");
+  EXPECT_EQ(message(map, one, kRoiAlignNan), "roi_align: spatial_scale: expected a positive number, got nan");
   EXPECT_EQ(message(map, one, 1, {.height = 0}),
             "roi_align: options.height, width: expected positive numbers, got 0, 7");
   EXPECT_EQ(message(map, one, 1, {.sampling_ratio = -1}),

@@ -52,14 +52,15 @@ TEST_P(Float32DetectionParity, AMixedBatchGivesTorchvisionsDetections) {
   expect_torchvisions(detector(at::kFloat));
 }
 
-const auto kName = [](const auto& info) { return info.param.substr(0, info.param.find('.')); };
+const auto kNameOfCase = [](const auto& info) { return info.param.substr(0, info.param.find('.')); };
 
 INSTANTIATE_TEST_SUITE_P(, DetectionParity,
                          testing::Values("fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2",
                                          "fasterrcnn_resnet18_fpn", "fasterrcnn_resnet34_fpn",
                                          "fasterrcnn_resnet101_fpn", "fasterrcnn_resnet152_fpn"),
-                         kName);
-INSTANTIATE_TEST_SUITE_P(, Float32DetectionParity, testing::Values("fasterrcnn_resnet18_fpn.float32"), kName);
+                         kNameOfCase);
+INSTANTIATE_TEST_SUITE_P(, Float32DetectionParity, testing::Values("fasterrcnn_resnet18_fpn.float32"),
+                         kNameOfCase);
 
 }  // namespace
 }  // namespace rcnn

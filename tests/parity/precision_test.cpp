@@ -17,7 +17,8 @@ namespace rcnn::nn {
 namespace {
 
 constexpr const char* kConfig = "torchvision/fasterrcnn_resnet18_fpn";
-constexpr const char* kName = "fasterrcnn_resnet18_fpn.float32";  // whose choices do not hang on a last digit
+constexpr const char* kFloat32Case =
+    "fasterrcnn_resnet18_fpn.float32";  // whose choices do not hang on a last digit
 
 /// Faster R-CNN from the normalised image on, put together here so that its input can have any memory format.
 struct Parts : torch::nn::Module {
@@ -69,10 +70,10 @@ std::vector<Detection> to_list(const Detections& found) {
 class Precision : public test::Parity<> {
  protected:
   void SetUp() override {
-    read(kName);
+    read(kFloat32Case);
     if (IsSkipped()) return;
     config_ = test::shipped_config(kConfig, {"model.rpn.test.pre_nms=300", "model.rpn.test.post_nms=300"});
-    model_ = test::parity_model(*config_, kName);
+    model_ = test::parity_model(*config_, kFloat32Case);
     model_->eval();
   }
 
@@ -92,7 +93,7 @@ class Precision : public test::Parity<> {
 TEST_F(Precision, TheMemoryFormatDoesNotMatter) {
   const torch::NoGradGuard no_grad;
   Parts parts(config_->root().child("model"));
-  load_state(parts, test::parity_weights(kName), kName);
+  load_state(parts, test::parity_weights(kFloat32Case), kFloat32Case);
   parts.eval();
   const auto input = network_input(batch(1), model_->pixels(), 32, at::kCPU);
   ASSERT_TRUE(input.is_contiguous(at::MemoryFormat::ChannelsLast));
@@ -160,7 +161,7 @@ TEST_F(Precision, Bfloat16LossesAreNearAndTheirGradientsFloat32) {
   auto model = test::parity_model(
       test::shipped_config(kConfig, {"model.rpn.batch_per_image=1000000", "model.roi.batch_per_image=1000000",
                                      "model.roi.positive_fraction=0.5", "model.rpn.train.post_nms=100"}),
-      kName);
+      kFloat32Case);
   model->train();
   const auto images = batch(1);
   const auto target = [](float x, int64_t label) {

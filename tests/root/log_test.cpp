@@ -26,7 +26,7 @@ class LogTest : public testing::Test {
   const fs::path folder_ = fs::path(testing::TempDir()) / ("rcnn_log_test." + std::to_string(getpid()));
 };
 
-std::vector<std::string> lines_of(const fs::path& file) {
+std::vector<std::string> lines_in(const fs::path& file) {
   std::vector<std::string> lines;
   std::ifstream in(file);
   for (std::string line; std::getline(in, line);) lines.push_back(line);
@@ -51,7 +51,7 @@ TEST_F(LogTest, AFileGetsWhatFollowsWithItsTime) {
   info("after");
   warn("careful");
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "before\nafter\nwarning: careful\n");
-  EXPECT_THAT(lines_of(folder_ / "log.txt"),
+  EXPECT_THAT(lines_in(folder_ / "log.txt"),
               testing::ElementsAre("an earlier run", MatchesRegex("[0-9-]+ [0-9:.]+ after"),
                                    MatchesRegex("[0-9-]+ [0-9:.]+ warning: careful")));
 }
@@ -77,7 +77,7 @@ TEST_F(LogTest, LinesOfThreadsStayWhole) {
   for (auto& thread : threads) thread.join();
   testing::internal::GetCapturedStderr();
   std::multiset<std::string> found;
-  for (const auto& line : lines_of(folder_ / "log.txt")) found.insert(line.substr(line.rfind(' ') + 1));
+  for (const auto& line : lines_in(folder_ / "log.txt")) found.insert(line.substr(line.rfind(' ') + 1));
   EXPECT_EQ(found, expected);
 }
 

@@ -71,7 +71,7 @@ class OutputsTest : public testing::Test {
   const TempFolder folder_;
 };
 
-const std::vector<std::vector<std::string>> kCommands = {
+const std::vector<std::vector<std::string>> kWritingCommands = {
     {"report", "found.json", "--annotations", "gt.json", "--output"},
     {"report", "run", "--output"},
     {"eval", "--weights", "model.safetensors", "config.json", "--device", "cpu", "--results"},
@@ -84,7 +84,7 @@ TEST_F(OutputsTest, ReplaceNothingButPlainFiles) {
   fs::create_symlink("/dev/null", path("null.json"));
   fs::create_directory(path("folder.json"));
   const auto before = everything();
-  for (const auto& words : kCommands) {
+  for (const auto& words : kWritingCommands) {
     for (const char* output : {"pipe.json", "link.json", "dangling.json", "null.json", "folder.json"}) {
       SCOPED_TRACE(testing::PrintToString(words) + output);
       EXPECT_THAT(error_of(run(words, output), 2),
@@ -108,7 +108,7 @@ TEST_F(OutputsTest, AreNoInput) {
            {3, {"model.safetensors", "here/model.safetensors"}}}) {
     for (const auto& output : outputs) {
       SCOPED_TRACE(output);
-      EXPECT_THAT(error_of(run(kCommands[static_cast<size_t>(command)], output), 2),
+      EXPECT_THAT(error_of(run(kWritingCommands[static_cast<size_t>(command)], output), 2),
                   HasSubstr(path(output).string()));
     }
   }
@@ -125,9 +125,9 @@ TEST_F(OutputsTest, AreNoFileOfARun) {
   for (const char* output :
        {"run/last.safetensors", "run/best.safetensors", "run/state-00000002.safetensors", "run/config.json",
         "run/metrics.jsonl", "run/log.txt", "run/run.lock", "run/events.out.tfevents.1.host"}) {
-    refuse(kCommands[0], output);
+    refuse(kWritingCommands[0], output);
   }
-  for (size_t i = 1; i < kCommands.size(); ++i) refuse(kCommands[i], "run/best.safetensors");
+  for (size_t i = 1; i < kWritingCommands.size(); ++i) refuse(kWritingCommands[i], "run/best.safetensors");
   EXPECT_EQ(everything(), before);
 }
 
@@ -135,17 +135,17 @@ TEST_F(OutputsTest, ReplaceAnEarlierResultAndKeepItsMode) {
   for (size_t i = 0; i < 3; ++i) {
     folder_.write("out", "earlier");
     fs::permissions(path("out"), fs::perms(0600));
-    const auto finished = run(kCommands[i], "out");
+    const auto finished = run(kWritingCommands[i], "out");
     EXPECT_EQ(finished.exit_code, 0) << finished.err;
     EXPECT_NE(file_bytes(path("out")), "earlier");
     EXPECT_EQ(fs::status(path("out")).permissions(), fs::perms(0600));
     fs::remove(path("out"));
   }
-  EXPECT_EQ(run(kCommands[1], "run/report.html").exit_code, 0);
+  EXPECT_EQ(run(kWritingCommands[1], "run/report.html").exit_code, 0);
 }
 
 TEST_F(OutputsTest, AreLookedAtBeforeTheWork) {
-  for (const auto& words : kCommands) {
+  for (const auto& words : kWritingCommands) {
     EXPECT_THAT(error_of(run(words, "none/out.pth"), 2),
                 HasSubstr("there is no folder " + path("none").string()));
     EXPECT_THAT(error_of(run(words, std::string(300, 'x')), 3), HasSubstr("File name too long"));
@@ -153,7 +153,7 @@ TEST_F(OutputsTest, AreLookedAtBeforeTheWork) {
 }
 
 TEST_F(OutputsTest, ScoresAreSaidWhateverBecomesOfTheList) {
-  auto words = kCommands[2];
+  auto words = kWritingCommands[2];
   words.insert(words.end() - 1, "--json");
   const auto whole = run(words, "out.json");
   ASSERT_EQ(whole.exit_code, 0) << whole.err;

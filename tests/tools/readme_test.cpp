@@ -72,7 +72,7 @@ constexpr const char* kEnvironment =
     "\nexport HOME=$PWD RCNN_DATA=$PWD/datasets PATH=$PWD/bin:" RCNN_BINARY "/bin:$PATH\n";
 
 /// In the README's order, which counts: a run that is made is scored later.
-const std::vector<Command> kCommands = {
+const std::vector<Command> kReadmeCommands = {
     {"tools/demo.sh", "is_script {}"},
     {"tools/test.sh", "is_script {}"},
     {R"sh(eval "$(tools/setup.sh)")sh", "is_script tools/setup.sh"},
@@ -333,9 +333,10 @@ TEST_F(Readme, EveryCommandRuns) {
   const auto commands = commands_of(file_bytes(fs::path(RCNN_SOURCE) / "README.md"));
   std::string missing;
   for (const auto& text : commands) {
-    const auto command = std::ranges::find(kCommands, text, &Command::text);
-    if (command == kCommands.end()) {
-      ADD_FAILURE() << "no line in kCommands says how to run this command of README.md in a moment: " << text;
+    const auto command = std::ranges::find(kReadmeCommands, text, &Command::text);
+    if (command == kReadmeCommands.end()) {
+      ADD_FAILURE() << "no line in kReadmeCommands says how to run this command of README.md in a moment: "
+                    << text;
       continue;
     }
     const auto finished = run(*command);
@@ -347,9 +348,9 @@ TEST_F(Readme, EveryCommandRuns) {
                                      << finished.out << finished.err;
     for (const auto& file : command->makes) EXPECT_TRUE(fs::exists(home_ / file)) << text << ": " << file;
   }
-  for (const auto& command : kCommands) {
+  for (const auto& command : kReadmeCommands) {
     EXPECT_NE(std::ranges::find(commands, command.text), commands.end())
-        << "README.md no longer has this command, its line in kCommands can go: " << command.text;
+        << "README.md no longer has this command, its line in kReadmeCommands can go: " << command.text;
   }
   if (!missing.empty()) GTEST_SKIP() << RCNN_ORACLE_PYTHON " has not what these need:" << missing;
 }

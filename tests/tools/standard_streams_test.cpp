@@ -72,7 +72,7 @@ class StandardStreams : public testing::Test {
 std::unique_ptr<TempFolder> StandardStreams::shared_;
 
 /// Commands that write to stdout, and their exit codes when all is well.
-const std::vector<std::pair<std::string, int>> kCommands = {
+const std::vector<std::pair<std::string, int>> kPrintingCommands = {
     {"--version", 0},
     {"-h -h", 0},
     {"config show config.json", 0},
@@ -89,7 +89,7 @@ const std::vector<std::pair<std::string, int>> kCommands = {
     {"train config.json --dry-run", 0}};
 
 TEST_F(StandardStreams, AFullDiskBehindStdoutIsALineAndItsExitCode) {
-  for (const auto& [words, exit_code] : kCommands) {
+  for (const auto& [words, exit_code] : kPrintingCommands) {
     SCOPED_TRACE(words);
     const auto whole = run(words, "");
     EXPECT_EQ(whole.exit_code, exit_code) << whole.err;
@@ -103,7 +103,7 @@ TEST_F(StandardStreams, AFullDiskBehindStdoutIsALineAndItsExitCode) {
 
 TEST_F(StandardStreams, AReaderOfStdoutThatWentAwayIsNoError) {
   const NobodyReads pipe;
-  for (const auto& [words, exit_code] : kCommands) {
+  for (const auto& [words, exit_code] : kPrintingCommands) {
     SCOPED_TRACE(words);
     const auto gone = run(words, ">&9");
     EXPECT_EQ(gone.exit_code, 141);

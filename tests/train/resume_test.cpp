@@ -28,7 +28,7 @@ struct Trace {
   std::map<int64_t, nn::TensorMap> checkpoints;    // the weights, averaged if so asked, by iteration
 };
 
-nn::TensorMap copy_of(const torch::nn::Module& module) {
+nn::TensorMap state_copy(const torch::nn::Module& module) {
   nn::TensorMap copies;
   for (const auto& [name, tensor] : nn::state_of(module)) copies[name] = tensor.detach().clone();
   return copies;
@@ -65,7 +65,7 @@ class Resume : public FewScenes {
     void run(Trace& trace, int64_t last = 0) {
       trainer.fit(
           {.on_progress = [&](const Progress& p) { trace.losses.emplace_back(p.iteration, p.loss); },
-           .on_checkpoint = [&](const Checkpoint& c) { trace.checkpoints[c.iteration] = copy_of(*model); },
+           .on_checkpoint = [&](const Checkpoint& c) { trace.checkpoints[c.iteration] = state_copy(*model); },
            .stop = [&](int64_t iteration) { return iteration == last; }});
     }
 

@@ -31,7 +31,7 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using Resume = Run::Resume;
+using RunResume = Run::Resume;
 
 /// Runs of the tiny model on six drawn images: three iterations an epoch.
 class RunTest : public testing::Test {
@@ -52,11 +52,11 @@ class RunTest : public testing::Test {
   }
 
   std::unique_ptr<Run> open(const config::Config& config, const ScoringOptions& scoring = {},
-                            Resume resume = Resume::no) const {
+                            RunResume resume = RunResume::no) const {
     const auto path = temp_.path() / "run";
     return std::make_unique<Run>(
         Training::from(config, at::kCPU),
-        RunFolder::is_one(path) && resume != Resume::no ? RunFolder::reopen(path) : RunFolder::create(path),
+        RunFolder::is_one(path) && resume != RunResume::no ? RunFolder::reopen(path) : RunFolder::create(path),
         scoring, resume);
   }
 
@@ -130,7 +130,7 @@ TEST_F(RunTest, GoesOnFromWhereItWasInterruptedAsIfItHadNeverBeen) {
     SCOPED_TRACE("interrupted after iteration " + std::to_string(stop));
     fs::remove_all(path);
     {
-      const auto run = open(config(), {.period = 1, .best = "mAP"}, Resume::yes);
+      const auto run = open(config(), {.period = 1, .best = "mAP"}, RunResume::yes);
       int64_t done = 0;
       auto interrupted = hooks(scores);
       interrupted.on_iteration = [&](int64_t iteration) { done = iteration; };
@@ -138,7 +138,7 @@ TEST_F(RunTest, GoesOnFromWhereItWasInterruptedAsIfItHadNeverBeen) {
       EXPECT_EQ(run->fit(interrupted), Run::Outcome::interrupted);
       EXPECT_EQ(files("state-").back(), run->folder().state(stop).filename());
     }
-    const auto run = open(config(), {.period = 1, .best = "mAP"}, Resume::yes);
+    const auto run = open(config(), {.period = 1, .best = "mAP"}, RunResume::yes);
     EXPECT_EQ(run->trainer().iteration(), stop);
     EXPECT_EQ(run->fit(hooks({scores.begin() + stop / 3, scores.end()})), Run::Outcome::finished);
     EXPECT_EQ(without_times(), metrics);
@@ -150,7 +150,7 @@ TEST_F(RunTest, GoesOnFromWhereItWasInterruptedAsIfItHadNeverBeen) {
 
 TEST_F(RunTest, AnotherNumberOfLoaderThreadsIsTheSameRun) {
   open(config({"data.workers=0"}))->fit({});
-  EXPECT_EQ(open(config({"data.workers=3"}), {}, Resume::yes)->trainer().iteration(), 12);
+  EXPECT_EQ(open(config({"data.workers=3"}), {}, RunResume::yes)->trainer().iteration(), 12);
 }
 
 TEST_F(RunTest, AnEvaluationThatWasInterruptedIsMadeAnew) {
@@ -167,7 +167,7 @@ TEST_F(RunTest, AnEvaluationThatWasInterruptedIsMadeAnew) {
     EXPECT_EQ(run->trainer().iteration(), 3);
     EXPECT_TRUE(run->scored().empty());
   }
-  const auto run = open(config(), {.period = 1}, Resume::yes);
+  const auto run = open(config(), {.period = 1}, RunResume::yes);
   run->fit({.evaluate = scoring({0.1, 0.4, 0.3, 0.2})});
   ASSERT_EQ(run->scored().size(), 4u);
   EXPECT_EQ(run->scored()[0].iteration, 3);
@@ -176,7 +176,7 @@ TEST_F(RunTest, AnEvaluationThatWasInterruptedIsMadeAnew) {
 TEST_F(RunTest, ARunThatIsOverStaysOver) {
   open(config(), {.period = 2})->fit({.evaluate = scoring({0.1, 0.4})});
   const auto metrics = file_bytes(temp_.path() / "run" / "metrics.jsonl");
-  const auto run = open(config(), {.period = 2}, Resume::yes);
+  const auto run = open(config(), {.period = 2}, RunResume::yes);
   EXPECT_EQ(run->fit({.on_iteration = [](int64_t) { FAIL(); }, .evaluate = scoring({})}),
             Run::Outcome::finished);
   EXPECT_EQ(file_bytes(temp_.path() / "run" / "metrics.jsonl"), metrics);
@@ -190,7 +190,7 @@ TEST_F(RunTest, EndsWhenItIsNoLongerBetter) {
     EXPECT_EQ(run->trainer().iteration(), 9);
     EXPECT_EQ(run->best()->iteration, 3);
   }
-  const auto run = open(config(), {.period = 1, .best = "mAP", .patience = 2}, Resume::yes);
+  const auto run = open(config(), {.period = 1, .best = "mAP", .patience = 2}, RunResume::yes);
   EXPECT_EQ(run->fit({.on_iteration = [](int64_t) { FAIL(); }, .evaluate = scoring({})}),
             Run::Outcome::no_longer_better);
 }
@@ -249,7 +249,7 @@ TEST_F(RunTest, GoingOnBringsTheBestBackWhereItCouldNotBeWritten) {
       EXPECT_THROW(run->fit({.evaluate = evaluate, .on_scores = on_scores}), DataError);
     }
     fs::remove_all(path / "best.safetensors");
-    const auto run = open(config(), options, Resume::yes);
+    const auto run = open(config(), options, RunResume::yes);
     EXPECT_FALSE(fs::exists(path / "best.safetensors")) << "before fit() nothing changes";
     const std::vector<double> rest = killed ? std::vector{0.3, 0.2} : std::vector{0.4, 0.3, 0.2};
     EXPECT_EQ(run->fit({.evaluate = scoring(rest)}), Run::Outcome::finished);
@@ -271,7 +271,7 @@ TEST_F(RunTest, ABestThatIsLostIsSaidAndTheNextBestTakesItsPlace) {
   const auto best = temp_.path() / "run" / "best.safetensors";
   fs::remove(best);
   testing::internal::CaptureStderr();
-  const auto run = open(longer, options, Resume::yes);
+  const auto run = open(longer, options, RunResume::yes);
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
               AllOf(HasSubstr("the best weights, those after iteration 3 (0.4000), are lost"),
                     HasSubstr("that after iteration 9 (0.2000)")));
@@ -288,7 +288,7 @@ TEST_F(RunTest, WhereNoStateIsWholeItBeginsOnlyWhenToldToAndSetsAsideWhatIsThere
   std::map<std::string, std::string> before;
   for (const auto& name : files("state-")) temp_.write("run/" + name, "cut");
   for (const auto& name : files("")) before[name] = file_bytes(path / name);
-  EXPECT_THAT(message_of<WeightsError>([&] { open(config(), {.period = 1}, Resume::yes); }),
+  EXPECT_THAT(message_of<WeightsError>([&] { open(config(), {.period = 1}, RunResume::yes); }),
               AllOf(HasSubstr("none of the states is whole"), HasSubstr("state-00000012.safetensors"),
                     HasSubstr("--resume-anyway")));
   std::map<std::string, std::string> after;
@@ -296,7 +296,7 @@ TEST_F(RunTest, WhereNoStateIsWholeItBeginsOnlyWhenToldToAndSetsAsideWhatIsThere
   EXPECT_EQ(after, before);
 
   {
-    const auto run = open(config(), {.period = 1}, Resume::anyway);
+    const auto run = open(config(), {.period = 1}, RunResume::anyway);
     EXPECT_EQ(run->trainer().iteration(), 0);
     EXPECT_EQ(run->fit({.evaluate = scoring({0.1, 0.4, 0.3, 0.2})}), Run::Outcome::finished);
     EXPECT_EQ(run->scored().size(), 4u);
@@ -306,10 +306,10 @@ TEST_F(RunTest, WhereNoStateIsWholeItBeginsOnlyWhenToldToAndSetsAsideWhatIsThere
     EXPECT_EQ(file_bytes(path / "earlier-1" / name), before.at(name)) << name;
   }
   EXPECT_THAT(files("state-"), ElementsAre("state-00000009.safetensors", "state-00000012.safetensors"));
-  EXPECT_EQ(open(config(), {.period = 1}, Resume::yes)->trainer().iteration(), 12);
+  EXPECT_EQ(open(config(), {.period = 1}, RunResume::yes)->trainer().iteration(), 12);
 
   for (const auto& name : files("state-")) fs::remove(path / name);
-  EXPECT_THAT(message_of<ConfigError>([&] { open(config(), {.period = 1}, Resume::yes); }),
+  EXPECT_THAT(message_of<ConfigError>([&] { open(config(), {.period = 1}, RunResume::yes); }),
               HasSubstr("the states are gone, the weights are there"));
 }
 
@@ -318,7 +318,7 @@ TEST_F(RunTest, ADamagedStateDoesNotPushOutThoseThatCome) {
   open(config(overrides))->fit({});
   temp_.write("run/state-00000012.safetensors", "cut");
   {
-    const auto run = open(config(overrides), {}, Resume::yes);
+    const auto run = open(config(overrides), {}, RunResume::yes);
     EXPECT_EQ(run->trainer().iteration(), 8);
     int64_t done = 0;
     run->fit({.on_iteration = [&](int64_t iteration) { done = iteration; },
@@ -326,7 +326,7 @@ TEST_F(RunTest, ADamagedStateDoesNotPushOutThoseThatCome) {
   }
   EXPECT_THAT(files("state-"), ElementsAre("state-00000008.safetensors", "state-00000009.safetensors",
                                            "state-00000012.safetensors.damaged"));
-  EXPECT_EQ(open(config(overrides), {}, Resume::yes)->trainer().iteration(), 9);
+  EXPECT_EQ(open(config(overrides), {}, RunResume::yes)->trainer().iteration(), 9);
 }
 
 TEST_F(RunTest, ScoresOfAnotherMetricCountNoMore) {
@@ -342,7 +342,7 @@ TEST_F(RunTest, ScoresOfAnotherMetricCountNoMore) {
   };
   const ScoringOptions options{.period = 1, .best = "AP50", .patience = 3};
   {
-    const auto run = open(longer("coco"), options, Resume::anyway);
+    const auto run = open(longer("coco"), options, RunResume::anyway);
     EXPECT_EQ(run->best(), nullptr);
     int64_t done = 0;
     EXPECT_EQ(run->fit({.on_iteration = [&](int64_t iteration) { done = iteration; },
@@ -354,7 +354,7 @@ TEST_F(RunTest, ScoresOfAnotherMetricCountNoMore) {
   const auto lines = json_lines(temp_.path() / "run" / "metrics.jsonl");
   EXPECT_EQ(std::ranges::count_if(lines, [](const auto& line) { return line.contains("earlier_scores"); }),
             4);
-  const auto run = open(longer("coco"), options, Resume::yes);
+  const auto run = open(longer("coco"), options, RunResume::yes);
   EXPECT_EQ(run->scored().size(), 3u);
   EXPECT_EQ(run->best()->iteration, 15);
   EXPECT_EQ(run->fit({.evaluate = coco({0.5, 0.4})}), Run::Outcome::no_longer_better);
@@ -363,7 +363,7 @@ TEST_F(RunTest, ScoresOfAnotherMetricCountNoMore) {
 
 TEST_F(RunTest, AShortenedRunIsOver) {
   open(config())->fit({});
-  const auto run = open(config({"train.epochs=2"}), {}, Resume::anyway);
+  const auto run = open(config({"train.epochs=2"}), {}, RunResume::anyway);
   EXPECT_EQ(run->trainer().iteration(), 12);
   EXPECT_EQ(run->fit({.evaluate = scoring({0.5})}), Run::Outcome::finished);
   EXPECT_EQ(run->best()->iteration, 12);
@@ -371,7 +371,7 @@ TEST_F(RunTest, AShortenedRunIsOver) {
 
 TEST_F(RunTest, ALengthenedRunGoesOn) {
   open(config())->fit({});
-  const auto run = open(config({"train.epochs=5"}), {}, Resume::anyway);
+  const auto run = open(config({"train.epochs=5"}), {}, RunResume::anyway);
   EXPECT_EQ(run->fit({}), Run::Outcome::finished);
   EXPECT_EQ(run->trainer().iteration(), 15);
 }
@@ -390,14 +390,14 @@ TEST_F(RunTest, ADamagedStateIsPassedOver) {
   auto bytes = file_bytes(temp_.path() / "run" / "state-00000012.safetensors");
   bytes[bytes.size() / 2] ^= 64;
   temp_.write("run/state-00000012.safetensors", bytes);
-  const auto run = open(config(), {}, Resume::yes);
+  const auto run = open(config(), {}, RunResume::yes);
   EXPECT_EQ(run->trainer().iteration(), 9);
   run->fit({});
   EXPECT_EQ(file_bytes(last), whole);
 }
 
 TEST_F(RunTest, ResumingWhereNothingIsBegins) {
-  const auto run = open(config(), {}, Resume::yes);
+  const auto run = open(config(), {}, RunResume::yes);
   EXPECT_EQ(run->trainer().iteration(), 0);
   EXPECT_EQ(run->fit({}), Run::Outcome::finished);
 }
@@ -405,20 +405,20 @@ TEST_F(RunTest, ResumingWhereNothingIsBegins) {
 TEST_F(RunTest, AnotherConfigOrOtherDataAreRefusedWithTheDifference) {
   open(config())->fit({});
   EXPECT_THAT(message_of<ConfigError>([&] {
-                open(config({"train.lr=0.02", "train.seed=1"}), {}, Resume::yes);
+                open(config({"train.lr=0.02", "train.seed=1"}), {}, RunResume::yes);
               }),
               AllOf(HasSubstr("train.lr was 0.01, is 0.02"), HasSubstr("train.seed was absent, is 1"),
                     HasSubstr("--resume-anyway")));
-  EXPECT_EQ(open(config({"train.lr=0.02"}), {}, Resume::anyway)->trainer().iteration(), 12);
+  EXPECT_EQ(open(config({"train.lr=0.02"}), {}, RunResume::anyway)->trainer().iteration(), 12);
 
   const auto xml = temp_.path() / "scenes" / "Annotations" / "scene_00002.xml";
   const auto before = file_bytes(xml);
   std::ofstream(xml) << "<annotation></annotation>";
-  EXPECT_THAT(message_of<ConfigError>([&] { open(config({"train.lr=0.02"}), {}, Resume::yes); }),
+  EXPECT_THAT(message_of<ConfigError>([&] { open(config({"train.lr=0.02"}), {}, RunResume::yes); }),
               HasSubstr("other training images or boxes: scene_00002"));
   std::ofstream(xml) << before;
   EXPECT_THAT(message_of<ConfigError>([&] {
-                open(config({"train.lr=0.02", "data.train.limit=5"}), {}, Resume::yes);
+                open(config({"train.lr=0.02", "data.train.limit=5"}), {}, RunResume::yes);
               }),
               HasSubstr("the training images were 6, are 5"));
 }

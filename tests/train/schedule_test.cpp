@@ -128,7 +128,7 @@ TEST(LearningRate, AWarmupAsLongAsTheRunNeverFalls) {
   }
 }
 
-ScheduleOptions parse(const std::string& text) {
+ScheduleOptions schedule_options(const std::string& text) {
   ScheduleOptions options;
   const auto config = config::Config::parse(text, "here");
   options.read(config.root());
@@ -137,15 +137,15 @@ ScheduleOptions parse(const std::string& text) {
 }
 
 TEST(ScheduleOptions, EveryScheduleHasItsKeys) {
-  EXPECT_EQ(parse(R"({"schedule": "steps", "steps": [3], "gamma": 0.5})").type, Schedule::steps);
-  const auto cosine = parse(R"({"schedule": "cosine", "final_lr": 0.5})");
+  EXPECT_EQ(schedule_options(R"({"schedule": "steps", "steps": [3], "gamma": 0.5})").type, Schedule::steps);
+  const auto cosine = schedule_options(R"({"schedule": "cosine", "final_lr": 0.5})");
   EXPECT_EQ(cosine.type, Schedule::cosine);
   EXPECT_EQ(cosine.final_lr, 0.5);
-  const auto polynomial = parse(R"({"schedule": "polynomial", "final_lr": 0.25, "power": 2})");
+  const auto polynomial = schedule_options(R"({"schedule": "polynomial", "final_lr": 0.25, "power": 2})");
   EXPECT_EQ(polynomial.type, Schedule::polynomial);
   EXPECT_EQ(polynomial.final_lr, 0.25);
   EXPECT_EQ(polynomial.power, 2);
-  const auto exponential = parse(R"({"schedule": "exponential", "final_lr": 0.125})");
+  const auto exponential = schedule_options(R"({"schedule": "exponential", "final_lr": 0.125})");
   EXPECT_EQ(exponential.type, Schedule::exponential);
   EXPECT_EQ(exponential.final_lr, 0.125);
 }
@@ -157,19 +157,20 @@ TEST(ScheduleOptions, AKeyOfAnotherScheduleIsRefused) {
         R"({"schedule": "polynomial", "steps": []})", R"({"schedule": "polynomial", "gamma": 0.5})",
         R"({"schedule": "exponential", "final_lr": 0.5, "power": 1})",
         R"({"schedule": "exponential", "final_lr": 0.5, "gamma": 0.5})"}) {
-    EXPECT_THAT(message_of<ConfigError>([&] { parse(text); }), HasSubstr("has no meaning with schedule"))
+    EXPECT_THAT(message_of<ConfigError>([&] { schedule_options(text); }),
+                HasSubstr("has no meaning with schedule"))
         << text;
   }
 }
 
 TEST(ScheduleOptions, WrongValuesAreNamed) {
-  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"schedule": "cosin"})"); }),
+  EXPECT_THAT(message_of<ConfigError>([] { schedule_options(R"({"schedule": "cosin"})"); }),
               AllOf(HasSubstr("schedule"), HasSubstr("did you mean cosine?")));
-  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"schedule": "cosine", "final_lr": 2})"); }),
+  EXPECT_THAT(message_of<ConfigError>([] { schedule_options(R"({"schedule": "cosine", "final_lr": 2})"); }),
               HasSubstr("final_lr"));
-  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"schedule": "exponential"})"); }),
+  EXPECT_THAT(message_of<ConfigError>([] { schedule_options(R"({"schedule": "exponential"})"); }),
               HasSubstr("final_lr: must be above 0 with schedule exponential"));
-  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"schedule": "polynomial", "power": -1})"); }),
+  EXPECT_THAT(message_of<ConfigError>([] { schedule_options(R"({"schedule": "polynomial", "power": -1})"); }),
               HasSubstr("power"));
 }
 

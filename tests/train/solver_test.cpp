@@ -233,7 +233,7 @@ TEST(Solver, ClipsTheNormOfAllGradientsTogether) {
   EXPECT_EQ(idle.item<double>(), 1);
 }
 
-SolverOptions parse(const std::string& text) {
+SolverOptions solver_options(const std::string& text) {
   SolverOptions options;
   const auto config = config::Config::parse(text, "here");
   options.read(config.root());
@@ -242,7 +242,8 @@ SolverOptions parse(const std::string& text) {
 }
 
 TEST(SolverOptions, EveryKeyArrives) {
-  const auto sgd = parse(R"({"solver": "sgd", "momentum": 0.5, "nesterov": true, "weight_decay": 0.25,
+  const auto sgd =
+      solver_options(R"({"solver": "sgd", "momentum": 0.5, "nesterov": true, "weight_decay": 0.25,
       "bias_lr": 2, "bias_decay": false, "norm_decay": false, "backbone_lr": 0.125, "clip_norm": 35})");
   EXPECT_EQ(sgd.type, SolverType::sgd);
   EXPECT_EQ(sgd.momentum, 0.5);
@@ -253,7 +254,7 @@ TEST(SolverOptions, EveryKeyArrives) {
   EXPECT_FALSE(sgd.norm_decay);
   EXPECT_EQ(sgd.backbone_lr, 0.125);
   EXPECT_EQ(sgd.clip_norm, 35);
-  const auto adamw = parse(R"({"solver": "adamw", "betas": [0.5, 0.75], "eps": 0.125})");
+  const auto adamw = solver_options(R"({"solver": "adamw", "betas": [0.5, 0.75], "eps": 0.125})");
   EXPECT_EQ(adamw.type, SolverType::adamw);
   EXPECT_THAT(adamw.betas, testing::ElementsAre(0.5, 0.75));
   EXPECT_EQ(adamw.eps, 0.125);
@@ -263,22 +264,23 @@ TEST(SolverOptions, AKeyOfTheOtherSolverIsRefused) {
   for (const char* text :
        {R"({"betas": [0.9, 0.99]})", R"({"eps": 1e-8})", R"({"solver": "adamw", "momentum": 0.9})",
         R"({"solver": "adamw", "nesterov": false})"}) {
-    EXPECT_THAT(message_of<ConfigError>([&] { parse(text); }), HasSubstr("has no meaning with solver"))
+    EXPECT_THAT(message_of<ConfigError>([&] { solver_options(text); }),
+                HasSubstr("has no meaning with solver"))
         << text;
   }
 }
 
 TEST(SolverOptions, WrongValuesAreNamed) {
-  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"solver": "adam"})"); }),
+  EXPECT_THAT(message_of<ConfigError>([] { solver_options(R"({"solver": "adam"})"); }),
               AllOf(HasSubstr("solver"), HasSubstr("did you mean adamw?")));
-  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"nesterov": true, "momentum": 0})"); }),
+  EXPECT_THAT(message_of<ConfigError>([] { solver_options(R"({"nesterov": true, "momentum": 0})"); }),
               HasSubstr("nesterov: needs a momentum"));
   for (const char* betas : {"[0.9]", "[1, 0.9]", "[0.9, 1]", "[-0.1, 0.9]", "[0.9, 0.9, 0.9]"}) {
     const auto text = std::string(R"({"solver": "adamw", "betas": )") + betas + "}";
-    EXPECT_THAT(message_of<ConfigError>([&] { parse(text); }), HasSubstr("betas")) << betas;
+    EXPECT_THAT(message_of<ConfigError>([&] { solver_options(text); }), HasSubstr("betas")) << betas;
   }
   for (const char* key : {"bias_lr", "backbone_lr", "clip_norm", "weight_decay"}) {
-    EXPECT_THAT(message_of<ConfigError>([&] { parse(std::string("{\"") + key + "\": -1}"); }),
+    EXPECT_THAT(message_of<ConfigError>([&] { solver_options(std::string("{\"") + key + "\": -1}"); }),
                 HasSubstr(key));
   }
 }

@@ -478,12 +478,12 @@ TEST_F(TrainerTest, AnImageThatCannotBeReadIsNamed) {
   }
 }
 
-TrainOptions parse(const std::string& text) {
+TrainOptions train_options(const std::string& text) {
   return TrainOptions::from(config::Config::parse(text, "here").root());
 }
 
 TEST(TrainOptions, EveryKeyArrives) {
-  const auto options = parse(R"({"epochs": 3, "iterations": 40, "batch_size": 5, "lr": 0.5,
+  const auto options = train_options(R"({"epochs": 3, "iterations": 40, "batch_size": 5, "lr": 0.5,
       "warmup_iterations": 6, "steps": [0.5, 30], "gamma": 0.25, "momentum": 0.75, "weight_decay": 0.125,
       "accumulate": 4, "base_batch": 16, "ema": 0.5, "seed": 9, "log_period": 11, "checkpoint_period": 12})");
   EXPECT_EQ(options.epochs, 3);
@@ -504,7 +504,7 @@ TEST(TrainOptions, EveryKeyArrives) {
 }
 
 TEST(TrainOptions, AbsentKeysKeepTheDefaults) {
-  const auto options = parse("{}");
+  const auto options = train_options("{}");
   EXPECT_EQ(options.epochs, TrainOptions().epochs);
   EXPECT_EQ(options.schedule.lr, ScheduleOptions().lr);
   EXPECT_EQ(options.solver.momentum, SolverOptions().momentum);
@@ -512,17 +512,18 @@ TEST(TrainOptions, AbsentKeysKeepTheDefaults) {
 
 TEST(TrainOptions, WrongValuesAreNamed) {
   for (const char* key : {"epochs", "batch_size", "accumulate", "log_period"}) {
-    EXPECT_THAT(message_of<ConfigError>([&] { parse(std::string("{\"") + key + "\": 0}"); }), HasSubstr(key));
+    EXPECT_THAT(message_of<ConfigError>([&] { train_options(std::string("{\"") + key + "\": 0}"); }),
+                HasSubstr(key));
   }
   for (const char* key : {"iterations", "lr", "warmup_iterations", "gamma", "momentum", "weight_decay",
                           "base_batch", "ema", "seed", "checkpoint_period"}) {
-    EXPECT_THAT(message_of<ConfigError>([&] { parse(std::string("{\"") + key + "\": -1}"); }),
+    EXPECT_THAT(message_of<ConfigError>([&] { train_options(std::string("{\"") + key + "\": -1}"); }),
                 HasSubstr(key));
   }
-  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"steps": [-1]})"); }), HasSubstr("steps"));
-  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"momentum": 1.5})"); }), HasSubstr("momentum"));
-  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"ema": 1})"); }), HasSubstr("ema"));
-  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"leraning_rate": 1, "lr": 1})"); }),
+  EXPECT_THAT(message_of<ConfigError>([] { train_options(R"({"steps": [-1]})"); }), HasSubstr("steps"));
+  EXPECT_THAT(message_of<ConfigError>([] { train_options(R"({"momentum": 1.5})"); }), HasSubstr("momentum"));
+  EXPECT_THAT(message_of<ConfigError>([] { train_options(R"({"ema": 1})"); }), HasSubstr("ema"));
+  EXPECT_THAT(message_of<ConfigError>([] { train_options(R"({"leraning_rate": 1, "lr": 1})"); }),
               HasSubstr("leraning_rate"));
 }
 

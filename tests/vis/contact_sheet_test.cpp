@@ -10,16 +10,16 @@
 namespace rcnn::vis {
 namespace {
 
-const std::vector<Category> kPets{{1, "cat"}, {2, "dog"}, {3, "guinea pig"}};
+const std::vector<Category> kSheetPets{{1, "cat"}, {2, "dog"}, {3, "guinea pig"}};
 
-at::Tensor plain(int64_t height, int64_t width, int value = 90) {
+at::Tensor grey(int64_t height, int64_t width, int value = 90) {
   return at::full({height, width, 3}, value, at::kByte);
 }
 
 /// A page of one image, 400 x 300 so that it is not resized: its thumbnail begins at (12, 12).
 at::Tensor page_of(const std::vector<SheetBox>& boxes, const std::string& name = "a.jpg") {
-  ContactSheet sheet(kPets);
-  sheet.add(plain(300, 400), boxes, name);
+  ContactSheet sheet(kSheetPets);
+  sheet.add(grey(300, 400), boxes, name);
   return sheet.page();
 }
 
@@ -27,13 +27,13 @@ at::Tensor thumbnail(const at::Tensor& page) {
   return page.slice(0, 12, 312).slice(1, 12, 412);
 }
 
-int64_t drawn(const at::Tensor& picture) {
+int64_t drawn_pixels(const at::Tensor& picture) {
   return (picture != 90).any(2).sum().item<int64_t>();
 }
 
 TEST(ContactSheet, TilesStandInRows) {
-  ContactSheet sheet(kPets, {.columns = 2, .thumbnail = {.height = 60, .width = 80}});
-  for (int i = 0; i < 3; ++i) sheet.add(plain(600, 800), {}, "a.jpg");
+  ContactSheet sheet(kSheetPets, {.columns = 2, .thumbnail = {.height = 60, .width = 80}});
+  for (int i = 0; i < 3; ++i) sheet.add(grey(600, 800), {}, "a.jpg");
   EXPECT_EQ(sheet.size(), 3);
   const auto page = sheet.page();
   EXPECT_EQ(page.scalar_type(), at::kByte);
@@ -46,8 +46,8 @@ TEST(ContactSheet, TilesStandInRows) {
 }
 
 TEST(ContactSheet, PicturesKeepTheirShapeAndStandOnTheirNames) {
-  ContactSheet sheet(kPets, {.columns = 1, .thumbnail = {.height = 100, .width = 100}});
-  sheet.add(plain(50, 200), {}, "wide.jpg");
+  ContactSheet sheet(kSheetPets, {.columns = 1, .thumbnail = {.height = 100, .width = 100}});
+  sheet.add(grey(50, 200), {}, "wide.jpg");
   const auto grey = (sheet.page().slice(0, 0, 112).slice(1, 0, 112) == 90).all(2).nonzero();
   EXPECT_EQ(grey.select(1, 0).min().item<int64_t>(), 12 + 75);
   EXPECT_EQ(grey.select(1, 0).max().item<int64_t>(), 12 + 99);
@@ -56,8 +56,8 @@ TEST(ContactSheet, PicturesKeepTheirShapeAndStandOnTheirNames) {
 }
 
 TEST(ContactSheet, BoxesAreDrawnAtTheThumbnailsScale) {
-  ContactSheet sheet(kPets);
-  sheet.add(plain(600, 800), std::vector<SheetBox>{{{200, 200, 600, 400}, 1}}, "a.jpg");
+  ContactSheet sheet(kSheetPets);
+  sheet.add(grey(600, 800), std::vector<SheetBox>{{{200, 200, 600, 400}, 1}}, "a.jpg");
   const auto drawn = (thumbnail(sheet.page()) != 90).any(2);
   EXPECT_TRUE(drawn[199][200].item<bool>()) << "the lower edge";
   EXPECT_TRUE(drawn[150][100].item<bool>()) << "the left edge";
@@ -80,16 +80,16 @@ TEST(ContactSheet, IgnoredBoxesHaveABrokenLine) {
 TEST(ContactSheet, LabelsDoNotCoverEachOther) {
   // Equal boxes have room for three labels: on top, under the top edge, and below.
   std::vector<SheetBox> boxes(8, {{100, 100, 200, 120}, 1});
-  const auto many = drawn(thumbnail(page_of(boxes)));
+  const auto many = drawn_pixels(thumbnail(page_of(boxes)));
   boxes.resize(3);
-  EXPECT_EQ(many, drawn(thumbnail(page_of(boxes))));
+  EXPECT_EQ(many, drawn_pixels(thumbnail(page_of(boxes))));
 }
 
 TEST(ContactSheet, TheLegendGrowsWithTheClassesShown) {
-  ContactSheet narrow(kPets, {.columns = 1, .thumbnail = {.height = 100, .width = 150}});
-  narrow.add(plain(100, 150), {}, "a.jpg");
+  ContactSheet narrow(kSheetPets, {.columns = 1, .thumbnail = {.height = 100, .width = 150}});
+  narrow.add(grey(100, 150), {}, "a.jpg");
   const auto without = narrow.page();
-  narrow.add(plain(100, 150), std::vector<SheetBox>{{{10, 10, 50, 50}, 1}, {{10, 10, 50, 50}, 2}}, "b.jpg");
+  narrow.add(grey(100, 150), std::vector<SheetBox>{{{10, 10, 50, 50}, 1}, {{10, 10, 50, 50}, 2}}, "b.jpg");
   const auto with = narrow.page();
   EXPECT_GT(with.size(0), without.size(0) + 100 + 44 + 12) << "two classes need a second line";
 }
@@ -107,23 +107,23 @@ TEST(ContactSheet, AnEmptyImageSaysSoInAnotherColour) {
 }
 
 TEST(ContactSheet, LongNamesStayInTheirTile) {
-  ContactSheet sheet(kPets, {.columns = 2});
-  sheet.add(plain(300, 400), {}, std::string(500, 'x') + "\xc3\xa4.jpg");
-  sheet.add(plain(300, 400), {}, "");
+  ContactSheet sheet(kSheetPets, {.columns = 2});
+  sheet.add(grey(300, 400), {}, std::string(500, 'x') + "\xc3\xa4.jpg");
+  sheet.add(grey(300, 400), {}, "");
   const auto names = sheet.page().slice(0, 312, 334);
   EXPECT_TRUE((names.slice(1, 12, 412) < 128).any().item<bool>());
   EXPECT_TRUE((names.slice(1, 416) == 240).all().item<bool>());
 }
 
 TEST(ContactSheet, WhatCannotBeDrawnIsRefused) {
-  ContactSheet sheet(kPets);
+  ContactSheet sheet(kSheetPets);
   EXPECT_THROW(sheet.page(), c10::Error);
   EXPECT_THROW(sheet.add(at::zeros({3, 10, 10}), {}, ""), c10::Error);
-  EXPECT_THROW(sheet.add(plain(0, 10), {}, ""), c10::Error);
-  EXPECT_THROW(sheet.add(plain(9, 9), std::vector<SheetBox>{{{0, 0, 5, 5}, 4}}, ""), c10::Error);
+  EXPECT_THROW(sheet.add(grey(0, 10), {}, ""), c10::Error);
+  EXPECT_THROW(sheet.add(grey(9, 9), std::vector<SheetBox>{{{0, 0, 5, 5}, 4}}, ""), c10::Error);
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_THROW(sheet.add(plain(9, 9), std::vector<SheetBox>{{{kNan, 0, 5, 5}, 1}}, ""), c10::Error);
-  EXPECT_THROW(ContactSheet(kPets, {.columns = 0}), c10::Error);
+  EXPECT_THROW(sheet.add(grey(9, 9), std::vector<SheetBox>{{{kNan, 0, 5, 5}, 1}}, ""), c10::Error);
+  EXPECT_THROW(ContactSheet(kSheetPets, {.columns = 0}), c10::Error);
   EXPECT_EQ(sheet.size(), 0);
 }
 

@@ -18,10 +18,10 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 const PlotOptions kOptions{.title = "Loss", .x_label = "iteration", .size = {.height = 300, .width = 480}};
 
-std::string plot_of(const std::vector<Curve>& curves) {
+std::string svg_of(const std::vector<Curve>& curves) {
   return svg_plot(curves, kOptions);
 }
 
@@ -45,7 +45,7 @@ std::vector<double> numbers(std::string text) {
 }
 
 TEST(SvgPlot, PointsLieWhereTheirValuesAre) {
-  const auto svg = plot_of({{.name = "sum", .x = {0, 10, 40}, .y = {3, 1, 2}}});
+  const auto svg = svg_of({{.name = "sum", .x = {0, 10, 40}, .y = {3, 1, 2}}});
   const auto frame = numbers(all(svg, "data-frame=\"([^\"]+)\"")[0]);
   const auto x = numbers(all(svg, "data-x=\"([^\"]+)\"")[0]), y = numbers(all(svg, "data-y=\"([^\"]+)\"")[0]);
   const auto points = numbers(all(svg, "points=\"([^\"]+)\"")[0]);
@@ -58,14 +58,14 @@ TEST(SvgPlot, PointsLieWhereTheirValuesAre) {
 }
 
 TEST(SvgPlot, LinesAreInterruptedWhereThereIsNoNumber) {
-  const auto svg = plot_of({{.name = "a", .x = {0, 1, 2, 3, 4}, .y = {1, 1, kNan, 1, 1}},
-                            {.name = "b", .x = {0, 1, 2}, .y = {kNan, 2, INFINITY}}});
+  const auto svg = svg_of({{.name = "a", .x = {0, 1, 2, 3, 4}, .y = {1, 1, kNoValue, 1, 1}},
+                           {.name = "b", .x = {0, 1, 2}, .y = {kNoValue, 2, INFINITY}}});
   EXPECT_EQ(all(svg, "<polyline (points)").size(), 2u);
   EXPECT_EQ(all(svg, "<circle c(x)").size(), 1u) << "a point alone";
 }
 
 TEST(SvgPlot, SaysInWordsWhatItShows) {
-  const auto svg = plot_of({{.name = "a<b", .x = {20, 40, 60}, .y = {3, 0.5, 1}}});
+  const auto svg = svg_of({{.name = "a<b", .x = {20, 40, 60}, .y = {3, 0.5, 1}}});
   EXPECT_THAT(svg, HasSubstr("role=\"img\" aria-label=\"Loss\""));
   EXPECT_THAT(
       svg,
@@ -75,7 +75,7 @@ TEST(SvgPlot, SaysInWordsWhatItShows) {
 }
 
 TEST(SvgPlot, WithoutPointsThereAreAxes) {
-  const auto svg = plot_of({{.name = "a"}});
+  const auto svg = svg_of({{.name = "a"}});
   EXPECT_THAT(svg, HasSubstr("class=\"frame\""));
   EXPECT_THAT(svg, HasSubstr("<desc>a: no point. </desc>"));
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
@@ -90,13 +90,13 @@ TEST(SvgPlot, AxesHoldWhatTheyAreTold) {
 }
 
 TEST(SvgPlot, CurvesDifferInLook) {
-  const auto svg = plot_of(std::vector<Curve>(9, {.name = "a", .x = {0, 1}, .y = {0, 1}}));
+  const auto svg = svg_of(std::vector<Curve>(9, {.name = "a", .x = {0, 1}, .y = {0, 1}}));
   EXPECT_EQ(all(svg, "<g class=\"curve (c[1-8])\""),
             (std::vector<std::string>{"c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c1"}));
 }
 
 TEST(SvgPlot, RefusesWhatPlotRefuses) {
-  EXPECT_THROW(plot_of({{.name = "a", .x = {0, 1}, .y = {0}}}), c10::Error);
+  EXPECT_THROW(svg_of({{.name = "a", .x = {0, 1}, .y = {0}}}), c10::Error);
   EXPECT_THROW(svg_plot(std::vector<Curve>{{.x = {0}, .y = {0}}}, {.log_x = true}), c10::Error);
 }
 

@@ -26,7 +26,7 @@ using Json = nlohmann::ordered_json;
 constexpr double kNotable = 0.01;  // of the mean best IoU
 constexpr double kSmall = 32 * 32, kMedium = 96 * 96;
 
-struct Arguments {
+struct DataAnchorsArguments {
   DatasetArguments dataset;
   std::string config;
   std::vector<std::string> overrides;
@@ -169,7 +169,7 @@ std::string as_overrides(const boxes::AnchorOptions& anchors) {
                      fmt::join(anchors.sizes, ", "), fmt::join(anchors.ratios, ", "));
 }
 
-struct Report {
+struct AnchorReport {
   const Truth& truth;
   const nn::RpnOptions& rpn;
   const data::AnchorMaps& maps;
@@ -187,7 +187,7 @@ Json to_json(const Reach& reach) {
           {"mean_best_iou", reach.mean()}};
 }
 
-Json to_json(const Report& report, const Result& result, const boxes::AnchorOptions& anchors) {
+Json to_json(const AnchorReport& report, const Result& result, const boxes::AnchorOptions& anchors) {
   Json json = {{"sizes", anchors.sizes}, {"ratios", anchors.ratios}, {"all", to_json(result.all)}};
   for (const auto& [name, reach] : result.sizes) json["by_size"][name] = to_json(reach);
   for (const auto& [name, reach] : result.classes) json["by_class"][name] = to_json(reach);
@@ -201,7 +201,7 @@ Json to_json(const Report& report, const Result& result, const boxes::AnchorOpti
   return json;
 }
 
-void print_json(const Report& report) {
+void print_json(const AnchorReport& report) {
   Json json = {{"parts", report.truth.parts},
                {"min_size", report.min_size},
                {"max_size", report.max_size},
@@ -221,7 +221,7 @@ void print_row(const std::string& name, size_t width, const Reach& reach) {
                            reach.mean());
 }
 
-void print_table(const Report& report, const Result& result, bool by_class) {
+void print_table(const AnchorReport& report, const Result& result, bool by_class) {
   size_t width = 6;
   for (const auto& [name, reach] : result.classes) width = std::max(width, printable(name).size());
   std::cout << fmt::format("  {:<{}}  {:>8}  {:>10}  {:>10}  {:>13}\n", "", width, "boxes", "IoU >= 0.5",
@@ -242,7 +242,7 @@ void print_table(const Report& report, const Result& result, bool by_class) {
 }
 
 /// The classes that the suggested anchors reach less, those that lose most first.
-void print_losses(const Report& report) {
+void print_losses(const AnchorReport& report) {
   constexpr size_t kNamed = 5;
   std::vector<std::pair<double, std::string>> losses;
   for (const auto& [name, reach] : report.better.classes) {
@@ -259,7 +259,7 @@ void print_losses(const Report& report) {
                            losses.size() > kNamed ? fmt::format(" and {} more", losses.size() - kNamed) : "");
 }
 
-void print_text(const Report& report) {
+void print_text(const AnchorReport& report) {
   const auto& anchors = report.rpn.anchors;
   std::cout << fmt::format(
       "The anchor that fits each box of {} best, at training scale ({} to {} pixels); small is below\n"
@@ -278,7 +278,7 @@ void print_text(const Report& report) {
   print_losses(report);
 }
 
-void run(const Arguments& arguments) {
+void run(const DataAnchorsArguments& arguments) {
   const auto root = config::Config::load(arguments.config, arguments.overrides).root();
   const auto options = data::DataOptions::from(root.child("data"));
   const auto model = root.child("model");
@@ -286,14 +286,14 @@ void run(const Arguments& arguments) {
   const auto maps = anchor_maps(model, rpn);
   const auto truth = read_truth(training_parts(arguments.dataset), options.min_size, options.max_size,
                                 nn::PixelOptions::from(model.child("pixels")).resize);
-  Report report{.truth = truth,
-                .rpn = rpn,
-                .maps = maps,
-                .min_size = options.min_size,
-                .max_size = options.max_size,
-                .present = measure(truth, rpn.anchors, maps, rpn.matcher),
-                .suggested = data::better_anchors(truth.boxes, rpn.anchors, maps),
-                .better = {}};
+  AnchorReport report{.truth = truth,
+                      .rpn = rpn,
+                      .maps = maps,
+                      .min_size = options.min_size,
+                      .max_size = options.max_size,
+                      .present = measure(truth, rpn.anchors, maps, rpn.matcher),
+                      .suggested = data::better_anchors(truth.boxes, rpn.anchors, maps),
+                      .better = {}};
   report.better = measure(truth, report.suggested, maps, rpn.matcher);
   arguments.json ? print_json(report) : print_text(report);
 }
@@ -303,7 +303,7 @@ void run(const Arguments& arguments) {
 void add_data_anchors(CLI::App& app) {
   auto* command = app.add_subcommand(
       "anchors", "say how well a config's anchors fit a data set's boxes, and which would fit better");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<DataAnchorsArguments>();
   add_dataset(*command, arguments->dataset);
   add_max_megapixels(*command, arguments->dataset.locate);
   command->add_option("config", arguments->config, "the config of the detector and of the training scale")

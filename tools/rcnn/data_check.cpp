@@ -18,7 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using data::Severity;
 
-struct Arguments {
+struct DataCheckArguments {
   std::vector<std::filesystem::path> datasets;
   data::LocateOptions locate;
   bool fast = false, json = false;
@@ -37,7 +37,7 @@ struct Checked {
   }
 };
 
-Checked check(const std::filesystem::path& dataset, const Arguments& arguments) {
+Checked check(const std::filesystem::path& dataset, const DataCheckArguments& arguments) {
   Checked checked{.dataset = dataset, .parts = {}, .problems = {}};
   try {
     for (const auto& part : data::locate(dataset, arguments.locate)) {
@@ -141,7 +141,7 @@ Json to_json(const Checked& checked) {
 }
 
 /// Returns whether a training could use all of them.
-bool run(const Arguments& arguments) {
+bool run(const DataCheckArguments& arguments) {
   bool usable = true;
   auto list = Json::array();
   for (const auto& dataset : arguments.datasets) {
@@ -162,7 +162,7 @@ bool run(const Arguments& arguments) {
 void add_data_check(CLI::App& app) {
   auto* command = app.add_subcommand(
       "check", "say everything that is wrong with data sets, and what is in them; exit code 3 for errors");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<DataCheckArguments>();
   command->add_option("datasets", arguments->datasets, kDatasetHelp)->required();
   add_locate(*command, arguments->locate);
   add_max_megapixels(*command, arguments->locate);

@@ -12,14 +12,14 @@
 namespace rcnn::tools {
 namespace {
 
-struct Arguments {
+struct DataConvertArguments {
   DatasetArguments from;
   std::string to;
   std::filesystem::path output, classes;
   bool copy = false;
 };
 
-std::vector<data::AnnotatedPart> read(const Arguments& arguments, data::Problems& problems) {
+std::vector<data::AnnotatedPart> read(const DataConvertArguments& arguments, data::Problems& problems) {
   const auto& root = arguments.from.dataset;
   if (!data::is_yolo(root)) {
     if (!arguments.classes.empty()) throw ConfigError("--classes: only YOLO's text files need it");
@@ -35,7 +35,7 @@ std::vector<data::AnnotatedPart> read(const Arguments& arguments, data::Problems
   return data::read_yolo(root, data::read_categories(classes), problems);
 }
 
-void run(const Arguments& arguments) {
+void run(const DataConvertArguments& arguments) {
   data::Problems problems;
   const auto parts = read(arguments, problems);
   problems.settle(arguments.from.dataset.string());
@@ -57,7 +57,7 @@ void add_data_convert(CLI::App& app) {
   auto* command = app.add_subcommand(
       "convert",
       "write a data set as COCO's or Pascal VOC's files; reads these and YOLO's images/ and labels/");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<DataConvertArguments>();
   add_dataset(*command, arguments->from);
   command->add_option("--to", arguments->to, "coco or voc")
       ->required()

@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kImagesOnAPage = 24;
 
-struct Arguments {
+struct DataShowArguments {
   DatasetArguments dataset;
   std::filesystem::path output;
   int64_t count = 24;
@@ -25,7 +25,7 @@ struct Arguments {
 };
 
 /// Shows what can be read; returns whether that is everything.
-bool show(const data::DatasetPart& part, const Arguments& arguments) {
+bool show(const data::DatasetPart& part, const DataShowArguments& arguments) {
   data::Problems problems;
   const auto dataset = data::open(part.options, part.split, problems);
   bool complete = !problems.has(data::Severity::error);
@@ -58,7 +58,7 @@ bool show(const data::DatasetPart& part, const Arguments& arguments) {
 
 void add_data_show(CLI::App& app) {
   auto* command = app.add_subcommand("show", "draw a random choice of a data set's images with their boxes");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<DataShowArguments>();
   add_dataset(*command, arguments->dataset);
   add_max_megapixels(*command, arguments->dataset.locate);
   command->add_option("--output", arguments->output, "folder for the pages, PART_1.jpg ...; new or empty")

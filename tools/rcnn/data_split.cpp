@@ -14,7 +14,7 @@
 namespace rcnn::tools {
 namespace {
 
-struct Arguments {
+struct DataSplitArguments {
   DatasetArguments dataset;
   std::filesystem::path output;
   std::vector<std::string> parts;  // "train=0.8"
@@ -49,7 +49,7 @@ void print_table(const std::vector<data::WrittenPart>& parts) {
   print_row("all", [](const auto& part) { return part.images; });
 }
 
-void run(const Arguments& arguments) {
+void run(const DataSplitArguments& arguments) {
   std::vector<data::SplitShare> shares;
   for (const auto& text : arguments.parts) shares.push_back(parse_share(text));
   const auto parts = arguments.dataset.parts();
@@ -68,7 +68,7 @@ void run(const Arguments& arguments) {
 
 void add_data_split(CLI::App& app) {
   auto* command = app.add_subcommand("split", "split a part of a data set at random, every class evenly");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<DataSplitArguments>();
   add_dataset(*command, arguments->dataset);
   add_max_megapixels(*command, arguments->dataset.locate);
   command

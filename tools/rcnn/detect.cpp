@@ -33,7 +33,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kResults = "detections.json";
 constexpr const char* kTable = "detections.csv";
-constexpr StopWords kStopWords{
+constexpr StopWords kDetectStopWords{
     .at_once = "interrupted before the first image\n",
     .requested =
         "stops after the image in work and writes what was found; Ctrl-C once more leaves at once\n"};
@@ -200,7 +200,7 @@ class Detecting {
 }  // namespace
 
 int64_t detect(const DetectArguments& arguments) {
-  const StopSignals signals(kStopWords);
+  const StopSignals signals(kDetectStopWords);
   keep_freed_memory();
   const auto files =
       data::find_images(arguments.inputs, {.recursive = arguments.recursive, .list = &std::cin});

@@ -20,7 +20,7 @@
 namespace rcnn::tools {
 namespace {
 
-struct Arguments {
+struct EvalArguments {
   std::string weights;
   std::filesystem::path results;
   DetectorOptions detector;
@@ -29,7 +29,7 @@ struct Arguments {
 };
 
 /// Scores a model on the test part of its data.
-void score_weights(const Arguments& arguments) {
+void score_weights(const EvalArguments& arguments) {
   keep_freed_memory();
   std::vector<std::string> overrides = arguments.words, model_overrides;
   std::string config_file;
@@ -80,7 +80,7 @@ void score_weights(const Arguments& arguments) {
 void add_eval(CLI::App& app) {
   auto* command =
       app.add_subcommand("eval", "score weights on a data set's test part, or a list of detections");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<EvalArguments>();
   auto& a = *arguments;
   auto* weights = command->add_option("--weights", a.weights, "weight file that describes itself");
   auto* config = command->add_option(

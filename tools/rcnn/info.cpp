@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Arguments {
+struct InfoArguments {
   std::string config, size;
   std::vector<std::string> overrides;
   int64_t classes = 0;
@@ -36,7 +36,7 @@ ImageSize parse_size(const std::string& text) {
   throw ConfigError(fmt::format("--size: \"{}\" is no HEIGHTxWIDTH, as in 800x1333", text));
 }
 
-int64_t count_classes(const Arguments& arguments, const data::DataOptions& options) {
+int64_t count_classes(const InfoArguments& arguments, const data::DataOptions& options) {
   if (arguments.classes > 0) return arguments.classes;
   if (!options.classes.empty()) return std::ssize(options.classes);
   try {
@@ -48,7 +48,7 @@ int64_t count_classes(const Arguments& arguments, const data::DataOptions& optio
 
 /// Makes every RoI layer count for as many proposals as the config allows, whatever the weights: with all of
 /// them 0 the proposals are the anchors, of which none is dropped.
-std::shared_ptr<nn::DetectionModelImpl> make_model(Arguments arguments, int64_t classes) {
+std::shared_ptr<nn::DetectionModelImpl> make_model(InfoArguments arguments, int64_t classes) {
   for (const auto* all : {"model.rpn.nms_threshold=1", "model.rpn.min_size=0"})
     arguments.overrides.emplace_back(all);
   const auto config = config::Config::load(arguments.config, arguments.overrides);
@@ -70,7 +70,7 @@ TrainingMemory training_memory(const train::TrainOptions& options, const nn::Lay
   return {.gradients = copy, .solver = copies * copy, .ema = options.ema > 0 ? copy : 0};
 }
 
-struct Report {
+struct ModelReport {
   ImageSize size;
   int64_t classes = 0;
   nn::ModelSummary model;
@@ -89,7 +89,7 @@ std::string megabytes(int64_t bytes) {
   return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
 }
 
-void print_text(const Report& report, bool every_layer) {
+void print_text(const ModelReport& report, bool every_layer) {
   auto rows = every_layer ? report.model.layers : nn::parts(report.model.layers);
   rows.push_back(nn::total(report.model.layers));
   size_t width = 5;
@@ -127,7 +127,7 @@ Json to_json(const std::vector<nn::LayerSummary>& layers) {
   return list;
 }
 
-void print_json(const Report& report, bool every_layer) {
+void print_json(const ModelReport& report, bool every_layer) {
   const auto all = nn::total(report.model.layers);
   Json json{{"height", report.size.height},
             {"width", report.size.width},
@@ -146,14 +146,14 @@ void print_json(const Report& report, bool every_layer) {
   std::cout << json.dump(1) << '\n';
 }
 
-void run(const Arguments& arguments) {
+void run(const InfoArguments& arguments) {
   const auto root = config::Config::load(arguments.config, arguments.overrides).root();
   const auto data_options = data::DataOptions::from(root.child("data"));
   const auto train_options = train::TrainOptions::from(root.child("train"));
   for (const auto* other : {"model", "eval"}) root.has(other);
   root.finish();
 
-  Report report;
+  ModelReport report;
   report.size = arguments.size.empty() ? ImageSize{data_options.min_size, data_options.max_size}
                                        : parse_size(arguments.size);
   report.classes = count_classes(arguments, data_options);
@@ -168,7 +168,7 @@ void run(const Arguments& arguments) {
 
 void add_info(CLI::App& app) {
   auto* command = app.add_subcommand("info", "what a config's detector is made of, and what it costs");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<InfoArguments>();
   command->add_option("config", arguments->config, "config file")->required();
   command->add_option("overrides", arguments->overrides, "key=value ..., instead of what the config says");
   command->add_option(

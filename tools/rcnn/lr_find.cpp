@@ -28,7 +28,7 @@
 namespace rcnn::tools {
 namespace {
 
-struct Arguments {
+struct LrFindArguments {
   std::string config, output, device = "auto";
   std::vector<std::string> overrides;
   train::LrRangeOptions range;
@@ -94,14 +94,14 @@ void check(const train::LrRangeOptions& range) {
                   range.from, range.to, range.iterations));
 }
 
-constexpr StopWords kStopWords{
+constexpr StopWords kLrFindStopWords{
     .at_once = "interrupted before the first iteration\n",
     .requested =
         "stops after this iteration and writes the losses so far; Ctrl-C once more leaves at once\n"};
 
-void run(const Arguments& arguments) {
+void run(const LrFindArguments& arguments) {
   check(arguments.range);
-  const StopSignals signals(kStopWords);
+  const StopSignals signals(kLrFindStopWords);
   const auto config = config::Config::load(arguments.config, arguments.overrides);
   auto training = train::Training::from(config, parse_device(arguments.device));
   EvalOptions::from(config.root().child("eval"), training.data.type);
@@ -149,7 +149,7 @@ void run(const Arguments& arguments) {
 void add_lr_find(CLI::App& app) {
   auto* command = app.add_subcommand(
       "lr-find", "suggest a learning rate: train a little with growing rates and see what the loss does");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<LrFindArguments>();
   command->add_option("config", arguments->config, "config file")->required();
   command->add_option("overrides", arguments->overrides, "key=value ..., instead of what the config says");
   command->add_option("--output", arguments->output, "folder for lr_find.png and lr_find.json; new or empty")

@@ -28,7 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Arguments {
+struct ReportArguments {
   fs::path input, output;
   ReportRunArguments run;
   fs::path annotations, images;
@@ -89,7 +89,7 @@ vis::EvaluationInput input_without_truths(const data::CocoResultList& list, cons
   return input;
 }
 
-vis::Report report_of_detections(const Arguments& arguments, io::OutputFile& output) {
+vis::Report report_of_detections(const ReportArguments& arguments, io::OutputFile& output) {
   std::optional<data::CocoFile> file;
   if (!arguments.annotations.empty()) file = data::read_coco_file(arguments.annotations);
   auto list = data::read_coco_results(arguments.input);
@@ -144,7 +144,7 @@ vis::Report report_of_detections(const Arguments& arguments, io::OutputFile& out
   return report;
 }
 
-void run(const Arguments& arguments) {
+void run(const ReportArguments& arguments) {
   const std::vector<fs::path> inputs = {arguments.input, arguments.annotations, arguments.run.weights};
   auto output = output_file("--output", arguments.output, inputs);
   const bool is_run = fs::is_directory(arguments.input);
@@ -172,7 +172,7 @@ void run(const Arguments& arguments) {
 void add_report(CLI::App& app) {
   auto* command = app.add_subcommand(
       "report", "one HTML page about a run or a list of detections: losses, scores, errors, images");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ReportArguments>();
   command->add_option("input", arguments->input, "folder of a run, or a list of COCO results")
       ->required()
       ->check(CLI::ExistingPath);

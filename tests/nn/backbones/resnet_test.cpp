@@ -13,7 +13,7 @@ namespace {
 
 using namespace rcnn::test;
 
-std::shared_ptr<BackboneImpl> make(int64_t depth, const std::string& json) {
+std::shared_ptr<BackboneImpl> resnet(int64_t depth, const std::string& json) {
   const auto node = config::Config::parse(json, "f.json").root();
   auto backbone = make_resnet(depth, node);
   node.finish();
@@ -22,7 +22,7 @@ std::shared_ptr<BackboneImpl> make(int64_t depth, const std::string& json) {
 
 TEST(ResNet, NamesAndShapesAreTorchvisions) {
   for (const int64_t depth : {18, 34, 50, 101, 152}) {
-    EXPECT_EQ(shapes_of(*make(depth, R"({"levels": ["c5"]})")),
+    EXPECT_EQ(shapes_of(*resnet(depth, R"({"levels": ["c5"]})")),
               torchvision_shapes(fmt::format("resnet{}", depth)))
         << depth;
   }
@@ -31,7 +31,7 @@ TEST(ResNet, NamesAndShapesAreTorchvisions) {
 TEST(ResNet, MapsAreWhatFeaturesSay) {
   const torch::NoGradGuard no_grad;
   for (const int64_t depth : {18, 50}) {
-    const auto backbone = make(depth, R"({"width": 4, "levels": ["c2", "c3", "c4", "c5"]})");
+    const auto backbone = resnet(depth, R"({"width": 4, "levels": ["c2", "c3", "c4", "c5"]})");
     const auto features = backbone->features();
     const auto maps = backbone->forward(torch::rand({2, 3, 50, 71}));
     ASSERT_EQ(maps.size(), 4u);
@@ -47,7 +47,7 @@ TEST(ResNet, MapsAreWhatFeaturesSay) {
 }
 
 TEST(ResNet, GivesTheLevelsAskedForAndNoLaterStage) {
-  const auto backbone = make(18, R"({"width": 4, "levels": ["c2", "c4"]})");
+  const auto backbone = resnet(18, R"({"width": 4, "levels": ["c2", "c4"]})");
   const torch::NoGradGuard no_grad;
   const auto maps = backbone->forward(torch::rand({1, 3, 64, 64}));
   ASSERT_EQ(maps.size(), 2u);
@@ -60,7 +60,7 @@ TEST(ResNet, FreezesTheFirstStages) {
   const std::vector<std::string> stages = {"conv1.", "layer1.", "layer2.", "layer3.", "layer4."};
   for (size_t frozen = 0; frozen <= stages.size(); ++frozen) {
     const auto backbone =
-        make(18, fmt::format(R"({{"width": 4, "levels": ["c5"], "frozen_stages": {}}})", frozen));
+        resnet(18, fmt::format(R"({{"width": 4, "levels": ["c5"], "frozen_stages": {}}})", frozen));
     for (size_t stage = 0; stage < stages.size(); ++stage) {
       for (const auto& item : backbone->named_parameters()) {
         if (!item.key().starts_with(stages[stage])) continue;
@@ -114,7 +114,7 @@ TEST(ResNet, ABottleneckStridesAndDilatesWhereItIsToldTo) {
 
 TEST(ResNet, ADilatedLastStageKeepsTheStride) {
   const torch::NoGradGuard no_grad;
-  const auto backbone = make(50, R"({"width": 2, "levels": ["c4", "c5"], "c5_dilation": 2})");
+  const auto backbone = resnet(50, R"({"width": 2, "levels": ["c4", "c5"], "c5_dilation": 2})");
   const auto maps = backbone->forward(torch::rand({1, 3, 64, 96}));
   for (size_t i = 0; i < 2; ++i) {
     EXPECT_EQ(backbone->features()[i].stride, 16);
@@ -130,7 +130,7 @@ TEST(ResNet, ADilatedLastStageKeepsTheStride) {
 }
 
 TEST(ResNet, AFrozenStageWithLearningNormsGoesOnWithItsStatistics) {
-  const auto backbone = make(18, R"({"width": 2, "norm": "batch", "levels": ["c2"], "frozen_stages": 2})");
+  const auto backbone = resnet(18, R"({"width": 2, "norm": "batch", "levels": ["c2"], "frozen_stages": 2})");
   for (const auto& item : backbone->named_parameters()) EXPECT_FALSE(item.value().requires_grad());
   backbone->train();
   backbone->forward(torch::rand({2, 3, 32, 32}));
@@ -142,7 +142,7 @@ TEST(ResNet, AFrozenStageWithLearningNormsGoesOnWithItsStatistics) {
 
 TEST(ResNet, AWrongConfigNamesTheKey) {
   const auto message = [](const std::string& json) {
-    return message_of<ConfigError>([&] { make(18, json); });
+    return message_of<ConfigError>([&] { resnet(18, json); });
   };
   for (const char* levels :
        {"[]", R"(["c3", "c2"])", R"(["c2", "c2"])", R"(["c1"])", R"(["c6"])", R"([""])"}) {
@@ -153,7 +153,7 @@ TEST(ResNet, AWrongConfigNamesTheKey) {
   for (const char* option : {R"("stride_in_1x1": true)", R"("levels": ["c5"], "c5_dilation": 2)"}) {
     EXPECT_NE(message(fmt::format("{{{}}}", option)).find("needs the blocks of resnet50"), std::string::npos);
   }
-  EXPECT_EQ(message_of<ConfigError>([] { make(50, R"({"c5_dilation": 2})"); }),
+  EXPECT_EQ(message_of<ConfigError>([] { resnet(50, R"({"c5_dilation": 2})"); }),
             "f.json: c5_dilation: has no meaning without the level c5");
   EXPECT_NE(message(R"({"width": 0})").find("f.json: width"), std::string::npos);
   EXPECT_NE(message(R"({"dephts": 0})").find("f.json: dephts"), std::string::npos);

@@ -15,12 +15,12 @@ using namespace rcnn::test;
 /// Places of the convolutions in torchvision's vgg16.features, stage by stage.
 const std::vector<std::vector<int>> kConvs = {{0, 2}, {5, 7}, {10, 12, 14}, {17, 19, 21}, {24, 26, 28}};
 
-std::shared_ptr<BackboneImpl> make(const std::string& json) {
+std::shared_ptr<BackboneImpl> make_vgg(const std::string& json) {
   return make_vgg16(config::Config::parse(json, "f.json").root());
 }
 
 TEST(Vgg, NamesAndShapesAreTorchvisions) {
-  EXPECT_EQ(shapes_of(*make("{}")), torchvision_shapes("vgg16"));
+  EXPECT_EQ(shapes_of(*make_vgg("{}")), torchvision_shapes("vgg16"));
 }
 
 TEST(Vgg, WithNormsHasTorchvisionsNames) {
@@ -40,14 +40,14 @@ TEST(Vgg, WithNormsHasTorchvisionsNames) {
 
 TEST(Vgg, RoundsOddSidesDown) {
   const torch::NoGradGuard no_grad;
-  EXPECT_EQ(make(R"({"width": 1})")->forward(torch::rand({1, 3, 47, 31}))[0].sizes().slice(2),
+  EXPECT_EQ(make_vgg(R"({"width": 1})")->forward(torch::rand({1, 3, 47, 31}))[0].sizes().slice(2),
             (std::vector<int64_t>{2, 1}));
 }
 
 TEST(Vgg, IsConvolutionsAndFourPoolings) {
   torch::manual_seed(1);
   const torch::NoGradGuard no_grad;
-  const auto vgg = make(R"({"width": 2})");
+  const auto vgg = make_vgg(R"({"width": 2})");
   const auto state = state_of(*vgg);
   auto x = torch::rand({2, 3, 32, 64});
   const auto maps = vgg->forward(x);
@@ -68,7 +68,7 @@ TEST(Vgg, IsConvolutionsAndFourPoolings) {
 
 TEST(Vgg, FreezesTheFirstStages) {
   for (size_t frozen = 0; frozen <= kConvs.size(); ++frozen) {
-    const auto vgg = make(fmt::format(R"({{"width": 1, "frozen_stages": {}}})", frozen));
+    const auto vgg = make_vgg(fmt::format(R"({{"width": 1, "frozen_stages": {}}})", frozen));
     const auto parameters = vgg->named_parameters();
     for (size_t stage = 0; stage < kConvs.size(); ++stage) {
       for (const int place : kConvs[stage]) {
@@ -82,9 +82,10 @@ TEST(Vgg, FreezesTheFirstStages) {
 }
 
 TEST(Vgg, AWrongConfigNamesTheKey) {
-  EXPECT_NE(message_of<ConfigError>([] { make(R"({"frozen_stages": 6})"); }).find("f.json: frozen_stages"),
-            std::string::npos);
-  EXPECT_NE(message_of<ConfigError>([] { make(R"({"width": 0})"); }).find("f.json: width"),
+  EXPECT_NE(
+      message_of<ConfigError>([] { make_vgg(R"({"frozen_stages": 6})"); }).find("f.json: frozen_stages"),
+      std::string::npos);
+  EXPECT_NE(message_of<ConfigError>([] { make_vgg(R"({"width": 0})"); }).find("f.json: width"),
             std::string::npos);
 }
 

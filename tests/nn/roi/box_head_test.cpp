@@ -15,19 +15,19 @@ namespace {
 
 using namespace rcnn::test;
 
-std::shared_ptr<BoxHeadImpl> make(const std::string& json, int64_t in_channels, int64_t size = 7) {
+std::shared_ptr<BoxHeadImpl> box_head(const std::string& json, int64_t in_channels, int64_t size = 7) {
   return make_box_head(config::Config::parse(json, "f.json").root(), in_channels, size);
 }
 
 TEST(BoxHead, MlpNamesAndShapesAreTorchvisions) {
-  EXPECT_EQ(shapes_of(*make("{}", 256)),
+  EXPECT_EQ(shapes_of(*box_head("{}", 256)),
             torchvision_shapes("fasterrcnn_resnet50_fpn", "roi_heads.box_head."));
 }
 
 TEST(BoxHead, MlpIsTwoRectifiedLayers) {
   torch::manual_seed(1);
   const torch::NoGradGuard no_grad;
-  const auto head = make(R"({"type": "mlp", "hidden": 6})", 2, 3);
+  const auto head = box_head(R"({"type": "mlp", "hidden": 6})", 2, 3);
   const auto state = state_of(*head);
   const auto pooled = at::randn({4, 2, 3, 3});
   const auto fc6 = at::relu(at::linear(pooled.flatten(1), state.at("fc6.weight"), state.at("fc6.bias")));
@@ -39,7 +39,7 @@ TEST(BoxHead, MlpIsTwoRectifiedLayers) {
 
 TEST(BoxHead, ConvNamesAndShapesAreTorchvisions) {
   for (const char* norm : {"frozen", "batch"}) {
-    auto shapes = shapes_of(*make(fmt::format(R"({{"type": "conv", "norm": "{}"}})", norm), 256));
+    auto shapes = shapes_of(*box_head(fmt::format(R"({{"type": "conv", "norm": "{}"}})", norm), 256));
     std::erase_if(shapes, [](const auto& entry) { return entry.first.ends_with("num_batches_tracked"); });
     EXPECT_EQ(shapes, torchvision_shapes("fasterrcnn_resnet50_fpn_v2", "roi_heads.box_head."));
   }
@@ -48,7 +48,7 @@ TEST(BoxHead, ConvNamesAndShapesAreTorchvisions) {
 TEST(BoxHead, ConvIsConvolutionsAndOneRectifiedLayer) {
   torch::manual_seed(5);
   const torch::NoGradGuard no_grad;
-  const auto head = make(R"({"type": "conv", "convs": 2, "channels": 3, "hidden": 6})", 2, 5);
+  const auto head = box_head(R"({"type": "conv", "convs": 2, "channels": 3, "hidden": 6})", 2, 5);
   const auto state = state_of(*head);
   const auto pooled = at::randn({4, 2, 5, 5});
   auto x = pooled;
@@ -64,7 +64,7 @@ TEST(BoxHead, ConvIsConvolutionsAndOneRectifiedLayer) {
 
 TEST(BoxHead, DropoutActsInTrainingOnly) {
   torch::manual_seed(2);
-  const auto head = make(R"({"hidden": 64, "dropout": 0.5})", 2, 3);
+  const auto head = box_head(R"({"hidden": 64, "dropout": 0.5})", 2, 3);
   const auto pooled = at::randn({4, 2, 3, 3});
   head->eval();
   EXPECT_TRUE(identical(head->forward(pooled), head->forward(pooled)));
@@ -75,7 +75,7 @@ TEST(BoxHead, DropoutActsInTrainingOnly) {
 TEST(BoxHead, Res5IsTheLastStageAveraged) {
   torch::manual_seed(3);
   const torch::NoGradGuard no_grad;
-  const auto head = make(R"({"type": "res5", "depth": 50, "width": 2})", 32, 14);
+  const auto head = box_head(R"({"type": "res5", "depth": 50, "width": 2})", 32, 14);
   EXPECT_EQ(head->channels(), 64);
   auto stage = make_resnet_stage({.depth = 50, .width = 2}, 4);
   auto state = state_of(*head);
@@ -88,7 +88,7 @@ TEST(BoxHead, Res5IsTheLastStageAveraged) {
 }
 
 TEST(BoxHead, Res5NamesAndShapesAreTorchvisions) {
-  EXPECT_EQ(shapes_of(*make(R"({"type": "res5"})", 1024), "layer4."),
+  EXPECT_EQ(shapes_of(*box_head(R"({"type": "res5"})", 1024), "layer4."),
             torchvision_shapes("resnet50", "layer4."));
 }
 
@@ -104,7 +104,7 @@ TEST(BoxHead, AWrongConfigNamesTheKey) {
            {R"({"type": "conv", "dropout": 0.5})", "f.json: dropout"},
            {R"({"type": "conv", "norm_eps": 0})", "f.json: norm_eps"},
            {R"({"type": "res5", "depth": 18})", "does not fit the backbone"}}) {
-    const auto message = message_of<ConfigError>([&, text = json] { make(text, 1024); });
+    const auto message = message_of<ConfigError>([&, text = json] { box_head(text, 1024); });
     EXPECT_NE(message.find(part), std::string::npos) << message;
   }
 }

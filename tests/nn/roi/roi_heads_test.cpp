@@ -12,12 +12,12 @@ namespace {
 
 using namespace rcnn::test;
 
-RoiHeadsOptions from(const std::string& json) {
+RoiHeadsOptions roi_heads_options(const std::string& json) {
   return RoiHeadsOptions::from(config::Config::parse(json, "f.json").root());
 }
 
 TEST(RoiHeadsOptions, EveryKeyIsRead) {
-  const auto options = from(R"({
+  const auto options = roi_heads_options(R"({
     "head": {"type": "mlp"}, "pooler": {"size": 3}, "positive_iou": 0.6, "negative_iou": 0.4, "negative_low": 0.1,
     "ignore_share": 0.9, "batch_per_image": 64, "positive_fraction": 0.5, "box_weights": [1, 2, 3, 4],
     "class_agnostic": true, "beta": 1, "score_threshold": 0.3, "nms_threshold": 0.4, "max_detections": 9})");
@@ -48,12 +48,12 @@ TEST(RoiHeadsOptions, WhatIsWrongIsNamed) {
            {R"({"negative_low": 0.3, "negative_iou": 0.2})", "f.json: negative_low: must be below"},
            {R"({"pooler": {"type": "crop"}})", "f.json: pooler.type"},
            {R"({"nms_treshold": 0.5})", "nms_threshold"}}) {
-    const auto message = message_of<ConfigError>([&, text = json] { from(text); });
+    const auto message = message_of<ConfigError>([&, text = json] { roi_heads_options(text); });
     EXPECT_NE(message.find(part), std::string::npos) << message;
   }
 }
 
-constexpr ImageSize kSize{.height = 64, .width = 64};
+constexpr ImageSize kRoiHeadsSize{.height = 64, .width = 64};
 
 /// Heads of two classes whose logits are the feature map's own values (above 0) at a RoI, and which leave
 /// boxes where they are.
@@ -102,7 +102,7 @@ TEST(RoiHeads, ReportWhatIsAboveTheThresholdBestFirst) {
   const auto map = background();
   paint(map, 0, kBoxes[0], {0.4f, 0.56f, 0.04f});
   paint(map, 0, kBoxes[1], {0.1f, 0.06f, 0.84f});
-  const auto found = heads->detect({map}, {kBoxes}, {kSize})[0];
+  const auto found = heads->detect({map}, {kBoxes}, {kRoiHeadsSize})[0];
   EXPECT_TRUE(close(found.scores, torch::tensor({0.84f, 0.56f, 0.06f}), 1e-4));
   EXPECT_TRUE(identical(found.labels, labels({2, 1, 1})));
   EXPECT_TRUE(close(found.boxes, kBoxes.index_select(0, labels({1, 0, 1})), 1e-4));
@@ -113,9 +113,11 @@ TEST(RoiHeads, SuppressWithinAClassOnly) {
   const auto map = background();
   paint(map, 0, kBoxes[0], {0.2f, 0.5f, 0.3f});
   const auto twice = at::cat({kBoxes.slice(0, 0, 1), kBoxes.slice(0, 0, 1)});
-  const auto found = heads->detect({map}, {twice}, {kSize})[0];
+  const auto found = heads->detect({map}, {twice}, {kRoiHeadsSize})[0];
   EXPECT_TRUE(identical(found.labels, labels({1, 2})));
-  EXPECT_EQ(reader({.suppression = {.nms_threshold = 1}})->detect({map}, {twice}, {kSize})[0].labels.size(0),
+  EXPECT_EQ(reader({.suppression = {.nms_threshold = 1}})
+                ->detect({map}, {twice}, {kRoiHeadsSize})[0]
+                .labels.size(0),
             4);
 }
 
@@ -125,7 +127,8 @@ TEST(RoiHeads, KeepTheBestOfTooMany) {
   paint(map, 0, kBoxes[0], {0.3f, 0.6f, 0.1f});
   paint(map, 0, kBoxes[1], {0.1f, 0.1f, 0.8f});
   paint(map, 0, kBoxes[2], {0.2f, 0.7f, 0.1f});
-  EXPECT_TRUE(close(heads->detect({map}, {kBoxes}, {kSize})[0].scores, torch::tensor({0.8f, 0.7f}), 1e-4));
+  EXPECT_TRUE(
+      close(heads->detect({map}, {kBoxes}, {kRoiHeadsSize})[0].scores, torch::tensor({0.8f, 0.7f}), 1e-4));
 }
 
 TEST(RoiHeads, ClipToTheImageAndDropWhatIsThenTooThin) {
@@ -141,7 +144,8 @@ TEST(RoiHeads, ImagesDoNotMixAndMayHaveNoProposals) {
   auto heads = reader({});
   const auto map = background(3);
   paint(map, 2, kBoxes[0], {0.05f, 0.01f, 0.94f});
-  const auto found = heads->detect({map}, {kBoxes, torch::zeros({0, 4}), kBoxes}, {kSize, kSize, kSize});
+  const auto found = heads->detect({map}, {kBoxes, torch::zeros({0, 4}), kBoxes},
+                                   {kRoiHeadsSize, kRoiHeadsSize, kRoiHeadsSize});
   ASSERT_EQ(found.size(), 3u);
   EXPECT_TRUE(identical(found[0].boxes, torch::zeros({0, 4})));
   EXPECT_TRUE(identical(found[1].labels, labels({})));
@@ -155,7 +159,7 @@ TEST(RoiHeads, BoxesAreTheirClassesOwnOrEverybodys) {
   const auto right = torch::tensor({1.f, 0.f, 0.f, 0.f}), stay = torch::zeros({4});
   const auto first_x = [&](RoiHeads heads, const at::Tensor& bias) {
     set(heads, "bbox_pred.bias", bias);
-    return heads->detect({map}, {kBoxes}, {kSize})[0].boxes.select(1, 0);
+    return heads->detect({map}, {kBoxes}, {kRoiHeadsSize})[0].boxes.select(1, 0);
   };
   EXPECT_TRUE(close(first_x(reader({}), at::cat({stay, stay, right})), torch::tensor({0.f, 2.f}), 1e-4));
   EXPECT_TRUE(close(first_x(reader({.class_agnostic = true}), right), torch::tensor({2.f, 2.f}), 1e-4));
@@ -164,14 +168,14 @@ TEST(RoiHeads, BoxesAreTheirClassesOwnOrEverybodys) {
 TEST(RoiHeads, NotANumberIsNoDetection) {
   auto heads = reader({});
   const auto map = torch::full({1, 3, 64, 64}, std::nanf(""));
-  EXPECT_EQ(heads->detect({map}, {kBoxes}, {kSize})[0].scores.size(0), 0);
+  EXPECT_EQ(heads->detect({map}, {kBoxes}, {kRoiHeadsSize})[0].scores.size(0), 0);
 }
 
 const at::Tensor kTruth = torch::tensor({{10.f, 10.f, 30.f, 30.f}});
 const at::Tensor kShifted = torch::tensor({{12.f, 10.f, 32.f, 30.f}});  // dx to the truth is -0.1, times 10
 const at::Tensor kNone = torch::zeros({0, 4});
 
-Target target(const at::Tensor& boxes, int64_t label = 1) {
+Target roi_target(const at::Tensor& boxes, int64_t label = 1) {
   return {boxes, torch::full({boxes.size(0)}, label, at::kLong), torch::zeros({0, 4})};
 }
 
@@ -187,20 +191,20 @@ TEST(RoiHeads, SampleTheShareOfPositivesThatIsAskedFor) {
   torch::manual_seed(1);
   auto heads = constant({.sampler = {.count = 8, .positive_fraction = 0.25}});
   const auto proposals = at::cat({kShifted.repeat({10, 1}), (kTruth + 30).repeat({30, 1})});
-  const auto loss = heads->loss({background()}, {proposals}, {target(kTruth)});
+  const auto loss = heads->loss({background()}, {proposals}, {roi_target(kTruth)});
   EXPECT_NEAR(loss.classification.item<double>(), -(2 * std::log(0.375) + 6 * std::log(0.5)) / 8, 1e-5);
 }
 
 TEST(RoiHeads, GroundTruthIsAmongTheProposals) {
   auto heads = constant({});
-  const auto loss = heads->loss({background()}, {kNone}, {target(kTruth, 2)});
+  const auto loss = heads->loss({background()}, {kNone}, {roi_target(kTruth, 2)});
   EXPECT_NEAR(loss.classification.item<double>(), -std::log(0.125), 1e-5);
   EXPECT_NEAR(loss.box.item<double>(), 0, 1e-6);
 }
 
 TEST(RoiHeads, WithoutGroundTruthAllIsBackground) {
   auto heads = constant({});
-  const auto loss = heads->loss({background()}, {kBoxes}, {target(kNone)});
+  const auto loss = heads->loss({background()}, {kBoxes}, {roi_target(kNone)});
   EXPECT_NEAR(loss.classification.item<double>(), std::log(2), 1e-5);
   EXPECT_EQ(loss.box.item<float>(), 0);
 }
@@ -208,7 +212,7 @@ TEST(RoiHeads, WithoutGroundTruthAllIsBackground) {
 TEST(RoiHeads, NothingAtAllCostsNothing) {
   for (const bool agnostic : {false, true}) {
     auto heads = reader({.class_agnostic = agnostic});
-    const auto loss = heads->loss({background(2)}, {kNone, kNone}, {target(kNone), target(kNone)});
+    const auto loss = heads->loss({background(2)}, {kNone, kNone}, {roi_target(kNone), roi_target(kNone)});
     EXPECT_EQ(loss.classification.item<float>(), 0);
     EXPECT_EQ(loss.box.item<float>(), 0);
     (loss.classification + loss.box).backward();
@@ -221,7 +225,7 @@ TEST(RoiHeads, NothingAtAllCostsNothing) {
 TEST(RoiHeads, TheBoxLossIsOfTheOwnClassOverAllSamples) {
   const auto cost = [&](RoiHeads heads, const at::Tensor& bias, int64_t label) {
     set(heads, "bbox_pred.bias", bias);
-    return heads->loss({background()}, {kShifted}, {target(kTruth, label)}).box.item<double>();
+    return heads->loss({background()}, {kShifted}, {roi_target(kTruth, label)}).box.item<double>();
   };
   const auto zero = torch::zeros({4}), seven = torch::full({4}, 7.f);
   // Two samples, the shifted box and the truth itself: targets (-1, 0, 0, 0) and zeros, L1.
@@ -237,7 +241,8 @@ TEST(RoiHeads, EachImageIsComparedWithItsOwnTarget) {
   auto heads = constant({.beta = 0});
   const auto map = background(2);
   // Image 0: one background RoI. Image 1: the shifted box and the truth.
-  const auto loss = heads->loss({map}, {kBoxes.slice(0, 1, 2), kShifted}, {target(kNone), target(kTruth)});
+  const auto loss =
+      heads->loss({map}, {kBoxes.slice(0, 1, 2), kShifted}, {roi_target(kNone), roi_target(kTruth)});
   EXPECT_NEAR(loss.classification.item<double>(), -(std::log(0.5) + 2 * std::log(0.375)) / 3, 1e-5);
   EXPECT_NEAR(loss.box.item<double>(), 1. / 3, 1e-5);
 }

@@ -9,7 +9,7 @@ namespace {
 
 using namespace rcnn::test;
 
-constexpr ImageSize kSize{.height = 50, .width = 100};
+constexpr ImageSize kProposalsSize{.height = 50, .width = 100};
 
 /// What an RPN would say that leaves its anchors where they are.
 RpnPrediction prediction(const std::vector<at::Tensor>& anchors, const std::vector<at::Tensor>& objectness) {
@@ -28,7 +28,8 @@ at::Tensor box(float x, float y, float width, float height) {
 std::vector<at::Tensor> propose_one_image(const std::vector<at::Tensor>& anchors,
                                           const std::vector<at::Tensor>& objectness,
                                           const ProposalOptions& options) {
-  return propose(prediction(anchors, objectness), anchors, {kSize}, boxes::BoxCoder(), options).boxes;
+  return propose(prediction(anchors, objectness), anchors, {kProposalsSize}, boxes::BoxCoder(), options)
+      .boxes;
 }
 
 TEST(Proposals, AreDecodedAndClippedBestFirst) {
@@ -36,7 +37,7 @@ TEST(Proposals, AreDecodedAndClippedBestFirst) {
       at::cat({box(0, 0, 20, 20), box(80, 30, 40, 40), box(40, 0, 20, 20)})};
   auto said = prediction(anchors, {torch::tensor({{1.f, 3.f, 2.f}})});
   said.deltas[0][0][2][1] = 0.5;  // down by half its height
-  const auto [boxes, scores] = propose(said, anchors, {kSize}, boxes::BoxCoder(), {});
+  const auto [boxes, scores] = propose(said, anchors, {kProposalsSize}, boxes::BoxCoder(), {});
   ASSERT_EQ(boxes.size(), 1u);
   EXPECT_TRUE(identical(boxes[0], at::cat({box(80, 30, 20, 20), box(40, 10, 20, 20), box(0, 0, 20, 20)})));
   ASSERT_EQ(scores.size(), 1u);
@@ -88,8 +89,9 @@ TEST(Proposals, DropWhatIsSmallAfterClipping) {
 TEST(Proposals, EachImageHasItsOwnScoresAndSize) {
   const std::vector<at::Tensor> anchors = {at::cat({box(0, 0, 20, 20), box(40, 0, 20, 20)})};
   const auto said = prediction(anchors, {torch::tensor({{2.f, 1.f}, {1.f, 2.f}})});
-  const auto proposals =
-      propose(said, anchors, {kSize, {.height = 50, .width = 50}}, boxes::BoxCoder(), {.post_nms = 1}).boxes;
+  const auto proposals = propose(said, anchors, {kProposalsSize, {.height = 50, .width = 50}},
+                                 boxes::BoxCoder(), {.post_nms = 1})
+                             .boxes;
   ASSERT_EQ(proposals.size(), 2u);
   EXPECT_TRUE(identical(proposals[0], box(0, 0, 20, 20)));
   EXPECT_TRUE(identical(proposals[1], box(40, 0, 10, 20)));
@@ -99,13 +101,14 @@ TEST(Proposals, NotANumberIsNoBox) {
   const std::vector<at::Tensor> anchors = {at::cat({box(0, 0, 20, 20), box(40, 0, 20, 20)})};
   auto said = prediction(anchors, {torch::tensor({{2.f, 1.f}})});
   said.deltas[0][0][0][3] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_TRUE(identical(propose(said, anchors, {kSize}, boxes::BoxCoder(), {}).boxes[0], box(40, 0, 20, 20)));
+  EXPECT_TRUE(identical(propose(said, anchors, {kProposalsSize}, boxes::BoxCoder(), {}).boxes[0],
+                        box(40, 0, 20, 20)));
 }
 
 TEST(Proposals, LevelsOfAnchorsWithoutAPredictionAreRefused) {
   const std::vector<at::Tensor> anchors = {box(0, 0, 20, 20)};
   EXPECT_EQ(error_of([&] {
-              propose(prediction(anchors, {torch::ones({1, 1})}), {anchors[0], anchors[0]}, {kSize},
+              propose(prediction(anchors, {torch::ones({1, 1})}), {anchors[0], anchors[0]}, {kProposalsSize},
                       boxes::BoxCoder(), {});
             }),
             "propose: prediction: expected the 2 levels of the anchors, got 1 and 1");
@@ -116,7 +119,7 @@ TEST(Proposals, AreConstantsForTheBackwardPass) {
   auto said = prediction(anchors, {torch::ones({1, 1})});
   said.objectness[0].requires_grad_();
   said.deltas[0].requires_grad_();
-  EXPECT_FALSE(propose(said, anchors, {kSize}, boxes::BoxCoder(), {}).boxes[0].requires_grad());
+  EXPECT_FALSE(propose(said, anchors, {kProposalsSize}, boxes::BoxCoder(), {}).boxes[0].requires_grad());
 }
 
 }  // namespace

@@ -12,12 +12,12 @@ namespace {
 
 using namespace rcnn::test;
 
-RpnOptions from(const std::string& json) {
+RpnOptions rpn_options(const std::string& json) {
   return RpnOptions::from(config::Config::parse(json, "f.json").root());
 }
 
 TEST(RpnOptions, EveryKeyIsRead) {
-  const auto options = from(R"({
+  const auto options = rpn_options(R"({
     "anchors": {"sizes": [10, 20], "ratios": [1]}, "positive_iou": 0.6, "negative_iou": 0.2, "ignore_share": 0.9,
     "batch_per_image": 64, "positive_fraction": 0.25, "cross_boundary": "drop", "beta": 0, "nms_threshold": 0.8,
     "min_size": 16, "train": {"pre_nms": 1, "post_nms": 2}, "test": {"pre_nms": 3, "post_nms": 4}})");
@@ -54,15 +54,15 @@ TEST(RpnOptions, WhatIsWrongIsNamed) {
            {R"({"train": {"post_nms": 0}})", "f.json: train.post_nms"},
            {R"({"test": {"pre-nms": 5}})", "f.json: test.pre-nms"},
            {R"({"nms_treshold": 0.5})", "nms_threshold"}}) {
-    const auto message = message_of<ConfigError>([&] { from(json); });
+    const auto message = message_of<ConfigError>([&] { rpn_options(json); });
     EXPECT_NE(message.find(part), std::string::npos) << message;
   }
 }
 
-constexpr ImageSize kSize{.height = 64, .width = 96};
+constexpr ImageSize kRpnSize{.height = 64, .width = 96};
 
 /// An RPN of one level of stride 16 with anchors of side 16.
-Rpn make(RpnOptions options) {
+Rpn make_rpn(RpnOptions options) {
   torch::manual_seed(1);
   if (options.anchors.sizes.size() > 1) options.anchors = {.sizes = {16}, .ratios = {1}};
   return Rpn(std::vector<FeatureSpec>{{"c4", 2, 16}}, options);
@@ -73,7 +73,7 @@ std::vector<at::Tensor> maps() {
   return {torch::rand({1, 2, 4, 6})};
 }
 
-Target target(const at::Tensor& boxes) {
+Target rpn_target(const at::Tensor& boxes) {
   return {boxes, torch::ones({boxes.size(0)}, at::kLong), torch::zeros({0, 4})};
 }
 
@@ -81,8 +81,8 @@ TEST(Rpn, TrainingAndTestKeepTheirOwnNumberOfProposals) {
   RpnOptions options;
   options.train.post_nms = 7;
   options.test.post_nms = 3;
-  auto rpn = make(options);
-  const auto count = [&] { return rpn->forward(maps(), {kSize}, nullptr).proposals.boxes[0].size(0); };
+  auto rpn = make_rpn(options);
+  const auto count = [&] { return rpn->forward(maps(), {kRpnSize}, nullptr).proposals.boxes[0].size(0); };
   rpn->train();
   EXPECT_EQ(count(), 7);
   rpn->eval();
@@ -90,30 +90,30 @@ TEST(Rpn, TrainingAndTestKeepTheirOwnNumberOfProposals) {
 }
 
 TEST(Rpn, WithoutTargetsThereIsNoLoss) {
-  const auto output = make({})->forward(maps(), {kSize}, nullptr);
+  const auto output = make_rpn({})->forward(maps(), {kRpnSize}, nullptr);
   EXPECT_FALSE(output.loss.classification.defined());
   EXPECT_FALSE(output.loss.box.defined());
   EXPECT_FALSE(output.proposals.boxes[0].requires_grad());
 }
 
 TEST(Rpn, TheLossIsHandComputed) {
-  auto rpn = make({});
+  auto rpn = make_rpn({});
   const torch::NoGradGuard no_grad;
   for (auto& parameter : rpn->parameters()) parameter.zero_();
   // Anchors are 16 x 16 around (16 column, 16 row). The box is one of the 24, moved by 2: IoU 14/18. It
   // shares 1/15 with the next one and nothing with the others.
-  const std::vector<Target> targets = {target(torch::tensor({{26.f, 24.f, 42.f, 40.f}}))};
-  const auto loss = rpn->forward(maps(), {kSize}, &targets).loss;
+  const std::vector<Target> targets = {rpn_target(torch::tensor({{26.f, 24.f, 42.f, 40.f}}))};
+  const auto loss = rpn->forward(maps(), {kRpnSize}, &targets).loss;
   EXPECT_NEAR(loss.classification.item<double>(), std::log(2), 1e-6);
   EXPECT_NEAR(loss.box.item<double>(), (2. / 16 - 0.5 / 9) / 24, 1e-6);
 }
 
 TEST(Rpn, DroppingAnchorsOverTheBorderLeavesASmallImageNothingToLearn) {
   const ImageSize small{.height = 12, .width = 12};
-  const std::vector<Target> targets = {target(torch::tensor({{0.f, 0.f, 8.f, 8.f}}))};
-  auto keep = make({});
+  const std::vector<Target> targets = {rpn_target(torch::tensor({{0.f, 0.f, 8.f, 8.f}}))};
+  auto keep = make_rpn({});
   EXPECT_GT(keep->forward(maps(), {small}, &targets).loss.classification.item<float>(), 0);
-  auto drop = make({.cross_boundary = RpnOptions::CrossBoundary::drop});
+  auto drop = make_rpn({.cross_boundary = RpnOptions::CrossBoundary::drop});
   const auto loss = drop->forward(maps(), {small}, &targets).loss;
   EXPECT_EQ(loss.classification.item<float>(), 0);
   EXPECT_EQ(loss.box.item<float>(), 0);
@@ -125,27 +125,27 @@ TEST(Rpn, DroppingAnchorsOverTheBorderLeavesASmallImageNothingToLearn) {
 
 TEST(Rpn, DroppingAnchorsOverTheBorderKeepsTheOthersAssigned) {
   // Of the 4 x 6 anchors the 3 x 5 away from the top and left border are inside; one of them is the box.
-  auto rpn = make({.cross_boundary = RpnOptions::CrossBoundary::drop});
+  auto rpn = make_rpn({.cross_boundary = RpnOptions::CrossBoundary::drop});
   const torch::NoGradGuard no_grad;
   for (auto& parameter : rpn->parameters()) parameter.zero_();
   rpn->named_parameters()["head.bbox_pred.bias"].fill_(1);
-  const std::vector<Target> targets = {target(torch::tensor({{24.f, 24.f, 40.f, 40.f}}))};
-  const auto loss = rpn->forward(maps(), {kSize}, &targets).loss;
+  const std::vector<Target> targets = {rpn_target(torch::tensor({{24.f, 24.f, 40.f, 40.f}}))};
+  const auto loss = rpn->forward(maps(), {kRpnSize}, &targets).loss;
   EXPECT_NEAR(loss.box.item<double>(), 4 * (1 - 0.5 / 9) / 15, 1e-6);
 }
 
 TEST(Rpn, EachImageLearnsFromItsOwnTarget) {
-  auto rpn = make({.beta = 0});
+  auto rpn = make_rpn({.beta = 0});
   const torch::NoGradGuard no_grad;
   for (auto& parameter : rpn->parameters()) parameter.zero_();
   const auto box = torch::tensor({{26.f, 24.f, 42.f, 40.f}});
   const auto loss = [&](const std::vector<Target>& targets) {
-    return rpn->forward({torch::zeros({2, 2, 4, 6})}, {kSize, kSize}, &targets).loss.box.item<double>();
+    return rpn->forward({torch::zeros({2, 2, 4, 6})}, {kRpnSize, kRpnSize}, &targets).loss.box.item<double>();
   };
   // One positive in 48 anchors, wherever it is; two when both images have the box.
-  EXPECT_NEAR(loss({target(box), target(torch::zeros({0, 4}))}), 2. / 16 / 48, 1e-7);
-  EXPECT_NEAR(loss({target(torch::zeros({0, 4})), target(box)}), 2. / 16 / 48, 1e-7);
-  EXPECT_NEAR(loss({target(box), target(box)}), 4. / 16 / 48, 1e-7);
+  EXPECT_NEAR(loss({rpn_target(box), rpn_target(torch::zeros({0, 4}))}), 2. / 16 / 48, 1e-7);
+  EXPECT_NEAR(loss({rpn_target(torch::zeros({0, 4})), rpn_target(box)}), 2. / 16 / 48, 1e-7);
+  EXPECT_NEAR(loss({rpn_target(box), rpn_target(box)}), 4. / 16 / 48, 1e-7);
 }
 
 }  // namespace

@@ -1,0 +1,30 @@
+# Most sources take longer for what they include (LibTorch, OpenCV, CLI11, nlohmann_json, fmt) than for their own text.
+option(RCNN_UNITY "Compile sources of a room together: far less work for a whole build, more after a change" OFF)
+
+# unity(<list> <most>): with RCNN_UNITY the sources named in the list give way to ones that include up to `most` of them
+# each. Their paths start at the top of the checkout, so that ccache serves another one; CMake's own UNITY_BUILD writes
+# absolute paths. Properties are for the list as it is afterwards.
+function(unity list most)
+  if(NOT RCNN_UNITY)
+    return()
+  endif()
+  set(batches)
+  set(number 0)
+  foreach(source ${${list}})
+    get_filename_component(source ${source} ABSOLUTE)
+    file(RELATIVE_PATH source ${PROJECT_SOURCE_DIR} ${source})
+    math(EXPR batch "${number} / ${most}")
+    math(EXPR number "${number} + 1")
+    set(file ${CMAKE_CURRENT_BINARY_DIR}/unity/${list}_${batch}.cpp)
+    list(APPEND batches ${file})
+    string(APPEND includes_${batch} "#include \"${source}\"\n")
+  endforeach()
+  list(REMOVE_DUPLICATES batches)
+  set(batch 0)
+  foreach(file ${batches})
+    file(CONFIGURE OUTPUT ${file} CONTENT "${includes_${batch}}" @ONLY)
+    math(EXPR batch "${batch} + 1")
+  endforeach()
+  set_property(SOURCE ${batches} APPEND PROPERTY INCLUDE_DIRECTORIES ${PROJECT_SOURCE_DIR})
+  set(${list} ${batches} PARENT_SCOPE)
+endfunction()
