@@ -54,10 +54,10 @@ class RunTest : public testing::Test {
   std::unique_ptr<Run> open(const config::Config& config, const ScoringOptions& scoring = {},
                             RunResume resume = RunResume::no) const {
     const auto path = temp_.path() / "run";
-    return std::make_unique<Run>(
-        Training::from(config, at::kCPU),
-        RunFolder::is_one(path) && resume != RunResume::no ? RunFolder::reopen(path) : RunFolder::create(path),
-        scoring, resume);
+    return std::make_unique<Run>(Training::from(config, at::kCPU),
+                                 RunFolder::is_one(path) && resume != RunResume::no ? RunFolder::reopen(path)
+                                                                                    : RunFolder::create(path),
+                                 scoring, resume);
   }
 
   /// Gives out these scores, one after the other.
