@@ -14,6 +14,7 @@
 
 #include <rcnn/io/atomic_file.h>
 
+#include "tests/io/killing_files.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
 
@@ -92,7 +93,32 @@ TEST_F(GrowingFileTest, AFullDiskLeavesWhatWasThere) {
   }
 }
 
-TEST_F(GrowingFileTest, AKilledProcessLeavesAWholeList) {
+TEST_F(GrowingFileTest, KilledAtAnyOfItsCallsAProcessLeavesAWholeList) {
+  size_t longest = 0;
+  for (int call = 0; call < 30; ++call) {
+    SCOPED_TRACE(testing::Message() << "call " << call);
+    fs::remove(file_);
+    EXPECT_TRUE(is_killed([&] {
+      KillingFiles files(call);
+      GrowingFile file(file_, "[", "]", files);
+      file.put_in_place();
+      for (;;) file.append("0123456789", "]");
+    }));
+    remove_temporaries(folder_.path());
+    if (!fs::exists(file_)) {  // it was killed before
+      EXPECT_EQ(longest, 0);
+      continue;
+    }
+    std::string expected = "[";
+    while (expected.size() + 1 < fs::file_size(file_)) expected += "0123456789";
+    EXPECT_EQ(text(), expected + "]");
+    EXPECT_GE(expected.size(), longest) << "what was added stays";
+    longest = std::max(longest, expected.size());
+  }
+  EXPECT_GT(longest, 100);
+}
+
+TEST_F(GrowingFileTest, AKilledProcessLeavesAWholeListNightly) {
   const auto seed = std::random_device()();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937 random(seed);

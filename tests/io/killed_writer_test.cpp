@@ -18,6 +18,8 @@
 #include <rcnn/io/atomic_file.h>
 #include <rcnn/io/safetensors.h>
 
+#include "io/write_safetensors.h"
+#include "tests/io/killing_files.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
 
@@ -82,7 +84,36 @@ size_t count_files(const fs::path& folder) {
   return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
 
-TEST(KilledWriter, LeavesAWholeGenerationNotOlderThanTheLastComplete) {
+TEST(KilledWriter, AtEachOfItsCallsLeavesTheOldOrTheNewGeneration) {
+  for (const bool half : {false, true}) {
+    bool killed = true, was_new = false;
+    int with_rest = 0;
+    for (int call = 0; killed; ++call) {
+      SCOPED_TRACE(testing::Message() << "call " << call << (half ? ", half of it" : ""));
+      const TempFolder folder;
+      const fs::path file = folder.path() / "last.safetensors";
+      std::vector<int64_t> values;
+      write_safetensors(file, generation(1, values));
+      killed = is_killed([&] {
+        KillingFiles files(call, half);
+        write_safetensors(file, generation(2, values), files);
+      });
+      const int64_t found = read_generation(file);
+      EXPECT_TRUE(found == 1 || found == 2);
+      EXPECT_TRUE(found == 2 || !was_new) << "once it is there, it stays";
+      was_new = found == 2;
+      EXPECT_TRUE(was_new || killed);
+      const auto left = remove_temporaries(folder.path());
+      // It has a temporary file from after the first call until that has the name.
+      EXPECT_EQ(left, call > 0 && !was_new ? 1 : 0);
+      with_rest += left == 1;
+      EXPECT_EQ(count_files(folder.path()), 1);
+    }
+    EXPECT_GE(with_rest, 4) << "write, sync, close, rename";
+  }
+}
+
+TEST(KilledWriter, LeavesAWholeGenerationNotOlderThanTheLastCompleteNightly) {
   const auto seed = std::random_device()();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937 random(seed);
