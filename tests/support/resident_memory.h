@@ -2,8 +2,10 @@
 
 #include <fstream>
 #include <numeric>
+#include <string>
 #include <vector>
 
+#include <malloc.h>
 #include <unistd.h>
 
 namespace rcnn::test {
@@ -14,6 +16,22 @@ inline double resident_bytes() {
   double total = 0, resident = 0;
   pages >> total >> resident;
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+/// Bytes that this process has read from files and pipes.
+inline double bytes_read() {
+  std::ifstream counts("/proc/self/io");
+  std::string name;
+  double count = 0;
+  while (counts >> name >> count && name != "rchar:") continue;
+  return count;
+}
+
+/// Memory that malloc gave this process and did not get back, to the byte; 0 under a sanitizer, which has a
+/// malloc of its own.
+inline double heap_bytes() {
+  const auto info = mallinfo2();
+  return static_cast<double>(info.uordblks + info.hblkhd);
 }
 
 /// Change from call to call, or from iteration to iteration: the slope of the straight line through equally

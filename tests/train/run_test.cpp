@@ -1,12 +1,10 @@
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -446,11 +444,10 @@ TEST_F(RunTest, AFileThatCannotBeWrittenEndsTheRun) {
     run->fit({.on_iteration = [&](int64_t iteration) {
       last = iteration;
       if (iteration == 2) fs::create_directory(run->folder().state(3));  // in the state's place
-      if (iteration > 2) std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }});
   });
   EXPECT_THAT(message, HasSubstr("state-00000003.safetensors"));
-  EXPECT_LT(last, 12);
+  EXPECT_LE(last, 4) << "the next state waits for the one before";
 }
 
 TEST(ScoringOptions, AreRead) {
