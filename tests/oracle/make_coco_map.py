@@ -1,8 +1,8 @@
 """Small random data sets and what pycocotools makes of them.
 
 make_coco_map.py committed    writes tests/fixtures/coco_map.safetensors: 12 sets with their numbers
-make_coco_map.py OUT [COUNT]  writes OUT: COUNT (1000) sets with their numbers and their whole precision and recall arrays;
-                              one that is there already and newer than this script is left as it is
+make_coco_map.py OUT COUNT    writes OUT: COUNT sets with their numbers and their whole precision and recall arrays; one
+                              that is there already and newer than this script is left as it is
 
 Of set N: N.categories int64 [K]; N.truths float64 [G, 9]: image id, category id, x, y, width, height, area, crowd, id;
 N.detections float64 [D, 7]: image id, category id, x, y, width, height, score; N.proposal_recall float64 [T, A, 4]
@@ -17,6 +17,12 @@ import contextlib
 import io
 import pathlib
 import sys
+
+# Before the imports, which take longer than all else where there is nothing to do.
+if __name__ == "__main__" and sys.argv[1] != "committed":
+    made = pathlib.Path(sys.argv[1])
+    if made.exists() and made.stat().st_mtime > pathlib.Path(__file__).stat().st_mtime:
+        sys.exit()
 
 try:
     import numpy as np
@@ -133,10 +139,7 @@ def main():
     if sys.argv[1] == "committed":
         path, tensors = pathlib.Path(__file__).parent.parent / "fixtures" / "coco_map.safetensors", make(12, summarize)
     else:
-        path = pathlib.Path(sys.argv[1])
-        if path.exists() and path.stat().st_mtime > pathlib.Path(__file__).stat().st_mtime:
-            return
-        tensors = make(int(sys.argv[2]) if len(sys.argv) > 2 else 1000, everything) | means()
+        path, tensors = pathlib.Path(sys.argv[1]), make(int(sys.argv[2]), everything) | means()
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata={"pycocotools": getattr(pycocotools, "__version__", "2.0.11"),
                                        "numpy": np.__version__, "seed": str(SEED)})
