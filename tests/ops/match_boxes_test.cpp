@@ -35,13 +35,15 @@ TEST_P(MatchBoxesTest, AgreesWithTheDefinition) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     torch::manual_seed(seed);
     const at::Tensor candidates = whole_boxes(700), truths = whole_boxes(9), ignore = whole_boxes(3);
+    const auto box = naive_boxes(candidates), truth = naive_boxes(truths), crowd = naive_boxes(ignore);
     at::Tensor table = at::zeros({700, 9}, at::kDouble), ignored = at::zeros({700}, at::kDouble);
+    auto cell = table.accessor<double, 2>();
+    auto most = ignored.accessor<double, 1>();
     for (int64_t i = 0; i < 700; ++i) {
-      const NaiveBox box = naive_box(candidates, i);
-      for (int64_t t = 0; t < 9; ++t) table[i][t] = naive_iou(box, naive_box(truths, t));
-      for (int64_t r = 0; r < 3; ++r) {
-        const double part = naive_intersection(box, naive_box(ignore, r)) / (box.width() * box.height());
-        ignored[i] = std::max(ignored[i].item<double>(), part);
+      for (int64_t t = 0; t < 9; ++t) cell[i][t] = naive_iou(box[i], truth[t]);
+      for (const auto& other : crowd) {
+        const double part = naive_intersection(box[i], other) / (box[i].width() * box[i].height());
+        most[i] = std::max(most[i], part);
       }
     }
     const BoxMatches m = matches(candidates, truths, ignore);

@@ -24,6 +24,18 @@ inline NaiveBox naive_box(const at::Tensor& boxes, int64_t row, int64_t first_co
   return {at(0), at(1), at(2), at(3)};
 }
 
+/// All of them, each looked up once: an element of a tensor costs a microsecond.
+inline std::vector<NaiveBox> naive_boxes(const at::Tensor& boxes) {
+  std::vector<NaiveBox> all;
+  for (int64_t i = 0; i < boxes.size(0); ++i) all.push_back(naive_box(boxes, i));
+  return all;
+}
+
+inline std::vector<double> naive_values(const at::Tensor& tensor) {
+  const at::Tensor values = tensor.to(at::kDouble).contiguous();
+  return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
+}
+
 inline double naive_intersection(const NaiveBox& a, const NaiveBox& b) {
   return std::max(std::min(a.x2, b.x2) - std::max(a.x1, b.x1), 0.0) *
          std::max(std::min(a.y2, b.y2) - std::max(a.y1, b.y1), 0.0);
@@ -36,14 +48,14 @@ inline double naive_iou(const NaiveBox& a, const NaiveBox& b) {
 
 inline at::Tensor naive_nms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups,
                             double iou_threshold) {
-  std::vector<int64_t> order(boxes.size(0)), kept;
+  const auto box = naive_boxes(boxes);
+  const auto score = naive_values(scores), group = naive_values(groups);
+  std::vector<int64_t> order(box.size()), kept;
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return scores[a].item<double>() > scores[b].item<double>(); });
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return score[a] > score[b]; });
   for (const int64_t i : order) {
     const bool free = std::all_of(kept.begin(), kept.end(), [&](int64_t k) {
-      return groups[i].item<int64_t>() != groups[k].item<int64_t>() ||
-             naive_iou(naive_box(boxes, k), naive_box(boxes, i)) <= iou_threshold;
+      return group[i] != group[k] || naive_iou(box[k], box[i]) <= iou_threshold;
     });
     if (free) kept.push_back(i);
   }
@@ -58,8 +70,9 @@ struct NaiveSoftNms {
 inline NaiveSoftNms naive_soft_nms(const at::Tensor& boxes, const at::Tensor& scores,
                                    const at::Tensor& groups, const std::function<double(double)>& decay,
                                    double min_score) {
-  std::vector<double> left, kept_scores;
-  for (int64_t i = 0; i < scores.size(0); ++i) left.push_back(scores[i].item<double>());
+  const auto box = naive_boxes(boxes);
+  const auto group = naive_values(groups);
+  std::vector<double> left = naive_values(scores), kept_scores;
   std::vector<int64_t> kept;
   std::vector<bool> taken(left.size());
   while (true) {
@@ -72,8 +85,8 @@ inline NaiveSoftNms naive_soft_nms(const at::Tensor& boxes, const at::Tensor& sc
     kept.push_back(best);
     kept_scores.push_back(left[best]);
     for (int64_t i = 0; i < std::ssize(left); ++i) {
-      if (groups[i].item<int64_t>() != groups[best].item<int64_t>()) continue;
-      left[i] *= decay(naive_iou(naive_box(boxes, best), naive_box(boxes, i)));
+      if (group[i] != group[best]) continue;
+      left[i] *= decay(naive_iou(box[best], box[i]));
     }
   }
 }
