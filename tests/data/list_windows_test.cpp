@@ -17,7 +17,8 @@ class ListWindows : public testing::Test {
  protected:
   /// The text of each object's first `values` values, or nothing. The parser passes over the others without
   /// looking into them.
-  std::optional<std::vector<std::string>> read(const std::string& text, size_t window, size_t values) const {
+  static std::optional<std::vector<std::string>> read_file(const std::filesystem::path& file, size_t window,
+                                                           size_t values) {
     std::vector<std::string> objects;
     const auto add = [&](json::object object) {
       std::string all;
@@ -28,8 +29,12 @@ class ListWindows : public testing::Test {
       }
       objects.push_back(all);
     };
-    if (!read_in_windows(folder_.write("list.json", text), window, add)) return std::nullopt;
+    if (!read_in_windows(file, window, add)) return std::nullopt;
     return objects;
+  }
+  std::filesystem::path write(const std::string& text) const { return folder_.write("list.json", text); }
+  std::optional<std::vector<std::string>> read(const std::string& text, size_t window, size_t values) const {
+    return read_file(write(text), window, values);
   }
   const TempFolder folder_;
 };
@@ -63,10 +68,11 @@ TEST_F(ListWindows, ObjectsAreThoseOfTheWholeText) {
   int in_windows = 0;
   for (int i = 0; i < 500; ++i) {
     const auto text = random_list(random);
-    const auto whole = read(text, kWhole, kAll);
+    const auto file = write(text);
+    const auto whole = read_file(file, kWhole, kAll);
     ASSERT_TRUE(whole) << text;
     for (const size_t window : {16, 40, 100}) {
-      const auto parted = read(text, window, kAll);
+      const auto parted = read_file(file, window, kAll);
       if (!parted) continue;  // a comma in a text, or in a list below, looked like one of the list
       ++in_windows;
       ASSERT_EQ(*parted, *whole) << "window " << window << ", text " << text;
@@ -91,9 +97,10 @@ TEST_F(ListWindows, WhatIsNoListIsNotTakenForOne) {
     }
     if (text.empty()) continue;
     const size_t values = i % 2 == 0 ? kAll : i % 3;
-    const auto whole = read(text, kWhole, values);
+    const auto file = write(text);
+    const auto whole = read_file(file, kWhole, values);
     for (const size_t window : {16, 40, 100}) {
-      const auto parted = read(text, window, values);
+      const auto parted = read_file(file, window, values);
       ASSERT_FALSE(parted && parted != whole) << "window " << window << ", text " << text;
     }
   }

@@ -175,9 +175,10 @@ TEST(LocateRealData, TheSetsAreFound) {
 
 TEST_F(Locate, GigabytesOfSomethingElseAreRefusedUnread) {
   std::filesystem::resize_file(folder_.write("zeros.json", ""), 3'000'000'000);
-  const double before = test::resident_bytes();
+  const double before = test::resident_bytes(), read_before = test::bytes_read();
   EXPECT_THAT(error("zeros.json"), HasSubstr("is no JSON: it begins with the byte 0x00"));
   EXPECT_LT(test::resident_bytes() - before, 50e6);
+  EXPECT_LT(test::bytes_read() - read_before, 1e6);
 }
 
 TEST_F(Locate, TheBoundOfImagesIsForEachPart) {
