@@ -7,7 +7,7 @@ scores) would otherwise fall differently in two correct programs. One case is al
 is the first with which torchvision agrees with itself after its weights were shaken in their last digits, time and again.
 The seed stands in the golden's metadata, with the versions.
 
-Run: python tests/oracle/make_parity.py CASE OUTPUT, with RCNN_DATA naming the data folder; the cases are backbones,
+Run: python tests/oracle/make_parity.py CASE... OUTPUT, with RCNN_DATA naming the data folder; the cases are backbones,
 decoded, resize, the names of DETECTORS, any of these with ".training" behind, FLOAT32, and detectron2_NAME for those of
 detectron2_parity.py. What is there already and newer than these scripts is left as it is. Exits with 77, which ctest takes
 as skipped, where torchvision, detectron2 or the photographs are missing.
@@ -15,6 +15,18 @@ as skipped, where torchvision, detectron2 or the photographs are missing.
 import os
 import pathlib
 import sys
+
+SCRIPTS = [pathlib.Path(__file__).parent / name for name in ("make_parity.py", "parity_models.py", "detectron2_parity.py")]
+
+
+def is_made(case):
+    done = pathlib.Path(sys.argv[-1]) / f"{case}.done"
+    return done.exists() and done.stat().st_mtime > max(script.stat().st_mtime for script in SCRIPTS)
+
+
+# Before the imports, which take seconds.
+if __name__ == "__main__" and all(map(is_made, sys.argv[1:-1])):
+    sys.exit()
 
 SKIPPED = 77
 try:
@@ -229,35 +241,38 @@ def write_detectron2(name, images, output):
     detectron2_parity.write_detector(name, images, output, write)
 
 
+def make(case, images, output):
+    torch.manual_seed(0)  # what a constructor draws and randomize() does not
+    if case == "backbones":
+        for name in BACKBONES:
+            write_backbone(name, output)
+    elif case == "decoded":
+        write(output / "decoded.golden.safetensors", images)
+    elif case == "resize":
+        write_resized(output)
+    elif case.startswith("detectron2_"):
+        write_detectron2(case.removeprefix("detectron2_"), list(images.values()), output)
+    elif case == FLOAT32:
+        write_float32_detector(case, list(images.values())[:2], output)
+    elif case in DETECTORS:
+        write_detector(case, list(images.values())[:2 if case == "fasterrcnn_resnet50_fpn" else None], output)
+    else:
+        write_training(case.removesuffix(".training"), list(images.values())[:2], output)
+    (output / f"{case}.done").touch()
+
+
 def main():
-    case, output = sys.argv[1], pathlib.Path(sys.argv[2])
-    done, scripts = output / f"{case}.done", pathlib.Path(__file__).parent.glob("*.py")
-    if done.exists() and done.stat().st_mtime > max(script.stat().st_mtime for script in scripts):
-        return
+    cases, output = sys.argv[1:-1], pathlib.Path(sys.argv[-1])
     photographs = pathlib.Path(os.environ.get("RCNN_DATA", "")) / "voc2012_slice" / "JPEGImages"
     files = sorted(photographs.glob("*.jpg"))[:3]
     if len(files) < 3:
         print(f"skipped: no three photographs in {photographs}")
         sys.exit(SKIPPED)
     output.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(0)  # what a constructor draws and randomize() does not
-    images = [decoded(file) for file in files]
-    if case == "backbones":
-        for name in BACKBONES:
-            write_backbone(name, output)
-    elif case == "decoded":
-        write(output / "decoded.golden.safetensors", {file.name: image for file, image in zip(files, images)})
-    elif case == "resize":
-        write_resized(output)
-    elif case.startswith("detectron2_"):
-        write_detectron2(case.removeprefix("detectron2_"), images, output)
-    elif case == FLOAT32:
-        write_float32_detector(case, images[:2], output)
-    elif case in DETECTORS:
-        write_detector(case, images[:2] if case == "fasterrcnn_resnet50_fpn" else images, output)
-    else:
-        write_training(case.removesuffix(".training"), images[:2], output)
-    done.touch()
+    images = {file.name: decoded(file) for file in files}
+    for case in cases:
+        if not is_made(case):
+            make(case, images, output)
 
 
 if __name__ == "__main__":

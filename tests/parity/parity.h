@@ -26,7 +26,7 @@ class Parity : public Base {
   /// Call in SetUp.
   void read(const std::string& name) {
     const auto file = std::filesystem::path(RCNN_PARITY) / (name + ".golden.safetensors");
-    if (!std::filesystem::exists(file)) GTEST_SKIP() << "no " << file << ": see the test parity_make_*";
+    if (!std::filesystem::exists(file)) GTEST_SKIP() << "no " << file << ": see the tests parity_make.*";
     golden_ = io::read_safetensors(file);
   }
 
