@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <locale>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/support/temp_folder.h"
@@ -46,11 +47,25 @@ class GermanLocale {
 
   static bool made() {
     static const bool is_made = [] {
-      const auto command =
-          "localedef -i de_DE -f UTF-8 " + (folder() / "de_DE.UTF-8").string() + " >/dev/null 2>&1";
+      static const TempFolder source;
+      const auto command = "localedef -i " + source.write("german", definition()).string() + " -f UTF-8 " +
+                           (folder() / "de_DE.UTF-8").string() + " >/dev/null 2>&1";
       return std::system(command.c_str()) == 0;
     }();
     return is_made;
+  }
+
+  /// Debian's German but for the tables of letters and of their order, which take localedef four times as
+  /// long as all the rest.
+  static std::string definition() {
+    std::string text = "comment_char %\nescape_char /\n";
+    for (const char* name : {"CTYPE", "COLLATE", "IDENTIFICATION", "MONETARY", "NUMERIC", "TIME", "MESSAGES",
+                             "PAPER", "NAME", "ADDRESS", "TELEPHONE", "MEASUREMENT"}) {
+      const bool is_table = name == std::string_view("CTYPE") || name == std::string_view("COLLATE");
+      const std::string category = "LC_" + std::string(name);
+      text += category + "\ncopy \"" + (is_table ? "POSIX" : "de_DE") + "\"\nEND " + category + "\n";
+    }
+    return text;
   }
 
   bool is_set_ = false;

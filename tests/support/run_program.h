@@ -22,6 +22,11 @@ struct Finished {
   std::string out, err;
 };
 
+/// Of what waitpid() says.
+inline int exit_code_of(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 /// A program that runs beside the test.
 class RunningProgram {
  public:
@@ -72,8 +77,7 @@ class RunningProgram {
   Finished finish() {
     int status = 0;
     while (waitpid(child_, &status, 0) < 0 && errno == EINTR) continue;
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), file_bytes(out()),
-            file_bytes(err())};
+    return {exit_code_of(status), file_bytes(out()), file_bytes(err())};
   }
 
  private:

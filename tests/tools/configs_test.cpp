@@ -48,16 +48,36 @@ std::string test_name(const testing::TestParamInfo<fs::path>& info) {
   return name;
 }
 
+/// What gives a config's network few channels: to draw and write a hundred million weights takes seconds.
+std::vector<std::string> narrow(const fs::path& file) {
+  std::vector<std::string> overrides = {"model.backbone.width=8"};
+  for (const auto& [key, value, origin] : config::Config::load(file).entries()) {
+    if (key == "model.roi.head.hidden") overrides.push_back(key + "=16");
+    if (key == "model.roi.head.depth") overrides.push_back("model.roi.head.width=8");
+  }
+  return overrides;
+}
+
 class ShippedConfig : public testing::TestWithParam<fs::path> {
  protected:
+  void expect_whole(const std::vector<std::string>& overrides) const;
+
   const fs::path file_ = kConfigs / GetParam();
 };
 
-TEST_P(ShippedConfig, DescribesAModelDataAndATraining) {
-  const auto root = config::Config::load(file_).root();
+void ShippedConfig::expect_whole(const std::vector<std::string>& overrides) const {
+  const auto root = config::Config::load(file_, overrides).root();
   EXPECT_GT(nn::make_detection_model(root.child("model"), 20)->parameters().size(), 10u);
   EXPECT_FALSE(data::DataOptions::from(root.child("data")).root.empty());
   EXPECT_GT(train::TrainOptions::from(root.child("train")).schedule.lr, 0);
+}
+
+TEST_P(ShippedConfig, DescribesAModelDataAndATraining) {
+  expect_whole(narrow(file_));
+}
+
+TEST_P(ShippedConfig, DescribesAModelDataAndATrainingNightly) {
+  expect_whole({});
 }
 
 // The program reads the whole config, "eval" too, before it looks for the data.
@@ -116,16 +136,28 @@ class QuickConfig : public testing::TestWithParam<fs::path> {
     data::write_coco(coco, parts, data::ImageFiles::link);
     fs::create_directory_symlink(".", coco / "images");
   }
+
+  void expect_trains(const std::vector<std::string>& overrides) const;
+
   const TempFolder folder_;
 };
 
-TEST_P(QuickConfig, Trains) {
+void QuickConfig::expect_trains(const std::vector<std::string>& overrides) const {
   const auto run = folder_.path() / "run";
-  const auto finished =
-      run_rcnn({"train", kConfigs / GetParam(), "--output", run, "--device", "cpu", "train.iterations=1",
-                "train.log_period=1", "model.weights=null", "data.min_size=96", "data.max_size=192",
-                R"(data.classes=["circle", "cross", "square", "star", "triangle"])"},
-               folder_.path());
+  std::vector<std::string> words = {"train",
+                                    kConfigs / GetParam(),
+                                    "--output",
+                                    run,
+                                    "--device",
+                                    "cpu",
+                                    "train.iterations=1",
+                                    "train.log_period=1",
+                                    "model.weights=null",
+                                    "data.min_size=96",
+                                    "data.max_size=192",
+                                    R"(data.classes=["circle", "cross", "square", "star", "triangle"])"};
+  words.insert(words.end(), overrides.begin(), overrides.end());
+  const auto finished = run_rcnn(words, folder_.path());
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   const auto lines = json_lines(run / "metrics.jsonl");
   ASSERT_EQ(lines.size(), 2u) << "an iteration and its score";
@@ -139,6 +171,14 @@ TEST_P(QuickConfig, Trains) {
   EXPECT_GT(lines[0]["loss"].get<double>(), 0);
   EXPECT_FALSE(lines[1].at("scores").empty());
   EXPECT_GT(fs::file_size(run / "last.safetensors"), 1000u);
+}
+
+TEST_P(QuickConfig, TrainsWhenItIsNarrow) {
+  expect_trains(narrow(kConfigs / GetParam()));
+}
+
+TEST_P(QuickConfig, TrainsNightly) {
+  expect_trains({});
 }
 
 INSTANTIATE_TEST_SUITE_P(All, QuickConfig,

@@ -9,12 +9,24 @@
 
 #include "tests/support/run_program.h"
 #include "tests/support/tiny_model.h"
+#include "tests/tools/standby.h"
 
 namespace rcnn::tools {
 
+/// The program, loaded.
+inline const Standby& standby() {
+  static const Standby program(RCNN_STANDBY);
+  return program;
+}
+
 /// Runs the built program with RCNN_DATA naming `data`.
 inline Finished run_rcnn(const std::vector<std::string>& arguments, const std::filesystem::path& data = {}) {
-  return run_program(RCNN_PROGRAM, arguments, {"RCNN_DATA=" + data.string()});
+  const std::vector<std::string> environment = {"RCNN_DATA=" + data.string()};
+  // What scores files does without LibTorch, and starts in milliseconds.
+  const bool is_quick =
+      std::ranges::any_of(arguments, [](const auto& word) { return word == "--annotations"; }) &&
+      arguments.front() == "eval";
+  return is_quick ? run_program(RCNN_PROGRAM, arguments, environment) : standby().run(arguments, environment);
 }
 
 /// What the program said when it failed: one line on stderr, nothing on stdout.

@@ -45,16 +45,18 @@ short="$network data.min_size=64 data.max_size=96 data.test.limit=1 data.classes
 # is_script FILE: bash can read it.
 is_script() { [[ -x $1 ]] && bash -n "$1"; }
 
-# has_flags PROGRAM ARGUMENT...: its --help knows the flags among them.
+# has_flags PROGRAM ARGUMENT...: its --help, which is asked for once, knows the flags among them.
 has_flags() {
-  local help word
-  if ! help="$("$@" --help 2>&1)"; then
-    echo "$help"
-    [[ $help != *ModuleNotFoundError* ]] || exit 77
+  local page word
+  for word; do [[ $word != *.py ]] || page="$HOME/${word//\//-}.help"; done
+  if [[ ! -f $page ]] && ! "$@" --help >"$page.part" 2>&1; then
+    cat "$page.part"
+    ! grep -q ModuleNotFoundError "$page.part" || exit 77
     exit 1
   fi
+  [[ -f $page ]] || mv "$page.part" "$page"
   for word; do
-    [[ $word != --* ]] || grep -q -e "$word\b" <<<"$help" || { echo "no $word in: $help"; exit 1; }
+    [[ $word != --* ]] || grep -q -e "$word\b" "$page" || { echo "no $word in: $(<"$page")"; exit 1; }
   done
 }
 

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
@@ -59,12 +62,39 @@ class StandardStreams : public testing::Test {
   }
   static void TearDownTestSuite() { shared_.reset(); }
 
-  /// Runs the program in the folder of the test's files; `after` is what a shell takes behind a command.
-  static Finished run(const std::string& words, const std::string& after) {
+  /// Runs the program in the folder of the test's files, started by a shell; `after` is what that takes
+  /// behind a command.
+  static Finished start(const std::string& words, const std::string& after) {
     const auto folder = shared_->path().string();
     return run_program("/bin/sh",
                        {"-c", "cd " + folder + " && exec " + RCNN_PROGRAM + " " + words + " " + after},
                        {"RCNN_DATA=" + folder});
+  }
+
+  /// The same by the program on standby. It understands >FILE, >&9 and >&-, 2> and < likewise.
+  static Finished run(const std::string& words, const std::string& after) {
+    const TempFolder said;
+    const std::string out = said.write("out", ""), err = said.write("err", "");
+    const auto open_file = [](const std::string& file, int flags) {
+      return open(file.c_str(), flags | O_CLOEXEC);
+    };
+    Streams streams{STDIN_FILENO, open_file(out, O_WRONLY), open_file(err, O_WRONLY)};
+    std::vector<int> opened = {streams[1], streams[2]};
+    for (const auto& redirection : words_of(after)) {
+      const size_t sign = redirection.find_first_of("<>");
+      const auto target = redirection.substr(sign + 1);
+      int& stream = streams[redirection[sign] == '<' ? 0 : sign == 0 ? 1 : 2];
+      stream = target == "&-" ? -1 : target == "&9" ? 9 : opened.emplace_back(open_file(target, O_WRONLY));
+    }
+    const auto folder = shared_->path();
+    const int exit_code = standby().run(words_of(words), {"RCNN_DATA=" + folder.string()}, streams, folder);
+    for (const int descriptor : opened) close(descriptor);
+    return {exit_code, file_bytes(out), file_bytes(err)};
+  }
+
+  static std::vector<std::string> words_of(const std::string& line) {
+    std::istringstream words(line);
+    return {std::istream_iterator<std::string>(words), {}};
   }
 
   static std::unique_ptr<TempFolder> shared_;
@@ -94,7 +124,7 @@ TEST_F(StandardStreams, AFullDiskBehindStdoutIsALineAndItsExitCode) {
     const auto whole = run(words, "");
     EXPECT_EQ(whole.exit_code, exit_code) << whole.err;
     EXPECT_NE(whole.out, "");
-    const auto full = run(words, "> /dev/full");
+    const auto full = run(words, ">/dev/full");
     EXPECT_EQ(full.exit_code, 3);
     EXPECT_THAT(full.err, testing::EndsWith(kFull));
     EXPECT_EQ(full.err.find("stdout"), full.err.rfind("stdout")) << full.err;  // once
@@ -117,13 +147,13 @@ TEST_F(StandardStreams, EveryHelpPageIsChecked) {
     std::string words;
     for (const auto& word : page.command) words += std::string(word) + " ";
     SCOPED_TRACE(words);
-    const auto full = run(words + "--help", "> /dev/full");
+    const auto full = start(words + "--help", ">/dev/full");
     EXPECT_EQ(full.exit_code, 3);
     EXPECT_EQ(full.err, kFull);
-    const auto gone = run(words + "--help", ">&9");
+    const auto gone = start(words + "--help", ">&9");
     EXPECT_EQ(gone.exit_code, 141);
     EXPECT_EQ(gone.err, "");
-    const auto closed = run(words + "--help", ">&-");
+    const auto closed = start(words + "--help", ">&-");
     EXPECT_EQ(closed.exit_code, 3);
     EXPECT_EQ(closed.err, "error: stdout cannot be written: Bad file descriptor\n");
   }
@@ -141,7 +171,7 @@ TEST_F(StandardStreams, StderrThatCannotBeWrittenChangesNothing) {
       {"weights inspect nowhere.pth", 4}};
   for (const auto& [words, exit_code] : commands) {
     const auto whole = run(words, "");
-    for (const char* after : {"2> /dev/full", "2>&9", "2>&-"}) {
+    for (const char* after : {"2>/dev/full", "2>&9", "2>&-"}) {
       SCOPED_TRACE(words + after);
       const auto finished = run(words, after);
       EXPECT_EQ(finished.exit_code, exit_code);
@@ -155,9 +185,9 @@ TEST_F(StandardStreams, StderrThatCannotBeWrittenChangesNothing) {
 }
 
 TEST_F(StandardStreams, ClosedOnesTakeNoFilesPlace) {
-  const auto open = run("weights convert a.safetensors open.safetensors", "");
+  const auto open = start("weights convert a.safetensors open.safetensors", "");
   ASSERT_EQ(open.exit_code, 0) << open.err;
-  const auto closed = run("weights convert a.safetensors closed.safetensors", "<&- >&- 2>&-");
+  const auto closed = start("weights convert a.safetensors closed.safetensors", "<&- >&- 2>&-");
   EXPECT_EQ(closed.exit_code, 0);
   EXPECT_EQ(file_bytes(shared_->path() / "closed.safetensors"),
             file_bytes(shared_->path() / "open.safetensors"));

@@ -2,7 +2,9 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -11,6 +13,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
 
 #include <rcnn/data/image.h>
 #include <rcnn/data/scenes.h>
@@ -73,40 +77,86 @@ std::vector<nlohmann::ordered_json> without_times(const fs::path& metrics) {
   return lines;
 }
 
-TEST_F(TrainCommand, StoppedAndKilledAtAnyTimeItEndsAsIfItHadNeverBeen) {
-  // Checkpoints and scores come at different times; what finds something now and then has scores that differ.
-  const std::vector<std::string> options{
-      "train.iterations=120", "train.checkpoint_period=7", "train.log_period=5",         "eval.period=1",
-      "train.ema=0.9",        "train.accumulate=2",        "model.roi.score_threshold=0"};
-  auto resumed = options;
-  resumed.push_back("--resume");
-  const auto whole = train("whole", options);
-  ASSERT_EQ(whole.exit_code, 0) << whole.err;
+/// Stops trainings of so many iterations, at moments that are waited for.
+class StoppedTraining : public TrainCommand {
+ protected:
+  /// Up to `times` times; after `wait` each. It ends as a training that was never stopped.
+  void expect_as_if_never_stopped(int iterations, int times,
+                                  const std::function<void(const RunningProgram&, int)>& wait) const {
+    // Checkpoints and scores come at different times; what finds something now and then has scores that
+    // differ.
+    const std::vector<std::string> options{"train.iterations=" + std::to_string(iterations),
+                                           "train.checkpoint_period=7",
+                                           "train.log_period=5",
+                                           "eval.period=1",
+                                           "train.ema=0.9",
+                                           "train.accumulate=2",
+                                           "model.roi.score_threshold=0"};
+    auto resumed = options;
+    resumed.push_back("--resume");
+    const auto whole = train("whole", options);
+    ASSERT_EQ(whole.exit_code, 0) << whole.err;
 
+    constexpr int kSignals[] = {SIGKILL, SIGTERM, SIGKILL, SIGINT, SIGHUP};
+    int stopped = 0;
+    for (int i = 0; i < times; ++i) {
+      auto program = start("stopped", resumed);
+      wait(program, i);
+      const int signal = kSignals[i % 5];
+      program.send(signal);
+      const auto finished = program.finish();
+      if (finished.exit_code == 0) break;  // it was over before
+      ++stopped;
+      ASSERT_EQ(finished.exit_code, 128 + signal) << finished.err;
+    }
+    EXPECT_GT(stopped, 0);
+    const auto finished = train("stopped", resumed);
+    ASSERT_EQ(finished.exit_code, 0) << finished.err;
+    const auto last = fmt::format("state-{:08}.safetensors", iterations);
+    for (const auto& name : {std::string("last.safetensors"), std::string("best.safetensors"), last}) {
+      EXPECT_TRUE(bytes("stopped/" + name) == bytes("whole/" + name)) << name << " is another";
+    }
+    EXPECT_EQ(without_times(temp_.path() / "stopped/metrics.jsonl"),
+              without_times(temp_.path() / "whole/metrics.jsonl"));
+  }
+
+  /// The names in its folder that hold `part`.
+  std::set<std::string> names_with(const std::string& part) const {
+    std::set<std::string> names;
+    std::error_code not_yet;
+    for (const auto& entry : fs::directory_iterator(temp_.path() / "stopped", not_yet)) {
+      const auto name = entry.path().filename().string();
+      if (name.find(part) != std::string::npos) names.insert(name);
+    }
+    return names;
+  }
+};
+
+TEST_F(StoppedTraining, EndsAsIfItHadNeverBeen) {
+  const auto until = [](auto happened) {
+    for (int i = 0; i < 60'000 && !happened(); ++i) std::this_thread::sleep_for(1ms);
+  };
+  expect_as_if_never_stopped(60, 3, [&](const RunningProgram& program, int time) {
+    const auto said = [&](const char* text) {
+      return file_bytes(program.err()).find(text) != std::string::npos;
+    };
+    if (time == 0) {  // when its first state has its name
+      until([&] { return names_with("state-").contains("state-00000007.safetensors"); });
+    } else if (time == 1) {  // between two states
+      until([&] { return said("iter 25/") || said("iter 30/"); });
+    } else {  // while it writes, as far as that can be seen
+      until([&] { return !names_with(".tmp.").empty() || said("iter 50/"); });
+    }
+  });
+}
+
+TEST_F(StoppedTraining, AndKilledAtAnyTimeItEndsAsIfItHadNeverBeenNightly) {
   const auto seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
-  constexpr int kSignals[] = {SIGKILL, SIGTERM, SIGKILL, SIGINT, SIGHUP};
-  int stopped = 0;
-  for (int i = 0; i < 40; ++i) {
-    auto program = start("stopped", resumed);
+  expect_as_if_never_stopped(120, 40, [&](const RunningProgram&, int) {
     std::this_thread::sleep_for(std::chrono::milliseconds(std::uniform_int_distribution(100, 2500)(random)));
-    const int signal = kSignals[i % 5];
-    program.send(signal);
-    const auto finished = program.finish();
-    if (finished.exit_code == 0) break;  // it was over before
-    ++stopped;
-    ASSERT_EQ(finished.exit_code, 128 + signal) << finished.err;
-  }
-  EXPECT_GT(stopped, 0);
-  const auto finished = train("stopped", resumed);
-  ASSERT_EQ(finished.exit_code, 0) << finished.err;
-  for (const char* name : {"last.safetensors", "best.safetensors", "state-00000120.safetensors"}) {
-    EXPECT_TRUE(bytes("stopped/" + std::string(name)) == bytes("whole/" + std::string(name)))
-        << name << " is another";
-  }
-  EXPECT_EQ(without_times(temp_.path() / "stopped/metrics.jsonl"),
-            without_times(temp_.path() / "whole/metrics.jsonl"));
+  });
 }
 
 TEST_F(TrainCommand, ASignalStopsWithinAnIterationAndSaysHowToGoOn) {
@@ -281,8 +331,9 @@ TEST_F(TrainCommand, AFullDiskEndsItWithTheStatesThatAreThere) {
   EXPECT_EQ(bytes("run/state-00000003.safetensors"), before);
 }
 
+// Processes of their own, which begin as copies of this one: until they end, they do only what is safe beside
+// threads that were not copied.
 TEST(StopSignals, WithNothingToSaveTheFirstEndsTheProgram) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto raised = [](int signal) {
     const StopSignals signals;
     std::raise(signal);
@@ -296,17 +347,16 @@ TEST(StopSignals, WithNothingToSaveTheFirstEndsTheProgram) {
 }
 
 TEST(StopSignals, WhatIsIgnoredStaysSo) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto code_after = [](int raised) {
     for (const int signal : {SIGHUP, SIGTERM, SIGUSR1, SIGINT}) std::signal(signal, SIG_IGN);
     {
       const StopSignals signals;
       signals.defer();
       std::raise(raised);
-      if (signals.requested()) std::exit(signals.exit_code());
+      if (signals.requested()) _exit(signals.exit_code());
     }
     std::raise(raised);  // as before it was there
-    std::exit(0);
+    _exit(0);
   };
   for (const int signal : {SIGHUP, SIGTERM, SIGUSR1}) {
     EXPECT_EXIT(code_after(signal), testing::ExitedWithCode(0), "");
@@ -315,13 +365,12 @@ TEST(StopSignals, WhatIsIgnoredStaysSo) {
 }
 
 TEST(StopSignals, DeferredTheyAreRequestsAndASecondInterruptIsNot) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto code_after = [](std::vector<int> raised) {
     const StopSignals signals;
     signals.defer();
-    if (signals.requested()) std::exit(1);
+    if (signals.requested()) _exit(1);
     for (const int signal : raised) std::raise(signal);
-    std::exit(signals.requested() ? 10 + signals.exit_code() : 2);
+    _exit(signals.requested() ? 10 + signals.exit_code() : 2);
   };
   EXPECT_EXIT(code_after({SIGINT}), testing::ExitedWithCode(140), "stops after this iteration");
   EXPECT_EXIT(code_after({SIGTERM, SIGTERM}), testing::ExitedWithCode(153), "");
