@@ -3,6 +3,7 @@
 #include <rcnn/data/coco_file.h>
 
 #include "data/json_fields.h"
+#include "data/json_start.h"
 #include "data/list_windows.h"
 
 namespace rcnn::data {
@@ -93,6 +94,7 @@ std::optional<CocoResultList> read_good_list(const std::filesystem::path& file) 
 }  // namespace
 
 CocoResultList read_coco_results(const std::filesystem::path& file) {
+  check_json_start(file);  // what is no list would be read whole in search of one
   if (auto list = read_good_list(file)) return std::move(*list);
   Problems problems;
   auto list = read_json(file, [&](json::document& document) {

@@ -205,11 +205,12 @@ TEST_F(CocoFiles, NamesOfResultsAreKeptOnce) {
 TEST_F(CocoFiles, GigabytesOfSomethingElseAreRefusedUnread) {
   const auto file = folder_.write("zeros.json", "");
   std::filesystem::resize_file(file, 3'000'000'000);
-  const double before = test::resident_bytes();
+  const double before = test::resident_bytes(), read_before = test::bytes_read();
   const std::string expected = "is no JSON: it begins with the byte 0x00";
   EXPECT_THAT(message_of<DataError>([&] { read_coco_file(file); }), HasSubstr(expected));
   EXPECT_THAT(message_of<DataError>([&] { read_coco_results(file); }), HasSubstr(expected));
   EXPECT_LT(test::resident_bytes() - before, 50e6);
+  EXPECT_LT(test::bytes_read() - read_before, 1e6);
 }
 
 }  // namespace
