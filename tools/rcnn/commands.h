@@ -59,7 +59,4 @@ struct DetectArguments {
 };
 int64_t detect(const DetectArguments& arguments);
 
-/// The config of `rcnn demo`, configs/quick/demo.json.
-extern const char* const kDemoConfig;
-
 }  // namespace rcnn::tools

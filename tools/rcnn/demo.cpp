@@ -7,6 +7,7 @@
 #include <rcnn/log.h>
 
 #include "commands.h"
+#include "demo_config.h"
 
 namespace rcnn::tools {
 namespace {
