@@ -78,7 +78,7 @@ const std::vector<Command> kReadmeCommands = {
     {"tools/demo.sh", "is_script {}"},
     {"tools/test.sh", "is_script {}"},
     {R"sh(eval "$(tools/setup.sh)")sh", "is_script tools/setup.sh"},
-    {"cmake --preset release && cmake --build --preset release",
+    {"cmake --preset release && cmake --build --preset release --target rcnn_program",
      R"sh(presets="$(cmake --list-presets=all)" && [[ $(grep -c '"release"' <<<"$presets") -ge 2 ]])sh"},
     {"export RCNN_DATA=$HOME/datasets", "{} && test -d $RCNN_DATA/bccd"},
     {"rcnn train configs/faster_rcnn/resnet18_c4_bccd.json --output runs/bccd",
