@@ -55,7 +55,8 @@ TEST_P(Float32DetectionParity, AMixedBatchGivesTorchvisionsDetections) {
 const auto kNameOfCase = [](const auto& info) { return info.param.substr(0, info.param.find('.')); };
 
 INSTANTIATE_TEST_SUITE_P(, DetectionParity,
-                         testing::Values("fasterrcnn_resnet50_fpn_v2", "fasterrcnn_resnet18_fpn"), kName);
+                         testing::Values("fasterrcnn_resnet50_fpn_v2", "fasterrcnn_resnet18_fpn"),
+                         kNameOfCase);
 // One as it is published, of 800 pixels; and more of the others' blocks, which BackboneParity has.
 INSTANTIATE_TEST_SUITE_P(Nightly, DetectionParity,
                          testing::Values("fasterrcnn_resnet50_fpn", "fasterrcnn_resnet34_fpn",
