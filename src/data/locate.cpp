@@ -112,7 +112,7 @@ Glance glance(const fs::path& file) {
 
 /// The folder that the names of an instances file's images start from. A file without images says what is
 /// wrong with it when it is opened.
-fs::path find_images(const fs::path& file, const std::string& part, const std::string& first_image) {
+fs::path images_folder_of(const fs::path& file, const std::string& part, const std::string& first_image) {
   const fs::path folder = file.has_parent_path() ? file.parent_path() : ".";
   if (first_image.empty()) return folder;
   const fs::path above = folder / "..";
@@ -132,7 +132,7 @@ DatasetPart coco_part(const fs::path& file, const fs::path& images, const std::s
   std::string name = file.stem();
   if (name.starts_with(kInstances)) name.erase(0, kInstances.size());
   DatasetPart part{.name = name, .options = {}, .split = {.annotations = file}};
-  part.split.images = images.empty() ? find_images(file, name, first_image) : images;
+  part.split.images = images.empty() ? images_folder_of(file, name, first_image) : images;
   part.options.type = DataOptions::Type::coco;
   part.options.root = file.parent_path();
   return part;
