@@ -4,8 +4,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 left_out=(-LE nightly)
-if [[ ${1:-} == --nightly ]]; then
+if [[ $* == --nightly ]]; then
   left_out=()
+elif (( $# )); then
+  echo "test: unknown argument $*; there is --nightly alone" >&2
+  exit 2
 fi
 source tools/setup.sh
 
@@ -29,6 +32,6 @@ export OMP_WAIT_POLICY=passive
 ctest --preset release --no-tests=error -j 2 "${left_out[@]}" && passed=0 || passed=$?
 
 # ctest names what it skipped itself; a room's tests say why they were in what they print.
-echo "Skipped within rooms:"
-grep -ahA1 ': Skipped$' build/release/Testing/Temporary/LastTest.log | grep -av -e ': Skipped$' -e '^--$' | sort | uniq -c
+awk '/: Skipped$/ { getline; ++times[$0] } END { for (why in times) print "skipped within rooms: " times[why] " x " why }' \
+  build/release/Testing/Temporary/LastTest.log
 exit "$passed"
