@@ -3,7 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/dataset.h>
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/printable.h>
 
 namespace rcnn::data {

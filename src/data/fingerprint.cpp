@@ -2,7 +2,7 @@
 
 #include <rcnn/data/fingerprint.h>
 
-#include "data/random.h"
+#include "data/loading/random.h"
 
 namespace rcnn::data {
 namespace {

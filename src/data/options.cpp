@@ -4,11 +4,11 @@
 #include <spdlog/fmt/ranges.h>
 
 #include <rcnn/config/config.h>
-#include <rcnn/data/coco.h>
+#include <rcnn/data/formats/coco.h>
+#include <rcnn/data/formats/voc.h>
 #include <rcnn/data/joined.h>
-#include <rcnn/data/locate.h>
 #include <rcnn/data/options.h>
-#include <rcnn/data/voc.h>
+#include <rcnn/data/tools/locate.h>
 
 namespace rcnn::data {
 namespace {

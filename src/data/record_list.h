@@ -3,7 +3,7 @@
 #include <utility>
 
 #include <rcnn/data/dataset.h>
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 
 namespace rcnn::data {
 

@@ -9,7 +9,7 @@
 #include <c10/util/Exception.h>
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/error.h>
 #include <rcnn/infer/detect_files.h>
 

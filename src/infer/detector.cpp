@@ -2,7 +2,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/error.h>
 #include <rcnn/infer/detector.h>
 #include <rcnn/infer/tensor_detector.h>

@@ -5,7 +5,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/infer/output_folder.h>
-#include <rcnn/io/atomic_file.h>
+#include <rcnn/io/files/atomic_file.h>
 
 #include "lower.h"
 

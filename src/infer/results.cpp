@@ -4,9 +4,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/infer/results.h>
-#include <rcnn/io/atomic_file.h>
+#include <rcnn/io/files/atomic_file.h>
 
-#include "io/growing_file.h"
+#include "io/files/growing_file.h"
 
 namespace rcnn {
 namespace {

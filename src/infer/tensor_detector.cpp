@@ -4,13 +4,13 @@
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/data/options.h>
 #include <rcnn/device.h>
 #include <rcnn/infer/tensor_detector.h>
 #include <rcnn/infer/views.h>
-#include <rcnn/nn/inference.h>
-#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/models/inference.h>
+#include <rcnn/nn/models/model_file.h>
 
 namespace rcnn {
 namespace {

@@ -5,7 +5,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/boxes/box.h>
-#include <rcnn/data/transforms.h>
+#include <rcnn/data/loading/transforms.h>
 #include <rcnn/error.h>
 #include <rcnn/infer/views.h>
 

@@ -1,8 +1,8 @@
 #include <rcnn/io/detectron2_file.h>
 
-#include "io/atomic_writer.h"
 #include "io/element_types.h"
-#include "io/pickle_writer.h"
+#include "io/files/atomic_writer.h"
+#include "io/pickle/pickle_writer.h"
 #include "io/written_tensor.h"
 
 namespace rcnn::io {

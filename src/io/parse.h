@@ -3,7 +3,7 @@
 #include <rcnn/io/safetensors.h>
 #include <rcnn/io/weight_file.h>
 
-#include "io/mapped_file.h"
+#include "io/files/mapped_file.h"
 
 namespace rcnn::io {
 

@@ -6,7 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "io/mapped_file.h"
+#include "io/files/mapped_file.h"
 
 namespace rcnn::io {
 

@@ -11,8 +11,8 @@
 
 #include <rcnn/io/safetensors.h>
 
-#include "io/atomic_writer.h"
-#include "io/checksum.h"
+#include "io/files/atomic_writer.h"
+#include "io/files/checksum.h"
 #include "io/parse.h"
 #include "io/raw_tensor.h"
 #include "io/refusal.h"

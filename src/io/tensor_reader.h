@@ -7,8 +7,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "io/mapped_file.h"
-#include "io/pickle.h"
+#include "io/files/mapped_file.h"
+#include "io/pickle/pickle.h"
 
 namespace rcnn::io {
 

@@ -3,11 +3,11 @@
 
 #include <rcnn/io/torch_file.h>
 
-#include "io/atomic_writer.h"
 #include "io/element_types.h"
-#include "io/pickle_writer.h"
+#include "io/files/atomic_writer.h"
+#include "io/pickle/pickle_writer.h"
 #include "io/written_tensor.h"
-#include "io/zip_writer.h"
+#include "io/zip/zip_writer.h"
 
 namespace rcnn::io {
 namespace {

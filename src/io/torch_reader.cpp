@@ -10,7 +10,7 @@
 #include "io/refusal.h"
 #include "io/tensor_reader.h"
 #include "io/weight_tree.h"
-#include "io/zip_reader.h"
+#include "io/zip/zip_reader.h"
 
 namespace rcnn::io {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <rcnn/io/weight_file.h>
 
-#include "io/mapped_file.h"
-#include "io/pickle.h"
+#include "io/files/mapped_file.h"
+#include "io/pickle/pickle.h"
 
 namespace rcnn::io {
 

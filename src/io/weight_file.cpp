@@ -5,10 +5,10 @@
 
 #include <rcnn/io/weight_file.h>
 
+#include "io/files/mapped_file.h"
 #include "io/first_bytes.h"
-#include "io/mapped_file.h"
 #include "io/parse.h"
-#include "io/pickle.h"
+#include "io/pickle/pickle.h"
 #include "io/refusal.h"
 #include "io/torch_reader.h"
 

@@ -6,7 +6,7 @@
 
 #include <rcnn/io/weight_file.h>
 
-#include "io/pickle.h"
+#include "io/pickle/pickle.h"
 
 namespace rcnn::io {
 

@@ -2,7 +2,7 @@
 
 #include <rcnn/io/weight_file.h>
 
-#include "io/pickle.h"
+#include "io/pickle/pickle.h"
 #include "io/tensor_reader.h"
 
 namespace rcnn::io {

@@ -2,7 +2,7 @@
 
 #include <rcnn/io/safetensors.h>
 
-#include "io/file_system.h"
+#include "io/files/file_system.h"
 
 namespace rcnn::io {
 

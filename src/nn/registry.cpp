@@ -4,7 +4,7 @@
 
 #include <rcnn/nn/backbones/resnet.h>
 #include <rcnn/nn/backbones/vgg.h>
-#include <rcnn/nn/faster_rcnn.h>
+#include <rcnn/nn/models/faster_rcnn.h>
 #include <rcnn/nn/necks/fpn.h>
 #include <rcnn/nn/registry.h>
 

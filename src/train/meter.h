@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include <rcnn/nn/detection_model.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/nn/models/detection_model.h>
+#include <rcnn/nn/weights/weights.h>
 #include <rcnn/train/trainer.h>
 
 namespace rcnn::train {

@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/io/atomic_file.h>
-#include <rcnn/io/new_folder.h>
+#include <rcnn/io/files/atomic_file.h>
+#include <rcnn/io/files/new_folder.h>
 #include <rcnn/log.h>
 #include <rcnn/train/run_folder.h>
 

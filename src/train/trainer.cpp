@@ -10,7 +10,7 @@
 
 #include <rcnn/data/checked.h>
 #include <rcnn/device.h>
-#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/models/model_file.h>
 #include <rcnn/train/ema.h>
 #include <rcnn/train/trainer.h>
 #include <rcnn/train/training.h>

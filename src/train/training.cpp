@@ -7,8 +7,8 @@
 #include <torch/torch.h>
 
 #include <rcnn/log.h>
-#include <rcnn/nn/initial_weights.h>
-#include <rcnn/nn/weight_names.h>
+#include <rcnn/nn/weights/initial_weights.h>
+#include <rcnn/nn/weights/weight_names.h>
 #include <rcnn/train/training.h>
 
 namespace rcnn::train {

@@ -11,8 +11,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "vis/canvas.h"
-#include "vis/html.h"
-#include "vis/svg_plot.h"
+#include "vis/charts/svg_plot.h"
+#include "vis/report/html.h"
 
 namespace rcnn::vis {
 namespace {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include <rcnn/vis/report.h>
+#include <rcnn/vis/report/report.h>
 
 namespace rcnn::vis {
 

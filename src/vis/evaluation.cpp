@@ -9,7 +9,7 @@
 #include <rcnn/eval/image_scores.h>
 #include <rcnn/vis/evaluation.h>
 
-#include "vis/html.h"
+#include "vis/report/html.h"
 
 namespace rcnn::vis {
 namespace {

@@ -7,16 +7,16 @@
 #include <gtest/gtest.h>
 
 #include <rcnn/config/config.h>
-#include <rcnn/data/convert.h>
 #include <rcnn/data/joined.h>
-#include <rcnn/data/locate.h>
-#include <rcnn/data/scenes.h>
-#include <rcnn/data/split.h>
+#include <rcnn/data/tools/convert.h>
+#include <rcnn/data/tools/locate.h>
+#include <rcnn/data/tools/split.h>
 #include <rcnn/error.h>
 
 #include "data/record_list.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::data {
 namespace {

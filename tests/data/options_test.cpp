@@ -7,10 +7,10 @@
 
 #include <rcnn/config/config.h>
 #include <rcnn/data/options.h>
-#include <rcnn/data/scenes.h>
 
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::data {
 namespace {

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/error.h>
 #include <rcnn/infer/detect_files.h>
 

@@ -8,7 +8,7 @@
 #include <opencv2/imgproc.hpp>
 #include <torch/torch.h>
 
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/error.h>
 #include <rcnn/infer/detector.h>
 #include <rcnn/infer/tensor_detector.h>

@@ -5,8 +5,8 @@
 #include <torch/torch.h>
 
 #include <rcnn/config/config.h>
-#include <rcnn/nn/model_file.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/nn/models/model_file.h>
+#include <rcnn/nn/weights/weights.h>
 
 #include "tests/support/tiny_model.h"
 

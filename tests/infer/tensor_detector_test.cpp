@@ -10,8 +10,8 @@
 #include <rcnn/config/config.h>
 #include <rcnn/error.h>
 #include <rcnn/infer/tensor_detector.h>
-#include <rcnn/nn/model_file.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/nn/models/model_file.h>
+#include <rcnn/nn/weights/weights.h>
 #include <rcnn/version.h>
 
 #include "tests/infer/lively_model.h"

@@ -9,7 +9,7 @@
 #include <rcnn/io/safetensors.h>
 #include <rcnn/io/weight_file.h>
 
-#include "io/checksum.h"
+#include "io/files/checksum.h"
 #include "tests/io/weights_support.h"
 #include "tests/support/temp_folder.h"
 

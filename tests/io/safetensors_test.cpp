@@ -18,7 +18,7 @@
 
 #include <rcnn/io/safetensors.h>
 
-#include "io/checksum.h"
+#include "io/files/checksum.h"
 
 namespace rcnn::io {
 namespace {

@@ -10,12 +10,12 @@
 
 #include <gtest/gtest.h>
 
-#include "io/atomic_writer.h"
-#include "io/mapped_file.h"
+#include "io/files/atomic_writer.h"
+#include "io/files/mapped_file.h"
 #include "io/parse.h"
-#include "io/pickle_writer.h"
+#include "io/pickle/pickle_writer.h"
 #include "io/refusal.h"
-#include "io/zip_writer.h"
+#include "io/zip/zip_writer.h"
 #include "tests/support/temp_folder.h"
 
 namespace rcnn::io {

@@ -1,6 +1,6 @@
 """Goldens of a tiny torchvision Faster R-CNN: losses, gradients and detections, for one feature map and for FPN.
 
-Weights and images are formulas of their indices, the same here and in tests/nn/faster_rcnn_test.cpp, so that only
+Weights and images are formulas of their indices, the same here and in tests/nn/models/faster_rcnn_test.cpp, so that only
 results are stored. Sampling is total: every anchor and RoI counts, and nothing is random.
 
 Run: python tests/oracle/make_faster_rcnn.py, which writes tests/fixtures/faster_rcnn.json.

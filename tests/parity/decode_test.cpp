@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 
 #include "tests/parity/parity.h"
 

@@ -3,7 +3,7 @@
 // is one of method; and in float32, where the seed is one whose choices do not hang on a last digit.
 
 #include <rcnn/infer/tensor_detector.h>
-#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/models/model_file.h>
 
 #include "tests/parity/detections.h"
 #include "tests/parity/parity.h"

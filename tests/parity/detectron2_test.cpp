@@ -4,10 +4,10 @@
 // difference is one of method.
 
 #include <rcnn/boxes/box.h>
-#include <rcnn/data/transforms.h>
+#include <rcnn/data/loading/transforms.h>
 #include <rcnn/infer/tensor_detector.h>
-#include <rcnn/nn/model_file.h>
-#include <rcnn/nn/weight_names.h>
+#include <rcnn/nn/models/model_file.h>
+#include <rcnn/nn/weights/weight_names.h>
 
 #include "tests/parity/detections.h"
 #include "tests/parity/parity.h"

@@ -12,8 +12,8 @@
 #include <rcnn/config/config.h>
 #include <rcnn/io/safetensors.h>
 #include <rcnn/io/weight_file.h>
-#include <rcnn/nn/detection_model.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/nn/models/detection_model.h>
+#include <rcnn/nn/weights/weights.h>
 
 namespace rcnn::test {
 

@@ -4,7 +4,7 @@
 #include <ATen/autocast_mode.h>
 
 #include <rcnn/nn/backbones/backbone.h>
-#include <rcnn/nn/faster_rcnn.h>
+#include <rcnn/nn/models/faster_rcnn.h>
 #include <rcnn/nn/necks/neck.h>
 #include <rcnn/nn/registry.h>
 #include <rcnn/nn/roi/roi_heads.h>

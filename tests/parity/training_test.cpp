@@ -3,7 +3,7 @@
 // method.
 
 #include <rcnn/boxes/box.h>
-#include <rcnn/data/transforms.h>
+#include <rcnn/data/loading/transforms.h>
 #include <rcnn/train/solver.h>
 
 #include "tests/parity/parity.h"

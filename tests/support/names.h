@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <rcnn/nn/weights.h>
+#include <rcnn/nn/weights/weights.h>
 
 #include "tests/support/goldens.h"
 

@@ -6,7 +6,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/config/config.h>
-#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/models/model_file.h>
 
 namespace rcnn {
 

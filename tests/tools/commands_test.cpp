@@ -11,13 +11,13 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <rcnn/data/scenes.h>
 #include <rcnn/io/safetensors.h>
-#include <rcnn/nn/model_file.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/nn/models/model_file.h>
+#include <rcnn/nn/weights/weights.h>
 #include <rcnn/version.h>
 
 #include "tests/tools/rcnn.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::tools {
 namespace {
@@ -77,7 +77,7 @@ class CommandTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     shared_ = std::make_unique<TempFolder>();
-    data::draw_scenes(data() / "scenes", {.train = 2, .test = 1, .size = {64, 96}});
+    tools::draw_scenes(data() / "scenes", {.train = 2, .test = 1, .size = {64, 96}});
     std::vector<Category> categories;
     for (const char* name : {"circle", "cross", "square", "star", "triangle"}) {
       categories.push_back({.id = std::ssize(categories) + 1, .name = name});

@@ -12,15 +12,15 @@
 #include <gtest/gtest.h>
 
 #include <rcnn/config/config.h>
-#include <rcnn/data/convert.h>
-#include <rcnn/data/locate.h>
 #include <rcnn/data/options.h>
-#include <rcnn/data/scenes.h>
-#include <rcnn/nn/detection_model.h>
+#include <rcnn/data/tools/convert.h>
+#include <rcnn/data/tools/locate.h>
+#include <rcnn/nn/models/detection_model.h>
 #include <rcnn/train/trainer.h>
 
 #include "tests/support/json_lines.h"
 #include "tests/tools/rcnn.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::tools {
 namespace {
@@ -125,7 +125,7 @@ class QuickConfig : public testing::TestWithParam<fs::path> {
  protected:
   QuickConfig() {
     const auto scenes = folder_.path() / "scenes", coco = folder_.path() / "tinycoco";
-    data::draw_scenes(scenes, {.train = 4, .test = 2, .size = {96, 128}});
+    tools::draw_scenes(scenes, {.train = 4, .test = 2, .size = {96, 128}});
     fs::copy(scenes / "ImageSets/Main/test.txt", scenes / "ImageSets/Main/val.txt");
     for (const auto* name : {"bccd", "voc2012_slice"})
       fs::create_directory_symlink("scenes", folder_.path() / name);

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 
 #include "tests/support/temp_folder.h"
 #include "tests/tools/rcnn.h"

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 
 #include "tests/support/temp_folder.h"
 #include "tests/tools/rcnn.h"

@@ -10,11 +10,11 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <rcnn/data/image.h>
-#include <rcnn/data/scenes.h>
+#include <rcnn/data/images/image.h>
 
 #include "tests/support/temp_folder.h"
 #include "tests/tools/rcnn.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::tools {
 namespace {
@@ -28,7 +28,7 @@ using testing::Not;
 class DataCommand : public testing::Test {
  protected:
   DataCommand() {
-    data::draw_scenes(scenes_, {.train = 8, .test = 3, .size = {64, 96}});
+    tools::draw_scenes(scenes_, {.train = 8, .test = 3, .size = {64, 96}});
     folder_.write("gt.json", R"({"images": [{"id": 1, "file_name": "scene_00001.jpg"},
       {"id": 2, "file_name": "scene_00002.jpg"}], "categories": [{"id": 5, "name": "thing"}], "annotations": [
       {"id": 1, "image_id": 1, "category_id": 5, "bbox": [8, 8, 30, 20]},

@@ -16,13 +16,13 @@
 #include <torch/torch.h>
 #include <unistd.h>
 
-#include <rcnn/data/image.h>
-#include <rcnn/data/scenes.h>
-#include <rcnn/nn/model_file.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/data/images/image.h>
+#include <rcnn/nn/models/model_file.h>
+#include <rcnn/nn/weights/weights.h>
 
 #include "tests/support/german_locale.h"
 #include "tests/tools/rcnn.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::tools {
 namespace {
@@ -50,7 +50,7 @@ class DetectTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     shared_ = std::make_unique<TempFolder>();
-    data::draw_scenes(shared_->path() / "scenes", {.train = 3, .test = 0, .size = {64, 96}});
+    tools::draw_scenes(shared_->path() / "scenes", {.train = 3, .test = 0, .size = {64, 96}});
     std::vector<Category> categories;
     for (const char* name : {"circle", "cross", "square", "star", "triangle"}) {
       categories.push_back({.id = 10 * (std::ssize(categories) + 1), .name = name});

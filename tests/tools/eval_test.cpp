@@ -10,8 +10,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <rcnn/data/image.h>
-#include <rcnn/nn/model_file.h>
+#include <rcnn/data/images/image.h>
+#include <rcnn/nn/models/model_file.h>
 
 #include "tests/support/temp_folder.h"
 #include "tests/tools/rcnn.h"

@@ -5,9 +5,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <rcnn/data/scenes.h>
-
 #include "tests/tools/rcnn.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::tools {
 namespace {
@@ -100,7 +99,7 @@ TEST_F(InfoCommand, AsksTheDataSetForItsClasses) {
   const auto unnamed = std::string("data.classes=null");
   EXPECT_THAT(error_of(info({unnamed}), 3), HasSubstr("or say how many classes there are: --classes N"));
   EXPECT_EQ(json({unnamed, "--classes", "3"})["classes"], 3);
-  data::draw_scenes(folder_.path() / "scenes", {.train = 8, .test = 1, .size = {64, 96}});
+  tools::draw_scenes(folder_.path() / "scenes", {.train = 8, .test = 1, .size = {64, 96}});
   EXPECT_EQ(json({unnamed})["classes"], 5);
 }
 

@@ -10,11 +10,11 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <rcnn/data/image.h>
-#include <rcnn/data/scenes.h>
+#include <rcnn/data/images/image.h>
 
 #include "tests/support/temp_folder.h"
 #include "tests/tools/rcnn.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::tools {
 namespace {
@@ -25,7 +25,7 @@ using testing::HasSubstr;
 class LrFind : public testing::Test {
  protected:
   void SetUp() override {
-    data::draw_scenes(folder_.path() / "scenes", {.train = 6, .test = 1, .size = {64, 96}});
+    tools::draw_scenes(folder_.path() / "scenes", {.train = 6, .test = 1, .size = {64, 96}});
   }
 
   Finished run(std::vector<std::string> words) const {

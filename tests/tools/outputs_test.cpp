@@ -10,10 +10,10 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <rcnn/data/scenes.h>
-#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/models/model_file.h>
 
 #include "tests/tools/rcnn.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::tools {
 namespace {
@@ -27,7 +27,7 @@ using testing::HasSubstr;
 class OutputsTest : public testing::Test {
  protected:
   OutputsTest() {
-    data::draw_scenes(path("scenes"), {.train = 2, .test = 1, .size = {64, 96}});
+    tools::draw_scenes(path("scenes"), {.train = 2, .test = 1, .size = {64, 96}});
     std::vector<Category> categories;
     for (const char* name : {"circle", "cross", "square", "star", "triangle"})
       categories.push_back({.id = std::ssize(categories) + 1, .name = name});

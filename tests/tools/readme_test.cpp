@@ -12,19 +12,19 @@
 #include <gtest/gtest.h>
 
 #include <rcnn/config/config.h>
-#include <rcnn/data/convert.h>
-#include <rcnn/data/image.h>
-#include <rcnn/data/locate.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/data/problems.h>
-#include <rcnn/data/scenes.h>
+#include <rcnn/data/tools/convert.h>
+#include <rcnn/data/tools/locate.h>
 #include <rcnn/io/detectron2_file.h>
 #include <rcnn/io/safetensors.h>
 #include <rcnn/io/torch_file.h>
-#include <rcnn/nn/detection_model.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/nn/models/detection_model.h>
+#include <rcnn/nn/weights/weights.h>
 
 #include "tests/support/run_program.h"
 #include "tests/support/temp_folder.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::tools {
 namespace {
@@ -255,7 +255,7 @@ class Readme : public testing::Test {
 
   void draw_data() {
     const fs::path data = home_ / "datasets", bccd = data / "bccd", lists = bccd / "ImageSets/Main";
-    data::draw_scenes(bccd, {.train = 6, .test = 3, .size = {64, 96}});
+    tools::draw_scenes(bccd, {.train = 6, .test = 3, .size = {64, 96}});
     fs::create_directories(data / "VOCdevkit");
     fs::create_symlink(bccd, data / "VOCdevkit/VOC2007");
     fs::create_symlink(bccd, home_ / "bccd");

@@ -12,12 +12,12 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <rcnn/data/image.h>
-#include <rcnn/data/scenes.h>
+#include <rcnn/data/images/image.h>
 
 #include "tests/support/json_lines.h"
 #include "tests/support/temp_folder.h"
 #include "tests/tools/rcnn.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::tools {
 namespace {
@@ -37,7 +37,7 @@ class ReportCommand : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     shared_ = std::make_unique<TempFolder>();
-    data::draw_scenes(folder() / "scenes", {.train = 6, .test = 5, .size = {64, 96}, .seed = 3});
+    tools::draw_scenes(folder() / "scenes", {.train = 6, .test = 5, .size = {64, 96}, .seed = 3});
     const auto config = shared_->write("config.json", tiny_config());
     trained_ = run_rcnn({"train", config, "--output", run(), "--device", "cpu", "train.iterations=7",
                          "eval.period=1", "model.roi.score_threshold=0"},

@@ -10,11 +10,11 @@
 #include <nlohmann/json.hpp>
 
 #include <rcnn/config/config.h>
-#include <rcnn/data/image.h>
-#include <rcnn/data/scenes.h>
+#include <rcnn/data/images/image.h>
 
 #include "tests/support/json_lines.h"
 #include "tests/tools/rcnn.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::tools {
 namespace {
@@ -36,7 +36,7 @@ class RoundTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     shared_ = std::make_unique<TempFolder>();
-    data::draw_scenes(data() / "scenes", {.train = 8, .test = 3, .size = {64, 96}});
+    tools::draw_scenes(data() / "scenes", {.train = 8, .test = 3, .size = {64, 96}});
     trained_ = run_rcnn({"train", shared_->write("config.json", tiny_config()), "--output", run(), "--device",
                          "cpu", "train.seed=4"},
                         data());

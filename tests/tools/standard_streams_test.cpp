@@ -14,11 +14,11 @@
 #include <torch/torch.h>
 #include <unistd.h>
 
-#include <rcnn/data/scenes.h>
 #include <rcnn/io/safetensors.h>
 
 #include "help_pages.h"
 #include "tests/tools/rcnn.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::tools {
 namespace {
@@ -49,7 +49,7 @@ class StandardStreams : public testing::Test {
   static void SetUpTestSuite() {
     shared_ = std::make_unique<TempFolder>();
     const auto& folder = *shared_;
-    data::draw_scenes(folder.path() / "scenes", {.train = 2, .test = 1, .size = {64, 96}});
+    tools::draw_scenes(folder.path() / "scenes", {.train = 2, .test = 1, .size = {64, 96}});
     folder.write("config.json", tiny_config());
     folder.write("gt.json", R"({"images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}],
       "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 4, 4], "area": 16, "iscrowd": 0}],

@@ -16,13 +16,13 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
-#include <rcnn/data/image.h>
-#include <rcnn/data/scenes.h>
+#include <rcnn/data/images/image.h>
 
 #include "stop_signals.h"
 #include "tests/support/json_lines.h"
 #include "tests/support/temp_folder.h"
 #include "tests/tools/rcnn.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::tools {
 namespace {
@@ -36,7 +36,7 @@ using testing::Not;
 class TrainCommand : public testing::Test {
  protected:
   TrainCommand() {
-    data::draw_scenes(temp_.path() / "scenes", {.train = 6, .test = 3, .size = {64, 96}, .seed = 3});
+    tools::draw_scenes(temp_.path() / "scenes", {.train = 6, .test = 3, .size = {64, 96}, .seed = 3});
     config_ = temp_.write("config.json", tiny_config());
   }
 

@@ -10,13 +10,13 @@
 #include <nlohmann/json.hpp>
 #include <torch/torch.h>
 
-#include <rcnn/data/scenes.h>
 #include <rcnn/io/safetensors.h>
 #include <rcnn/io/torch_file.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/nn/weights/weights.h>
 
 #include "tests/support/temp_folder.h"
 #include "tests/tools/rcnn.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::tools {
 namespace {
@@ -60,7 +60,7 @@ TEST_F(WeightsCommand, InspectListsTensorsWithoutAModel) {
 }
 
 TEST_F(WeightsCommand, ADescribedFileNeedsNothingElseToDetect) {
-  data::draw_scenes(folder_.path() / "scenes", {.train = 1, .test = 1, .size = {64, 96}});
+  tools::draw_scenes(folder_.path() / "scenes", {.train = 1, .test = 1, .size = {64, 96}});
   const auto classes = folder_.write("classes.txt", "circle\ncross\nsquare\nstar\ntriangle\n");
   const auto made = weights({"convert", file("a.pth"), file("b.safetensors"), "--config", config_,
                              "--classes", classes, "model.roi.score_threshold=0.0"});
@@ -178,7 +178,7 @@ TEST_F(WeightsCommand, OlderNamesGiveTheSameWeights) {
   EXPECT_THAT(weights({"inspect", file("old.pth")}).out,
               AllOf(HasSubstr("names of before 0.13"), HasSubstr("  model.rpn.head.conv.weight ")));
 
-  data::draw_scenes(folder_.path() / "scenes", {.train = 2, .test = 1, .size = {64, 96}});
+  tools::draw_scenes(folder_.path() / "scenes", {.train = 2, .test = 1, .size = {64, 96}});
   const auto train = [&](const char* name) {
     return run_rcnn(
         {"train", config, "--output", file("run"), "--dry-run", std::string("model.weights=") + name},
@@ -261,7 +261,7 @@ TEST_F(WeightsCommand, OneSaysThatFilesDifferAndNothingElse) {
 }
 
 TEST_F(WeightsCommand, TrainingStartsFromAnyFormat) {
-  data::draw_scenes(folder_.path() / "scenes", {.train = 2, .test = 1, .size = {64, 96}});
+  tools::draw_scenes(folder_.path() / "scenes", {.train = 2, .test = 1, .size = {64, 96}});
   const auto run =
       run_rcnn({"train", config_, "--output", file("run"), "model.weights=a.pth"}, folder_.path());
   EXPECT_EQ(run.exit_code, 0) << run.err;

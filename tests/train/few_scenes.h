@@ -7,12 +7,12 @@
 
 #include <gtest/gtest.h>
 
-#include <rcnn/data/scenes.h>
-#include <rcnn/data/voc.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/data/formats/voc.h>
+#include <rcnn/nn/weights/weights.h>
 #include <rcnn/train/trainer.h>
 
 #include "tests/support/temp_folder.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::train {
 
@@ -21,7 +21,7 @@ class FewScenes : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = std::make_unique<TempFolder>();
-    data::draw_scenes(folder_->path() / "scenes", {.train = 5, .test = 1, .size = {64, 96}, .seed = 3});
+    tools::draw_scenes(folder_->path() / "scenes", {.train = 5, .test = 1, .size = {64, 96}, .seed = 3});
   }
   static void TearDownTestSuite() { folder_.reset(); }
 

@@ -8,12 +8,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <rcnn/data/scenes.h>
-#include <rcnn/data/voc.h>
+#include <rcnn/data/formats/voc.h>
 #include <rcnn/train/lr_range.h>
 
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_model.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::train {
 namespace {
@@ -115,7 +115,7 @@ class LrRangeTest : public testing::Test {
   }
 
   void SetUp() override {
-    data::draw_scenes(folder_.path() / "scenes", {.train = 5, .test = 1, .size = {64, 96}, .seed = 3});
+    tools::draw_scenes(folder_.path() / "scenes", {.train = 5, .test = 1, .size = {64, 96}, .seed = 3});
   }
   const TempFolder folder_;
 };

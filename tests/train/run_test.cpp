@@ -13,7 +13,6 @@
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
-#include <rcnn/data/scenes.h>
 #include <rcnn/io/safetensors.h>
 #include <rcnn/train/run.h>
 
@@ -21,6 +20,7 @@
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_model.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::train {
 namespace {
@@ -37,7 +37,7 @@ class RunTest : public testing::Test {
   using Run = train::Run;  // which testing::Test has, too
 
   RunTest() {
-    data::draw_scenes(temp_.path() / "scenes", {.train = 6, .test = 1, .size = {64, 96}, .seed = 3});
+    tools::draw_scenes(temp_.path() / "scenes", {.train = 6, .test = 1, .size = {64, 96}, .seed = 3});
   }
 
   config::Config config(const std::vector<std::string>& overrides = {}) const {

@@ -9,7 +9,7 @@
 
 #include <rcnn/data/dataset.h>
 #include <rcnn/infer/tensor_detector.h>
-#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/models/model_file.h>
 #include <rcnn/train/trainer.h>
 
 #include "tests/support/german_locale.h"

@@ -13,16 +13,16 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <rcnn/data/image.h>
-#include <rcnn/data/scenes.h>
-#include <rcnn/data/voc.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/data/formats/voc.h>
+#include <rcnn/data/images/image.h>
+#include <rcnn/nn/weights/weights.h>
 #include <rcnn/train/trainer.h>
 
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_model.h"
 #include "tests/train/few_scenes.h"
+#include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::train {
 namespace {

@@ -20,7 +20,7 @@
 #include <sys/resource.h>
 #include <torch/torch.h>
 
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/error.h>
 #include <rcnn/infer/results.h>
 #include <rcnn/infer/tensor_detector.h>

@@ -20,9 +20,9 @@
 #include <ATen/ATen.h>
 #include <CLI/CLI.hpp>
 
-#include <rcnn/data/find_images.h>
-#include <rcnn/data/image.h>
-#include <rcnn/data/loader.h>
+#include <rcnn/data/images/find_images.h>
+#include <rcnn/data/images/image.h>
+#include <rcnn/data/loading/loader.h>
 #include <rcnn/nn/pixels.h>
 
 #include "data/record_list.h"

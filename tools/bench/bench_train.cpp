@@ -27,10 +27,10 @@
 #include <rcnn/config/config.h>
 #include <rcnn/error.h>
 #include <rcnn/io/weight_file.h>
-#include <rcnn/nn/detection_model.h>
-#include <rcnn/nn/frozen_batch_norm.h>
-#include <rcnn/nn/precision.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/nn/layers/frozen_batch_norm.h>
+#include <rcnn/nn/layers/precision.h>
+#include <rcnn/nn/models/detection_model.h>
+#include <rcnn/nn/weights/weights.h>
 #include <rcnn/train/solver.h>
 #include <rcnn/version.h>
 

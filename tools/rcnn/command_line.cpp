@@ -6,7 +6,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/version.h>
 
 #include "commands.h"

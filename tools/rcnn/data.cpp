@@ -1,4 +1,4 @@
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 
 #include "commands.h"
 #include "data_commands.h"

@@ -9,7 +9,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/config/config.h>
-#include <rcnn/data/anchor_coverage.h>
+#include <rcnn/data/tools/anchor_coverage.h>
 #include <rcnn/nn/necks/neck.h>
 #include <rcnn/nn/pixels.h>
 #include <rcnn/nn/registry.h>

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/check.h>
+#include <rcnn/data/tools/check.h>
 #include <rcnn/printable.h>
 
 #include "commands.h"

@@ -4,7 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include <rcnn/data/locate.h>
+#include <rcnn/data/tools/locate.h>
 
 /// The commands under `rcnn data`, a file each.
 namespace rcnn::tools {

@@ -3,8 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/categories.h>
-#include <rcnn/data/convert.h>
-#include <rcnn/data/yolo.h>
+#include <rcnn/data/formats/yolo.h>
+#include <rcnn/data/tools/convert.h>
 #include <rcnn/log.h>
 
 #include "data_commands.h"

@@ -3,9 +3,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/checked.h>
-#include <rcnn/data/image.h>
-#include <rcnn/data/sample.h>
-#include <rcnn/io/new_folder.h>
+#include <rcnn/data/images/image.h>
+#include <rcnn/data/loading/sample.h>
+#include <rcnn/io/files/new_folder.h>
 #include <rcnn/log.h>
 #include <rcnn/vis/contact_sheet.h>
 

@@ -4,7 +4,7 @@
 
 #include <spdlog/fmt/ranges.h>
 
-#include <rcnn/data/split.h>
+#include <rcnn/data/tools/split.h>
 #include <rcnn/error.h>
 #include <rcnn/log.h>
 #include <rcnn/printable.h>

@@ -2,11 +2,11 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/scenes.h>
-#include <rcnn/io/new_folder.h>
+#include <rcnn/io/files/new_folder.h>
 #include <rcnn/log.h>
 
 #include "commands.h"
+#include "demo/scenes.h"
 #include "demo_config.h"
 
 namespace rcnn::tools {
@@ -17,8 +17,8 @@ void run(const std::filesystem::path& output, const std::vector<std::string>& ov
   const auto folder = std::filesystem::absolute(output);
   const auto scenes = folder / "scenes", unseen = folder / "unseen", pictures = folder / "detections";
   log::info(fmt::format("drawing a data set in {}", scenes.string()));
-  data::draw_scenes(scenes, {});
-  data::draw_scenes(unseen, {.train = 0, .test = 12, .seed = 1});
+  tools::draw_scenes(scenes, {});
+  tools::draw_scenes(unseen, {.train = 0, .test = 12, .seed = 1});
 
   auto changes = overrides;
   changes.push_back(fmt::format("data.root={}", scenes.string()));

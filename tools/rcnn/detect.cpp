@@ -9,15 +9,15 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/categories.h>
-#include <rcnn/data/find_images.h>
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/find_images.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/infer/detect_files.h>
 #include <rcnn/infer/output_folder.h>
 #include <rcnn/infer/results.h>
 #include <rcnn/infer/tensor_detector.h>
-#include <rcnn/io/atomic_file.h>
-#include <rcnn/io/new_folder.h>
-#include <rcnn/io/output_file.h>
+#include <rcnn/io/files/atomic_file.h>
+#include <rcnn/io/files/new_folder.h>
+#include <rcnn/io/files/output_file.h>
 #include <rcnn/log.h>
 
 #include "commands.h"

@@ -9,7 +9,7 @@
 
 #include <rcnn/data/options.h>
 #include <rcnn/error.h>
-#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/models/model_file.h>
 
 #include "commands.h"
 #include "evaluate.h"

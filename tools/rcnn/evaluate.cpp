@@ -11,7 +11,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/checked.h>
-#include <rcnn/data/coco_file.h>
+#include <rcnn/data/formats/coco_file.h>
 #include <rcnn/eval/comparable.h>
 #include <rcnn/log.h>
 

@@ -8,7 +8,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/data/options.h>
-#include <rcnn/nn/model_summary.h>
+#include <rcnn/nn/models/model_summary.h>
 #include <rcnn/train/trainer.h>
 
 #include "commands.h"

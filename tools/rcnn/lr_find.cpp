@@ -12,14 +12,14 @@
 #include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/device.h>
-#include <rcnn/io/atomic_file.h>
-#include <rcnn/io/new_folder.h>
+#include <rcnn/io/files/atomic_file.h>
+#include <rcnn/io/files/new_folder.h>
 #include <rcnn/log.h>
 #include <rcnn/train/lr_range.h>
 #include <rcnn/train/training.h>
-#include <rcnn/vis/plot.h>
+#include <rcnn/vis/charts/plot.h>
 
 #include "commands.h"
 #include "evaluate.h"

@@ -6,7 +6,7 @@
 #include <string>
 
 #include <rcnn/config/config.h>
-#include <rcnn/io/output_file.h>
+#include <rcnn/io/files/output_file.h>
 
 #include "evaluate.h"
 

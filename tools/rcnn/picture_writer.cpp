@@ -7,9 +7,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/error.h>
-#include <rcnn/io/atomic_file.h>
+#include <rcnn/io/files/atomic_file.h>
 #include <rcnn/vis/draw.h>
 
 namespace rcnn::tools {

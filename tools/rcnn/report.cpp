@@ -9,8 +9,8 @@
 #include <spdlog/fmt/fmt.h>
 #include <sys/utsname.h>
 
-#include <rcnn/data/coco_file.h>
-#include <rcnn/data/image.h>
+#include <rcnn/data/formats/coco_file.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/error.h>
 #include <rcnn/log.h>
 #include <rcnn/version.h>

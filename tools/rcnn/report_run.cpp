@@ -7,9 +7,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/image.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/error.h>
-#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/models/model_file.h>
 #include <rcnn/train/run_folder.h>
 
 #include "evaluate.h"

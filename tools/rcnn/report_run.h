@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <rcnn/eval/coco_input.h>
-#include <rcnn/io/output_file.h>
+#include <rcnn/io/files/output_file.h>
 #include <rcnn/vis/evaluation.h>
 
 namespace rcnn::tools {

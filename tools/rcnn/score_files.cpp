@@ -4,7 +4,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/coco_file.h>
+#include <rcnn/data/formats/coco_file.h>
 #include <rcnn/error.h>
 
 #include "coco_files.h"

@@ -7,8 +7,8 @@
 #include <rcnn/data/categories.h>
 #include <rcnn/io/weight_file.h>
 #include <rcnn/log.h>
-#include <rcnn/nn/convert_weights.h>
-#include <rcnn/nn/weight_diff.h>
+#include <rcnn/nn/weights/convert_weights.h>
+#include <rcnn/nn/weights/weight_diff.h>
 #include <rcnn/printable.h>
 
 #include "commands.h"

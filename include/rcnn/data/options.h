@@ -7,10 +7,10 @@
 
 #include <rcnn/config/node.h>
 #include <rcnn/data/dataset.h>
-#include <rcnn/data/image.h>
-#include <rcnn/data/loader.h>
+#include <rcnn/data/images/image.h>
+#include <rcnn/data/loading/loader.h>
+#include <rcnn/data/loading/transforms.h>
 #include <rcnn/data/problems.h>
-#include <rcnn/data/transforms.h>
 #include <rcnn/export.h>
 
 namespace rcnn::data {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include <rcnn/infer/view_options.h>
-#include <rcnn/nn/precision.h>
+#include <rcnn/nn/layers/precision.h>
 
 namespace rcnn {
 
@@ -16,7 +16,7 @@ struct DetectorOptions {
   std::optional<double> score_threshold = {};     ///< what scores less is not reported: 0..1
   std::optional<double> nms_threshold = {};       ///< IoU above which the lower score of a class gives way
   std::optional<int64_t> max_detections = {};     ///< best ones of an image; 1 or more
-  std::optional<std::string> nms = {};  ///< "hard", "soft_linear", "soft_gaussian": nn/suppression.h
+  std::optional<std::string> nms = {};  ///< "hard", "soft_linear", "soft_gaussian": nn/models/suppression.h
   ViewOptions views = {};
   /// Bound of an image file that is decoded, in millions of pixels, 1 to 1000; unset: the config's
   /// data.max_megapixels, with tiles 1000. A view may have as many, and 100 at least.

@@ -7,7 +7,7 @@
 
 #include <rcnn/error.h>
 #include <rcnn/export.h>
-#include <rcnn/io/output_file.h>
+#include <rcnn/io/files/output_file.h>
 
 namespace rcnn {
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include <rcnn/data/transforms.h>
+#include <rcnn/data/loading/transforms.h>
 #include <rcnn/export.h>
 #include <rcnn/infer/detector_options.h>
 #include <rcnn/types.h>

@@ -9,9 +9,9 @@
 
 #include <rcnn/config/config.h>
 #include <rcnn/config/node.h>
-#include <rcnn/data/loader.h>
+#include <rcnn/data/loading/loader.h>
 #include <rcnn/export.h>
-#include <rcnn/nn/precision.h>
+#include <rcnn/nn/layers/precision.h>
 #include <rcnn/train/schedule.h>
 #include <rcnn/train/solver.h>
 #include <rcnn/train/training_state.h>

@@ -5,7 +5,7 @@
 #include <rcnn/config/config.h>
 #include <rcnn/data/options.h>
 #include <rcnn/export.h>
-#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/models/model_file.h>
 #include <rcnn/train/trainer.h>
 
 namespace rcnn::train {

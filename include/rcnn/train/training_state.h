@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include <rcnn/data/loader.h>
+#include <rcnn/data/loading/loader.h>
 #include <rcnn/export.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/nn/weights/weights.h>
 
 namespace rcnn::train {
 

@@ -8,7 +8,7 @@
 #include <rcnn/eval/coco_map.h>
 #include <rcnn/export.h>
 #include <rcnn/types.h>
-#include <rcnn/vis/report.h>
+#include <rcnn/vis/report/report.h>
 
 namespace rcnn::vis {
 

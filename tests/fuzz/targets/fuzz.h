@@ -11,7 +11,7 @@
 
 #include <rcnn/io/weight_file.h>
 
-#include "io/mapped_file.h"
+#include "io/files/mapped_file.h"
 #include "io/refusal.h"
 #include "utf8.h"
 

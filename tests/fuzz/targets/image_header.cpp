@@ -1,4 +1,4 @@
-#include "data/image_header.h"
+#include "data/images/image_header.h"
 
 #include <cstdint>
 #include <cstdlib>

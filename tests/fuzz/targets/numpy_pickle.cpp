@@ -1,5 +1,5 @@
 #include "fuzz.h"
-#include "io/pickle.h"
+#include "io/pickle/pickle.h"
 #include "io/torch_reader.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,4 +1,4 @@
-#include <rcnn/nn/precision.h>
+#include <rcnn/nn/layers/precision.h>
 #include <rcnn/nn/rpn/head.h>
 
 #include "tests/support/devices.h"

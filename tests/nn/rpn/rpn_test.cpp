@@ -2,7 +2,7 @@
 
 #include <rcnn/config/config.h>
 #include <rcnn/nn/rpn/rpn.h>
-#include <rcnn/nn/weights.h>
+#include <rcnn/nn/weights/weights.h>
 
 #include "tests/support/message_of.h"
 #include "tests/support/tensors.h"

@@ -7,11 +7,13 @@
 
 #include <torch/nn/modules.h>
 
-#include <rcnn/data/scenes.h>
+#include <rcnn/data/images/image.h>
 #include <rcnn/nn/backbones/backbone.h>
-#include <rcnn/nn/model_file.h>
+#include <rcnn/nn/models/model_file.h>
 #include <rcnn/nn/registry.h>
 #include <rcnn/rcnn.h>
+
+#include "blocks.h"
 
 namespace {
 
@@ -49,21 +51,21 @@ int main(int argc, char** argv) {
   const std::filesystem::path output = argv[1];
   rcnn::nn::backbones().add("mynet", make_mynet);
 
-  rcnn::data::draw_scenes(output / "scenes", {.train = 2, .test = 1, .size = {64, 96}});
+  std::filesystem::create_directories(output);
+  const auto blocks = std::make_shared<Blocks>(4);
   const auto config = rcnn::config::Config::parse(R"({
     "model": {"type": "faster_rcnn", "backbone": {"type": "mynet", "width": 16},
               "roi": {"head": {"type": "mlp", "hidden": 32}}},
-    "data": {"root": ")" + (output / "scenes").string() +
-                                                      R"(", "min_size": 64, "max_size": 96,
-             "classes": ["circle", "cross", "square", "star", "triangle"]},
+    "data": {"min_size": 96, "max_size": 96},
     "train": {"iterations": 1, "batch_size": 2}
   })",
                                                   "mynet");
-  rcnn::train::Trainer trainer(config);
+  rcnn::train::Trainer trainer(config, blocks);
   trainer.fit();
   rcnn::nn::save_model(output / "mynet.safetensors", trainer.described());
 
+  rcnn::data::write_image(output / "example.png", blocks->image(0));
   const auto detector = rcnn::Detector::load(output / "mynet.safetensors");
-  const auto found = detector.detect(output / "scenes/JPEGImages/scene_00001.jpg");
+  const auto found = detector.detect(output / "example.png");
   std::printf("%d iteration done, %d objects found\n", int(trainer.iteration()), int(found.size()));
 }

@@ -6,7 +6,7 @@
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
 #include <rcnn/nn/backbones/backbone.h>
-#include <rcnn/nn/conv_norm.h>
+#include <rcnn/nn/layers/conv_norm.h>
 
 namespace rcnn::nn {
 

@@ -5,7 +5,7 @@
 
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
-#include <rcnn/nn/conv_norm.h>
+#include <rcnn/nn/layers/conv_norm.h>
 #include <rcnn/nn/necks/neck.h>
 
 namespace rcnn::nn {

@@ -9,9 +9,9 @@
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
 #include <rcnn/losses/multi_task.h>
+#include <rcnn/nn/models/suppression.h>
 #include <rcnn/nn/roi/box_head.h>
 #include <rcnn/nn/roi/pooler.h>
-#include <rcnn/nn/suppression.h>
 #include <rcnn/types.h>
 
 namespace rcnn::nn {

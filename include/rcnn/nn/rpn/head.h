@@ -5,7 +5,7 @@
 #include <torch/nn/modules/conv.h>
 
 #include <rcnn/export.h>
-#include <rcnn/nn/conv_norm.h>
+#include <rcnn/nn/layers/conv_norm.h>
 
 namespace rcnn::nn {
 

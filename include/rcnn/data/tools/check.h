@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <rcnn/data/problems.h>
+#include <rcnn/data/tools/locate.h>
+#include <rcnn/export.h>
+
+namespace rcnn::data {
+
+/// How thoroughly check() looks.
+struct CheckOptions {
+  bool decode = true;  ///< every image, on all cores; otherwise only their headers are read
+  /// Called now and then, in the caller's thread, while images are decoded.
+  std::function<void(int64_t done, int64_t total)> on_progress = {};
+};
+
+/// How many values lie from edges[i] up to edges[i + 1], whose last may be infinite.
+struct Histogram {
+  std::vector<double> edges = {};
+  std::vector<int64_t> counts = {};
+};
+
+/// What there is to know of one part of a data set before training on it.
+struct DatasetCheck {
+  std::string name;
+  Problems problems = {};  ///< errors are what would stop a training
+  int64_t images = 0, empty_images = 0;
+  std::vector<ClassCount> classes = {};           ///< the last is of all classes
+  Histogram sizes = {};                           ///< of boxes: square roots of their areas, in pixels
+  Histogram ratios = {};                          ///< of boxes: width / height
+  std::vector<std::filesystem::path> files = {};  ///< canonical, of the images that can be used
+};
+
+/// Opens the part as a training would, with the policies of its options, and looks closer than that: decodes
+/// images, and warns of links out of the data set, very long images, objects that are there twice, classes
+/// without any object. Never throws for what is wrong with the data, missing files included.
+RCNN_EXPORT DatasetCheck check(const DatasetPart& part, const CheckOptions& options = {});
+
+/// Warnings of images that two parts have in common, unless one of these parts holds all of the other.
+RCNN_EXPORT Problems shared_images(const std::vector<DatasetCheck>& parts);
+
+}  // namespace rcnn::data

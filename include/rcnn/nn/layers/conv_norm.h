@@ -1,0 +1,81 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/conv.h>
+
+#include <rcnn/config/node.h>
+#include <rcnn/export.h>
+#include <rcnn/nn/layers/frozen_batch_norm.h>
+#include <rcnn/nn/layers/precision.h>
+
+namespace rcnn::nn {
+
+class FusedConv;
+
+/// What follows a convolution: nothing; batch normalisation by the statistics it was loaded with, as
+/// detectors that start from ImageNet weights have it; or batch normalisation that learns, statistics
+/// included.
+enum class Norm { none, frozen, batch };
+
+/// The normalisation behind a convolution.
+struct RCNN_EXPORT NormOptions {
+  Norm type = Norm::frozen;
+  double eps = 1e-5;  ///< added to the variance; 0 with torchvision's fasterrcnn_resnet50_fpn COCO_V1 weights
+
+  /// Keys: norm (frozen, batch, and none where that is the default), norm_eps (where there is a norm).
+  void read(const config::Node& node);
+};
+
+/// A convolution and the normalisation behind it. No module itself: the owner registers both under the names
+/// that its weights have.
+class RCNN_EXPORT ConvNorm {
+ public:
+  ConvNorm(torch::nn::Conv2d conv, const NormOptions& norm);
+
+  const torch::nn::Conv2d& conv() const { return conv_; }
+  std::shared_ptr<torch::nn::Module> norm() const;  ///< null when there is none
+
+  void register_in(torch::nn::Module& owner, const std::string& conv, const std::string& norm) const;
+
+  /// A module that holds both as 0 and 1, the names of torchvision's Conv2dNormActivation.
+  std::shared_ptr<torch::nn::Module> block() const;
+
+  /// Takes the parameters of both out of the training. Norm::batch goes on learning its statistics, as in
+  /// torchvision.
+  void freeze() const;
+
+  /// A frozen norm is folded into the convolution's weights: a pass over these instead of two over the
+  /// activations.
+  at::Tensor operator()(const at::Tensor& x);
+
+  /// The rectified result.
+  at::Tensor relu(const at::Tensor& x);
+
+  /// The end of a residual block: relu of the result plus `sum`, which stays as it is.
+  at::Tensor add_relu(const at::Tensor& x, const at::Tensor& sum);
+
+  /// From here on it only computes, on the device where it is now, see prepare_for_inference(). The norm, of
+  /// either kind by the statistics it has, is folded into the weights for good, and ReLUs and sums are done
+  /// in the convolution. The weights of conv() are gone.
+  void fuse(Precision precision);
+
+ private:
+  torch::nn::Conv2d conv_;
+  FrozenBatchNorm frozen_ = nullptr;
+  torch::nn::BatchNorm2d batch_ = nullptr;  // at most one of the two is there
+  std::shared_ptr<const FusedConv> fused_;  // instead of all of them
+};
+
+/// A module that has such layers of its own.
+class RCNN_EXPORT Fusible {
+ public:
+  virtual void fuse(Precision precision) = 0;  ///< each of them
+
+ protected:
+  ~Fusible() = default;
+};
+
+}  // namespace rcnn::nn

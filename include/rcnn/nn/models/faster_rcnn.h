@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+
+#include <rcnn/export.h>
+#include <rcnn/nn/backbones/backbone.h>
+#include <rcnn/nn/models/detection_model.h>
+#include <rcnn/nn/necks/neck.h>
+#include <rcnn/nn/roi/roi_heads.h>
+#include <rcnn/nn/rpn/rpn.h>
+
+namespace rcnn::nn {
+
+/// Faster R-CNN (Ren et al. 2015) with approximate joint training (section 3.2): the losses of both stages
+/// are summed, and proposals count as constants in the backward pass.
+///
+/// Parameters: backbone.body.*, backbone.<neck>.*, rpn.head.*, roi_heads.box_head.*,
+/// roi_heads.box_predictor.*
+class RCNN_EXPORT FasterRcnnImpl : public DetectionModelImpl {
+ public:
+  /// Keys of `model`: pixels {...}, size_divisor (what the input's height and width are padded to a multiple
+  /// of; 32 or the coarsest map's stride), backbone {type, ...}, neck {type, ...} (optional), rpn {...}, roi
+  /// {...}.
+  FasterRcnnImpl(const config::Node& model, int64_t num_classes);
+
+  std::vector<Loss> losses(const ImageBatch& images, const std::vector<Target>& targets) override;
+  std::vector<Detections> detect(const ImageBatch& images) override;
+  std::vector<Detections> proposals(const ImageBatch& images) override;
+  const PixelOptions& pixels() const override { return pixels_; }
+  const SuppressionOptions& suppression() const override { return roi_heads_->options().suppression; }
+
+  /// The maps that the RPN sees; the RoI heads pool from the first roi_levels() of them.
+  std::vector<at::Tensor> feature_maps(const ImageBatch& images);
+
+ private:
+  std::vector<at::Tensor> roi_maps(const std::vector<at::Tensor>& maps) const;
+
+  PixelOptions pixels_;
+  std::shared_ptr<BackboneImpl> body_;
+  std::shared_ptr<NeckImpl> neck_;
+  size_t roi_levels_ = 1;
+  int64_t size_divisor_ = 32;
+  Rpn rpn_ = nullptr;
+  RoiHeads roi_heads_ = nullptr;
+  at::Tensor parameter_;  // one of them: says where the model is, and in what precision it computes
+};
+
+/// The factory for detection_models().
+RCNN_EXPORT std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model,
+                                                                 int64_t num_classes);
+
+}  // namespace rcnn::nn

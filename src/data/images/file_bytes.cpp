@@ -1,0 +1,89 @@
+#include "data/images/file_bytes.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <spdlog/fmt/fmt.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace rcnn::data {
+namespace {
+
+constexpr int64_t kBlock = 16384;  // holds the header of most photographs
+
+}  // namespace
+
+DataError file_error(const std::filesystem::path& file, std::string_view what) {
+  return DataError(fmt::format("{}: {}", file.string(), what));
+}
+
+FileBytes::FileBytes(const std::filesystem::path& file) : file_(file) {
+  // Without O_NONBLOCK, opening a pipe would wait for its writer.
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) throw file_error(file, std::strerror(errno));
+  struct stat status {};
+  const bool known = ::fstat(descriptor, &status) == 0;
+  if (!known || !S_ISREG(status.st_mode) || status.st_size == 0) {
+    const std::string why = !known                     ? std::strerror(errno)
+                            : !S_ISREG(status.st_mode) ? "is no regular file; an image file is expected"
+                                                       : "is empty";
+    ::close(descriptor);
+    throw file_error(file, why);
+  }
+  descriptor_ = descriptor;
+  size_ = status.st_size;
+}
+
+FileBytes::~FileBytes() {
+  ::close(descriptor_);
+}
+
+void FileBytes::read(int64_t begin, int64_t end) {
+  block_ = std::make_unique_for_overwrite<uint8_t[]>(static_cast<size_t>(end - begin));
+  begin_ = end_ = begin;
+  while (end_ < end) {
+    const ssize_t count =
+        ::pread(descriptor_, block_.get() + (end_ - begin), static_cast<size_t>(end - end_), end_);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0)
+      throw file_error(file_, count < 0 ? std::strerror(errno) : "became shorter while it was read");
+    end_ += count;
+  }
+}
+
+int FileBytes::fetch(int64_t offset) {
+  if (offset < 0 || offset >= size_) return kEnd;
+  const int64_t begin = offset / kBlock * kBlock;
+  read(begin, std::min(begin + kBlock, size_));
+  return (*this)[offset];
+}
+
+std::span<const uint8_t> FileBytes::all() {
+  if (begin_ != 0 || end_ != size_) read(0, size_);
+  return {block_.get(), static_cast<size_t>(size_)};
+}
+
+int64_t FileBytes::big_endian(int64_t offset, int count) {
+  int64_t value = 0;
+  for (int i = 0; i < count; ++i) {
+    const int byte = (*this)[offset + i];
+    if (byte == kEnd) return kEnd;
+    value = value << 8 | byte;
+  }
+  return value;
+}
+
+int64_t FileBytes::little_endian(int64_t offset, int count) {
+  int64_t value = 0;
+  for (int i = count - 1; i >= 0; --i) {
+    const int byte = (*this)[offset + i];
+    if (byte == kEnd) return kEnd;
+    value = value << 8 | byte;
+  }
+  return value;
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,213 @@
+#include "data/images/image_header.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <spdlog/fmt/fmt.h>
+
+#include "data/images/exif.h"
+#include "data/images/jpeg_header.h"
+#include "data/images/text_header.h"
+#include "data/images/tiff.h"
+
+namespace rcnn::data {
+namespace {
+
+constexpr int64_t kEnd = FileBytes::kEnd;
+
+DataError damaged(const FileBytes& bytes, std::string_view kind) {
+  return file_error(
+      bytes.file(),
+      fmt::format("is damaged or cut off: its {} header makes no sense; copy it again or remove it", kind));
+}
+
+/// A width and a height of which one may be missing.
+ImageSize size_of(const FileBytes& bytes, std::string_view kind, int64_t width, int64_t height) {
+  if (width < 0 || height < 0) throw damaged(bytes, kind);
+  return {.height = height, .width = width};
+}
+
+bool begins_with(FileBytes& bytes, std::string_view begin, int64_t offset = 0) {
+  for (const char c : begin) {
+    if (bytes[offset++] != static_cast<uint8_t>(c)) return false;
+  }
+  return true;
+}
+
+int64_t signed_32(int64_t value) {
+  return static_cast<int32_t>(static_cast<uint32_t>(value));
+}
+
+ImageHeader jpeg_header(FileBytes& bytes) {
+  const auto info = read_jpeg_header(bytes);
+  if (!info) throw jpeg_ends_early(bytes);
+  return {.kind = ImageKind::jpeg, .size = info->size, .orientation = info->orientation};
+}
+
+ImageHeader png_header(FileBytes& bytes) {
+  const int64_t width = bytes.big_endian(16, 4), height = bytes.big_endian(20, 4);
+  if (height == kEnd) {
+    throw file_error(bytes.file(), "is cut off: its PNG header ends early; copy it again or remove it");
+  }
+  return {.kind = ImageKind::png, .size = {.height = height, .width = width}};
+}
+
+/// Windows' bitmap with its header of 40 bytes and more, or OS/2's of 12.
+ImageHeader bmp_header(FileBytes& bytes) {
+  constexpr int64_t kFileHeader = 14, kCore = 12, kBitFields = 3, kMostColors = 256;
+  constexpr std::array<int64_t, 6> kBits = {1, 4, 8, 16, 24, 32};
+  const int64_t data = bytes.little_endian(10, 4), header = bytes.little_endian(kFileHeader, 4);
+  const bool core = header == kCore;
+  const int field = core ? 2 : 4;
+  int64_t width = bytes.little_endian(18, field), height = bytes.little_endian(18 + field, field);
+  const int64_t bits = bytes.little_endian(20 + 2 * field, 2);
+  const int64_t compression = core ? 0 : bytes.little_endian(30, 4);
+  const int64_t colors = core ? 0 : bytes.little_endian(46, 4);
+  const bool known = (core || header >= 36) && header <= bytes.size() - kFileHeader &&
+                     std::ranges::find(kBits, bits) != kBits.end() && compression >= 0 &&
+                     compression <= kBitFields && colors >= 0 && (bits > 8 || colors <= kMostColors);
+  if (!known || width == kEnd || height == kEnd) throw damaged(bytes, "BMP");
+  if (!core) {
+    width = signed_32(width);
+    height = std::abs(signed_32(height));  // below zero: the first row is the upper one
+  }
+  ImageHeader result{.kind = ImageKind::bmp, .size = size_of(bytes, "BMP", width, height)};
+  const bool plain = compression == 0 || compression == kBitFields;
+  if (plain) result.end = end_of_rows(data, (width * bits + 31) / 32 * 4, height);
+  return result;
+}
+
+/// The file must reach to the end of the last strip or tile.
+int64_t end_of_strips(TiffDirectory& directory, bool tiled) {
+  constexpr int64_t kStrips = 273, kStripBytes = 279, kTiles = 324, kTileBytes = 325, kMost = 1 << 20;
+  const auto offsets = directory.find(tiled ? kTiles : kStrips);
+  const auto lengths = directory.find(tiled ? kTileBytes : kStripBytes);
+  if (!offsets || !lengths || offsets->count != lengths->count || offsets->count > kMost) return 0;
+  std::vector<int64_t> begins(static_cast<size_t>(offsets->count));
+  for (size_t i = 0; i < begins.size(); ++i) begins[i] = directory.number(*offsets, static_cast<int64_t>(i));
+  int64_t end = 0;
+  for (size_t i = 0; i < begins.size(); ++i) {
+    const int64_t length = directory.number(*lengths, static_cast<int64_t>(i));
+    if (begins[i] < 0 || length < 0) return INT64_MAX;  // the lists themselves lie behind the end
+    end = std::max(end, length > INT64_MAX - begins[i] ? INT64_MAX : begins[i] + length);
+  }
+  return end;
+}
+
+ImageHeader tiff_header(FileBytes& bytes) {
+  constexpr int64_t kWidth = 256, kHeight = 257, kTileWidth = 322, kTileHeight = 323;
+  TiffDirectory directory(bytes, 0, bytes.size());
+  const auto one = [&](int64_t tag) {
+    const auto field = directory.find(tag);
+    return field ? directory.number(*field) : kEnd;
+  };
+  ImageHeader header{.kind = ImageKind::tiff,
+                     .size = size_of(bytes, "TIFF", one(kWidth), one(kHeight)),
+                     .orientation = find_orientation(bytes, 0, bytes.size()).value};
+  const bool tiled = directory.find(kTileWidth).has_value();
+  header.end = end_of_strips(directory, tiled);
+  if (tiled) {  // A decoder has memory for a whole one, which may be larger than a small image.
+    const auto tile = size_of(bytes, "TIFF", one(kTileWidth), one(kTileHeight));
+    constexpr double kUsual = 2048, kPadding = 1024;
+    const auto area = [](ImageSize size, double more) {
+      return (static_cast<double>(size.width) + more) * (static_cast<double>(size.height) + more);
+    };
+    if (area(tile, 0) > std::max(kUsual * kUsual, area(header.size, kPadding))) throw damaged(bytes, "TIFF");
+  }
+  return header;
+}
+
+/// RIFF, whose first chunk says the size: a lossy picture's, a lossless one's, or that of the canvas.
+ImageHeader webp_header(FileBytes& bytes) {
+  constexpr int64_t kChunk = 12, kContent = 20;
+  ImageHeader header{.kind = ImageKind::webp, .end = bytes.little_endian(4, 4) + 8};
+  int64_t width = kEnd, height = kEnd;
+  if (begins_with(bytes, "VP8X", kChunk)) {
+    width = bytes.little_endian(kContent + 4, 3) + 1;
+    height = bytes.little_endian(kContent + 7, 3) + 1;
+  } else if (begins_with(bytes, "VP8L", kChunk) && bytes[kContent] == 0x2f) {
+    const int64_t sides = bytes.little_endian(kContent + 1, 4);
+    if (sides == kEnd) throw damaged(bytes, "WebP");
+    width = (sides & 0x3fff) + 1;
+    height = (sides >> 14 & 0x3fff) + 1;
+  } else if (begins_with(bytes, "VP8 ", kChunk) && begins_with(bytes, "\x9d\x01\x2a", kContent + 3)) {
+    width = bytes.little_endian(kContent + 6, 2);
+    height = bytes.little_endian(kContent + 8, 2);
+    if (width == kEnd || height == kEnd) throw damaged(bytes, "WebP");
+    width &= 0x3fff;
+    height &= 0x3fff;
+  }
+  header.size = size_of(bytes, "WebP", width, height);
+  return header;
+}
+
+/// A JPEG 2000 codestream's marker SIZ (ISO 15444-1, A.5.1).
+ImageHeader codestream_header(FileBytes& bytes, int64_t begin) {
+  constexpr int64_t kStart = 0xff4fff51, kDicom = 0x4449434d, kComponents = 4;
+  const auto number = [&](int64_t offset) { return bytes.big_endian(begin + offset, 4); };
+  const int64_t components = bytes.big_endian(begin + 40, 2);
+  if (bytes.big_endian(128, 4) == kDicom) throw damaged(bytes, "JPEG 2000");  // OpenCV would take it for that
+  if (number(0) != kStart || components < 1 || components > kComponents) throw damaged(bytes, "JPEG 2000");
+  const int64_t right = number(8), bottom = number(12), left = number(16), top = number(20);
+  const int64_t tile_width = number(24), tile_height = number(28);
+  const int64_t tile_left = number(32), tile_top = number(36);
+  if (tile_width < 1 || tile_height < 1 || tile_left > left || tile_top > top)
+    throw damaged(bytes, "JPEG 2000");
+  ImageHeader header{.kind = ImageKind::jpeg2000,
+                     .size = size_of(bytes, "JPEG 2000", right - left, bottom - top)};
+  // The decoder keeps some kilobytes of each tile: they must not be many more than the pixels are worth.
+  constexpr int64_t kFreeTiles = 1024, kPixelsOfATile = 4096;
+  const int64_t columns = (right - tile_left + tile_width - 1) / tile_width;
+  const int64_t rows = (bottom - tile_top + tile_height - 1) / tile_height;
+  const double pixels = static_cast<double>(header.size.width) * static_cast<double>(header.size.height);
+  if (static_cast<double>(columns) * static_cast<double>(rows) > kFreeTiles + pixels / kPixelsOfATile) {
+    throw damaged(bytes, "JPEG 2000");
+  }
+  return header;
+}
+
+/// Boxes, one of which is the codestream (ISO 15444-1, annex I).
+ImageHeader jp2_header(FileBytes& bytes) {
+  constexpr int64_t kStream = 0x6a703263, kLongLength = 1;  // "jp2c"
+  constexpr int kMostBoxes = 1000;
+  int64_t begin = 0;
+  for (int box = 0; box < kMostBoxes; ++box) {
+    int64_t length = bytes.big_endian(begin, 4), content = 8;
+    if (length == kLongLength) {
+      length = bytes.big_endian(begin + 8, 8);
+      content = 16;
+    }
+    if (bytes.big_endian(begin + 4, 4) == kStream) return codestream_header(bytes, begin + content);
+    if (length < content || length > bytes.size() - begin) break;
+    begin += length;
+  }
+  throw damaged(bytes, "JPEG 2000");
+}
+
+ImageHeader sun_header(FileBytes& bytes) {
+  return {.kind = ImageKind::sun,
+          .size = size_of(bytes, "Sun raster", bytes.big_endian(4, 4), bytes.big_endian(8, 4))};
+}
+
+}  // namespace
+
+std::optional<ImageHeader> read_image_header(FileBytes& bytes) {
+  using namespace std::string_view_literals;
+  if (is_jpeg(bytes)) return jpeg_header(bytes);
+  if (begins_with(bytes, "\x89PNG\r\n\x1a\n"sv)) return png_header(bytes);
+  if (begins_with(bytes, "BM"sv)) return bmp_header(bytes);
+  for (const auto begin : {"II*\0"sv, "MM\0*"sv, "II+\0"sv, "MM\0+"sv}) {
+    if (begins_with(bytes, begin)) return tiff_header(bytes);
+  }
+  if (begins_with(bytes, "RIFF"sv) && begins_with(bytes, "WEBP"sv, 8)) return webp_header(bytes);
+  if (begins_with(bytes, "\xff\x4f\xff\x51"sv)) return codestream_header(bytes, 0);
+  if (begins_with(bytes, "\0\0\0\x0cjP  \r\n\x87\n"sv)) return jp2_header(bytes);
+  if (begins_with(bytes, "\x59\xa6\x6a\x95"sv)) return sun_header(bytes);
+  return read_text_header(bytes);
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "data/images/file_bytes.h"
+
+namespace rcnn::data {
+
+/// The first directory of a TIFF structure in bytes begin .. end - 1 of a file, which may be a TIFF
+/// (TIFF 6.0, section 2), a BigTIFF, or a JPEG's EXIF. What lies outside of these bytes is not there.
+class TiffDirectory {
+ public:
+  TiffDirectory(FileBytes& bytes, int64_t begin, int64_t end);
+
+  /// Whole numbers, one or several, that stand under one tag.
+  struct Field {
+    int size = 0;        ///< bytes of a number
+    int64_t count = 0;   ///< of the numbers
+    int64_t offset = 0;  ///< of the first in the file
+  };
+
+  /// Nothing when there is no such tag, or something else than bytes, shorts and longs under it.
+  std::optional<Field> find(int64_t tag);
+
+  /// The number at a place below field.count; negative when it does not lie inside.
+  int64_t number(const Field& field, int64_t place = 0);
+
+ private:
+  int64_t read(int64_t offset, int count);
+
+  FileBytes& bytes_;
+  const int64_t begin_, end_;
+  bool most_significant_first_ = false;
+  int offset_size_ = 4;  // 8 in a BigTIFF
+  int64_t first_entry_ = 0, entries_ = 0;
+};
+
+}  // namespace rcnn::data

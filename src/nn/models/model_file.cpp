@@ -1,0 +1,100 @@
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+#include <spdlog/fmt/fmt.h>
+#include <torch/torch.h>
+
+#include <rcnn/io/safetensors.h>
+#include <rcnn/io/weight_file.h>
+#include <rcnn/nn/models/inference.h>
+#include <rcnn/nn/models/model_file.h>
+#include <rcnn/version.h>
+
+#include "nn/weights/recognised_names.h"
+
+namespace rcnn::nn {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string to_json(const std::vector<Category>& categories) {
+  auto list = Json::array();
+  for (const auto& category : categories) list.push_back({{"id", category.id}, {"name", category.name}});
+  return list.dump();
+}
+
+std::vector<Category> to_categories(const std::string& text) {
+  std::vector<Category> categories;
+  for (const auto& entry : Json::parse(text)) {
+    categories.push_back({entry.at("id").get<int64_t>(), entry.at("name").get<std::string>()});
+  }
+  return categories;
+}
+
+/// As many classes as the last layer has: the config's when these are as many, else the numbers of their
+/// labels.
+std::vector<Category> default_categories(const TensorMap& tensors, const config::Config& config) {
+  std::vector<std::string> names;
+  config.root().child("data").read("classes", names);
+  const auto scores = tensors.find("roi_heads.box_predictor.cls_score.bias");
+  if (scores != tensors.end()) {
+    const auto count = static_cast<size_t>(std::max<int64_t>(scores->second.numel() - 1, 1));
+    if (names.size() != count) names.clear();
+    for (size_t label = names.size() + 1; label <= count; ++label) names.push_back(fmt::format("{}", label));
+  }
+  std::vector<Category> categories;
+  for (const auto& name : names) categories.push_back({.id = std::ssize(categories) + 1, .name = name});
+  return categories;
+}
+
+}  // namespace
+
+std::map<std::string, std::string> description_of(const DescribedModel& model) {
+  const auto& pixels = model.model->pixels();
+  return {{"format", "pt"},
+          {"rcnn_version", version()},
+          {"config", model.config.dump()},
+          {"categories", to_json(model.categories)},
+          {"pixel_mean", Json(pixels.mean).dump()},
+          {"pixel_std", Json(pixels.std).dump()}};
+}
+
+void save_model(const std::filesystem::path& file, const DescribedModel& model) {
+  if (only_detects(*model.model)) {
+    throw WeightsError(fmt::format(
+        "{}: not written: the model was prepared for inference, which folds its weights away; save it before",
+        file.string()));
+  }
+  io::write_safetensors(file, {.tensors = state_of(*model.model), .metadata = description_of(model)});
+}
+
+NewlyDescribed describe_weights(const TensorMap& tensors, const config::Config& config,
+                                std::vector<Category> categories, const std::string& origin) {
+  if (categories.empty()) categories = default_categories(tensors, config);
+  auto model = make_detection_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
+  auto report = load_state(*model, tensors, origin, Classes::any);
+  return {{std::move(model), std::move(categories), config}, std::move(report)};
+}
+
+DescribedModel load_model(const std::filesystem::path& file, std::span<const std::string> overrides) {
+  const auto content = io::read_weight_file(file);
+  const auto config_text = content.metadata.find("config"), names = content.metadata.find("categories");
+  if (config_text == content.metadata.end() || names == content.metadata.end()) {
+    throw WeightsError(fmt::format(
+        "{}: has weights but no description of the model (config, categories); give a file that rcnn "
+        "train wrote, or describe it: rcnn weights convert {} OUT.safetensors --config CONFIG",
+        file.string(), file.string()));
+  }
+  std::vector<Category> categories;
+  try {
+    categories = to_categories(names->second);
+  } catch (const nlohmann::json::exception& error) {
+    throw WeightsError(fmt::format("{}: its list of categories is broken: {}", file.string(), error.what()));
+  }
+  auto config = config::Config::parse(config_text->second, file.string(), overrides);
+  auto model = make_detection_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
+  load_state(*model, recognise_own_names(content.tensors).tensors, file.string());
+  return {std::move(model), std::move(categories), std::move(config)};
+}
+
+}  // namespace rcnn::nn

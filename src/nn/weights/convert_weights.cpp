@@ -1,0 +1,103 @@
+#include <spdlog/fmt/ranges.h>
+#include <torch/torch.h>
+
+#include <rcnn/io/detectron2_file.h>
+#include <rcnn/io/safetensors.h>
+#include <rcnn/io/torch_file.h>
+#include <rcnn/nn/models/model_file.h>
+#include <rcnn/nn/weights/convert_weights.h>
+
+#include "nn/weights/in_file.h"
+
+namespace rcnn::nn {
+namespace {
+
+using Metadata = std::map<std::string, std::string>;
+
+enum class Kind { safetensors, torch, detectron2 };
+
+Kind kind_of(const std::filesystem::path& file) {
+  const auto ending = file.extension();
+  if (ending == ".safetensors") return Kind::safetensors;
+  if (ending == ".pth" || ending == ".pt") return Kind::torch;
+  if (ending == ".pkl") return Kind::detectron2;
+  throw ConfigError(fmt::format(
+      "{}: its ending does not say what to write; known: .safetensors, .pth, .pt, .pkl", file.string()));
+}
+
+void convert_type(TensorMap& tensors, at::ScalarType type) {
+  for (auto& [name, tensor] : tensors) {
+    if (tensor.is_floating_point()) tensor = tensor.to(type);
+  }
+}
+
+void write(const std::filesystem::path& file, Kind kind, TensorMap tensors, Metadata metadata) {
+  switch (kind) {
+    case Kind::safetensors:
+      metadata.emplace("format", "pt");
+      return io::write_safetensors(file, {.tensors = std::move(tensors), .metadata = std::move(metadata)});
+    case Kind::torch:
+      return io::write_torch(file, tensors);
+    case Kind::detectron2:
+      return io::write_detectron2(file, tensors);
+  }
+}
+
+std::string counted(const std::vector<std::string>& names) {
+  return fmt::format("{} ({})", fmt::join(names, ", "), names.size());
+}
+
+/// What `names` calls them; an error when it has no name for some.
+TensorMap under_names(const TensorMap& tensors, WeightNames names, const WeightNamesOptions& options) {
+  auto renamed = from_torchvision(tensors, names, options);
+  if (!renamed.left_out.empty()) {
+    throw WeightsError(
+        fmt::format("these have no name in the convention that is asked for: {}", counted(renamed.left_out)));
+  }
+  return std::move(renamed.tensors);
+}
+
+}  // namespace
+
+Conversion convert_weights(const std::filesystem::path& from, const std::filesystem::path& to,
+                           const ConvertOptions& options) {
+  const auto kind = kind_of(to);
+  const auto source = recognise_weights(from, options.read);
+  const auto& named = source.tensors;
+  const auto usual = kind == Kind::detectron2 ? WeightNames::detectron2 : WeightNames::torchvision;
+  Conversion result{
+      .source = weight_names_of(named), .target = options.names.value_or(usual), .summary = source.summary};
+  const auto names_options =
+      options.config ? WeightNamesOptions::from(options.config->root().child("model")) : WeightNamesOptions();
+  const bool renames = result.source != result.target || options.config;
+
+  RenamedWeights weights{named, {}};
+  if (renames) weights = in_file(from, [&] { return to_torchvision(named, result.source, names_options); });
+  auto& [tensors, left_out] = weights;
+  Metadata metadata;
+  if (options.config) {
+    const auto described = describe_weights(tensors, *options.config, options.categories, from.string());
+    result.fresh = described.report.fresh;
+    tensors = state_of(*described.model.model);
+    metadata = description_of(described.model);
+  } else if (source.format == io::WeightFile::Format::safetensors) {
+    metadata = source.metadata;
+  }
+  if (renames && result.target != WeightNames::torchvision) {
+    tensors = in_file(from, [&] { return under_names(tensors, result.target, names_options); });
+  }
+  // What describes a model counts on torchvision's names.
+  if (result.target != WeightNames::torchvision) metadata.clear();
+  if (tensors.empty()) {
+    throw WeightsError(
+        fmt::format("{}: none of its names has a counterpart: {}", from.string(), counted(left_out)));
+  }
+  if (options.type) convert_type(tensors, *options.type);
+  result.left_out = left_out;
+  result.tensors = std::ssize(tensors);
+  result.described = metadata.contains("config") && kind == Kind::safetensors;
+  write(to, kind, std::move(tensors), std::move(metadata));
+  return result;
+}
+
+}  // namespace rcnn::nn

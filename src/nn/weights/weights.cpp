@@ -1,0 +1,230 @@
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include <spdlog/fmt/ranges.h>
+#include <torch/torch.h>
+
+#include <rcnn/nn/weights/weights.h>
+#include <rcnn/printable.h>
+
+#include "nn/weights/name_parts.h"
+
+namespace rcnn::nn {
+namespace {
+
+struct Copy {
+  at::Tensor to, from;
+};
+
+void run(const std::vector<Copy>& copies) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& [to, from] : copies) at::Tensor(to).copy_(from);
+}
+
+bool fits(const at::Tensor& want, const at::Tensor& got) {
+  return want.sizes() == got.sizes() && want.is_floating_point() == got.is_floating_point();
+}
+
+std::string difference(const std::string& name, const at::Tensor& want, const at::Tensor& got) {
+  if (want.sizes() == got.sizes()) {
+    return fmt::format("{} {}, the file has {}", name, at::toString(want.scalar_type()),
+                       at::toString(got.scalar_type()));
+  }
+  return fmt::format("{} [{}], the file has [{}]", name, fmt::join(want.sizes(), ", "),
+                     fmt::join(got.sizes(), ", "));
+}
+
+void append(std::string& message, const char* what, const std::vector<std::string>& names) {
+  if (!names.empty()) message += printable(fmt::format("; {}: {}", what, fmt::join(names, ", ")));
+}
+
+/// A number for torch.nn.BatchNorm's momentum None, which is not used here; old files lack it.
+bool is_batch_counter(const std::string& name) {
+  return name.ends_with(".num_batches_tracked");
+}
+
+template <class See>
+void for_each_tensor(const torch::nn::Module& module, See see) {
+  for (const auto& item : module.named_parameters()) see(item.key(), item.value());
+  for (const auto& item : module.named_buffers()) see(item.key(), item.value());
+}
+
+/// `tensors` under the names that state_of() has: those that mean the same tensor of the module are one.
+TensorMap under_first_names(const torch::nn::Module& module, const TensorMap& tensors,
+                            const std::string& origin) {
+  std::map<const at::TensorImpl*, std::string> first;
+  std::map<std::string, std::string> others;
+  for_each_tensor(module, [&](const std::string& name, const at::Tensor& tensor) {
+    const auto [known, is_new] = first.emplace(tensor.unsafeGetTensorImpl(), name);
+    if (!is_new) others.emplace(name, known->second);
+  });
+  if (others.empty()) return tensors;
+  TensorMap result;
+  std::map<std::string, std::string> source;
+  for (const auto& [name, tensor] : tensors) {
+    const auto other = others.find(name);
+    const auto& own = other == others.end() ? name : other->second;
+    const auto [there, is_new] = result.emplace(own, tensor);
+    if (is_new) {
+      source.emplace(own, name);
+    } else if (there->second.sizes() != tensor.sizes() || !at::equal(there->second, tensor)) {
+      throw WeightsError(
+          fmt::format("{}: {} and {} are one tensor of the model, and are not equal in the file", origin,
+                      source.at(own), name));
+    }
+  }
+  return result;
+}
+
+/// The prefix that most pairs of names (longer, shorter) differ by, and how many do.
+std::pair<std::string, int> most_common_prefix(const TensorMap& longer, const TensorMap& shorter) {
+  std::map<std::string, int> votes;
+  for (const auto& [name, tensor] : longer) {
+    for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
+      if (shorter.contains(name.substr(dot + 1))) ++votes[name.substr(0, dot + 1)];
+    }
+  }
+  const auto best = std::max_element(votes.begin(), votes.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (best == votes.end()) return {};
+  return {best->first, best->second};
+}
+
+/// What the user can do when names match but for a prefix; empty when that is not it.
+std::string suggestion(const TensorMap& state, const TensorMap& tensors) {
+  const auto matching = std::count_if(tensors.begin(), tensors.end(),
+                                      [&](const auto& entry) { return state.contains(entry.first); });
+  const auto [dropped, with_dropped] = most_common_prefix(tensors, state);
+  const auto [added, with_added] = most_common_prefix(state, tensors);
+  if (std::max(with_dropped, with_added) <= matching) return "";
+  const bool drop = with_dropped >= with_added;
+  return fmt::format("; {} of its {} names match {} the prefix '{}': rcnn weights convert {} {}",
+                     drop ? with_dropped : with_added, tensors.size(), drop ? "without" : "behind",
+                     drop ? dropped : added, drop ? "--drop-prefix" : "--add-prefix", drop ? dropped : added);
+}
+
+/// Where a name of a file may have its place in a detector.
+std::vector<std::string> places(const std::string& name) {
+  static const std::array<std::pair<std::string, std::string>, 4> prefixes = {
+      {{"", ""},
+       {"", "backbone.body."},
+       {"classifier.0.", "roi_heads.box_head.fc6."},
+       {"classifier.3.", "roi_heads.box_head.fc7."}}};
+  std::vector<std::string> result;
+  for (const auto& [from, to] : prefixes) {
+    if (name.starts_with(from)) result.push_back(to + name.substr(from.size()));
+  }
+  if (name.starts_with("layer4.")) result.push_back("roi_heads.box_head." + name);
+  return result;
+}
+
+}  // namespace
+
+TensorMap state_of(const torch::nn::Module& module) {
+  TensorMap state;
+  std::set<const at::TensorImpl*> seen;
+  for_each_tensor(module, [&](const std::string& name, const at::Tensor& tensor) {
+    if (seen.insert(tensor.unsafeGetTensorImpl()).second) state.emplace(name, tensor);
+  });
+  return state;
+}
+
+LoadReport load_state(torch::nn::Module& module, const TensorMap& given, const std::string& origin,
+                      Classes classes) {
+  const auto tensors = under_first_names(module, given, origin);
+  LoadReport report;
+  std::vector<std::string> missing, unexpected, misshaped;
+  std::vector<Copy> copies;
+  const auto state = state_of(module);
+  for (const auto& [name, tensor] : state) {
+    const auto found = tensors.find(name);
+    if (found != tensors.end() && fits(tensor, found->second)) {
+      copies.push_back({tensor, found->second});
+      report.loaded.push_back(name);
+      continue;
+    }
+    if (found == tensors.end() && is_batch_counter(name)) continue;
+    report.fresh.push_back(name);
+    if (found == tensors.end()) {
+      missing.push_back(name);
+    } else if (classes == Classes::any && is_last_layer(name)) {
+      report.unused.push_back(name);
+    } else {
+      misshaped.push_back(difference(name, tensor, found->second));
+    }
+  }
+  for (const auto& [name, tensor] : tensors) {
+    if (state.contains(name) || is_batch_counter(name)) continue;
+    report.unused.push_back(name);
+    unexpected.push_back(name);
+  }
+  if (!missing.empty() || !unexpected.empty() || !misshaped.empty()) {
+    std::string message = origin + ": does not fit the model";
+    append(message, "missing", missing);
+    append(message, "unexpected", unexpected);
+    append(message, "of another shape or type", misshaped);
+    throw WeightsError(message + suggestion(state, tensors));
+  }
+  run(copies);
+  return report;
+}
+
+LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const std::string& origin) {
+  const auto tensors = under_first_names(module, given, origin);
+  LoadReport report;
+  std::vector<std::string> misshaped;
+  std::vector<Copy> copies;
+  const auto whole_state = state_of(module);
+  auto state = whole_state;
+  for (const auto& [name, tensor] : tensors) {
+    bool used = false;
+    for (const auto& place : places(name)) {
+      const auto found = state.find(place);
+      if (found == state.end()) continue;
+      if (fits(found->second, tensor)) {
+        copies.push_back({found->second, tensor});
+        report.loaded.push_back(place);
+        state.erase(found);
+        used = true;
+      } else if (!is_last_layer(place)) {
+        misshaped.push_back(difference(place, found->second, tensor));
+      }
+      break;
+    }
+    if (!used && !is_batch_counter(name)) report.unused.push_back(name);
+  }
+  for (const auto& entry : state) {
+    if (!is_batch_counter(entry.first)) report.fresh.push_back(entry.first);
+  }
+  if (!misshaped.empty()) {
+    throw WeightsError(fmt::format("{}: does not fit the model; of another shape or type: {}", origin,
+                                   fmt::join(misshaped, ", ")));
+  }
+  if (copies.empty()) {
+    throw WeightsError(fmt::format("{}: none of its {} names belongs to the model; it has {}{}", origin,
+                                   tensors.size(), summarize(report.unused),
+                                   suggestion(whole_state, tensors)));
+  }
+  run(copies);
+  return report;
+}
+
+std::map<std::string, std::vector<std::string>> by_part(const std::vector<std::string>& names) {
+  std::map<std::string, std::vector<std::string>> parts;
+  for (const auto& name : names) {
+    size_t end = 0;
+    for (int part = 0; part < 3 && end != std::string::npos; ++part) end = name.find('.', end + 1);
+    parts[name.substr(0, end)].push_back(name);
+  }
+  return parts;
+}
+
+std::string summarize(const std::vector<std::string>& names) {
+  std::vector<std::string> words;
+  for (const auto& [part, of_part] : by_part(names))
+    words.push_back(printable(fmt::format("{} ({})", part, of_part.size())));
+  return fmt::format("{}", fmt::join(words, ", "));
+}
+
+}  // namespace rcnn::nn
