@@ -9,6 +9,7 @@
 #include <rcnn/device.h>
 #include <rcnn/infer/tensor_detector.h>
 #include <rcnn/infer/views.h>
+#include <rcnn/nn/models/detection_model.h>
 #include <rcnn/nn/models/inference.h>
 #include <rcnn/nn/models/model_file.h>
 
@@ -61,7 +62,7 @@ TensorDetector TensorDetector::load(const std::filesystem::path& weights, const 
 
 TensorDetector::TensorDetector(const nn::DescribedModel& model, const at::Device& device,
                                const ViewOptions& views, int64_t view_batch)
-    : model_(model.model),
+    : model_(nn::as_detection_model(model.model)),
       categories_(model.categories),
       device_(device),
       views_(views),

@@ -56,13 +56,13 @@ Registry<NeckImpl, const std::vector<FeatureSpec>&>& necks() {
   return registry;
 }
 
-Registry<DetectionModelImpl, int64_t>& detection_models() {
-  static Registry<DetectionModelImpl, int64_t> registry({{"faster_rcnn", make_faster_rcnn}});
+Registry<ModelImpl, int64_t>& models() {
+  static Registry<ModelImpl, int64_t> registry({{"faster_rcnn", make_faster_rcnn}});
   return registry;
 }
 
 template class Registry<BackboneImpl>;
 template class Registry<NeckImpl, const std::vector<FeatureSpec>&>;
-template class Registry<DetectionModelImpl, int64_t>;
+template class Registry<ModelImpl, int64_t>;
 
 }  // namespace rcnn::nn

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <rcnn/nn/models/detection_model.h>
+#include <rcnn/nn/models/model.h>
 #include <rcnn/nn/weights/weights.h>
 #include <rcnn/train/trainer.h>
 

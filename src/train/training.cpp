@@ -23,7 +23,7 @@ Training Training::from(const config::Config& config, const at::Device& device,
   root.finish();
   if (!dataset) dataset = data::open(data, data.train);
   torch::manual_seed(options.seed);
-  auto model = nn::make_detection_model(model_node, static_cast<int64_t>(dataset->categories().size()));
+  auto model = nn::make_model(model_node, static_cast<int64_t>(dataset->categories().size()));
   nn::DescribedModel described{std::move(model), dataset->categories(), config};
   return {std::move(data), std::move(options), std::move(dataset), std::move(described), device};
 }

@@ -27,7 +27,7 @@ TEST(Registry, AnUnknownNameListsTheKnownOnes) {
   EXPECT_NE(message_of<ConfigError>([] { necks().make(node(R"({"type": "pan"})"), {}); }).find("known: fpn"),
             std::string::npos);
   EXPECT_NE(message_of<ConfigError>([] {
-              detection_models().make(node(R"({"type": "yolo"})"), 3);
+              models().make(node(R"({"type": "yolo"})"), 3);
             }).find("known: faster_rcnn"),
             std::string::npos);
 }

@@ -12,7 +12,7 @@
 namespace rcnn::nn {
 
 class BackboneImpl;
-class DetectionModelImpl;
+class ModelImpl;
 class NeckImpl;
 struct FeatureSpec;
 
@@ -43,6 +43,6 @@ RCNN_EXPORT Registry<BackboneImpl>& backbones();
 RCNN_EXPORT Registry<NeckImpl, const std::vector<FeatureSpec>&>& necks();
 
 /// faster_rcnn; the argument is the number of classes, background not counted
-RCNN_EXPORT Registry<DetectionModelImpl, int64_t>& detection_models();
+RCNN_EXPORT Registry<ModelImpl, int64_t>& models();
 
 }  // namespace rcnn::nn

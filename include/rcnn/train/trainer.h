@@ -17,7 +17,7 @@
 #include <rcnn/train/training_state.h>
 
 namespace rcnn::nn {
-class DetectionModelImpl;
+class ModelImpl;
 struct DescribedModel;
 }  // namespace rcnn::nn
 
@@ -171,7 +171,7 @@ class RCNN_EXPORT Trainer {
   bool run_epoch(const TrainHooks& hooks);
   void note_skipped();
 
-  std::shared_ptr<nn::DetectionModelImpl> model_;
+  std::shared_ptr<nn::ModelImpl> model_;
   config::Config config_;
   std::shared_ptr<const data::Dataset> dataset_;
   TrainOptions options_;

@@ -2,7 +2,6 @@
 
 #include <rcnn/error.h>
 #include <rcnn/nn/models/detection_model.h>
-#include <rcnn/nn/registry.h>
 
 namespace rcnn::nn {
 
@@ -11,8 +10,13 @@ std::vector<Detections> DetectionModelImpl::proposals(const ImageBatch&) {
 }
 
 std::shared_ptr<DetectionModelImpl> make_detection_model(const config::Node& model, int64_t num_classes) {
-  model.has("weights");  // known here, read by whoever starts a training from it
-  return detection_models().make(model, num_classes);
+  return as_detection_model(make_model(model, num_classes));
+}
+
+std::shared_ptr<DetectionModelImpl> as_detection_model(const std::shared_ptr<ModelImpl>& model) {
+  auto detector = std::dynamic_pointer_cast<DetectionModelImpl>(model);
+  if (!detector) throw ConfigError("the model finds no boxes: model.type names one of another kind");
+  return detector;
 }
 
 }  // namespace rcnn::nn

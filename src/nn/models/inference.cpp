@@ -20,11 +20,11 @@ void convert(const torch::nn::Module& layer, Precision precision) {
 
 }  // namespace
 
-bool only_detects(const DetectionModelImpl& model) {
+bool only_detects(const ModelImpl& model) {
   return model.named_children().contains(kMark);
 }
 
-void prepare_for_inference(DetectionModelImpl& model, Precision precision) {
+void prepare_for_inference(ModelImpl& model, Precision precision) {
   const torch::NoGradGuard no_grad;
   model.eval();
   for (auto& parameter : model.parameters()) {

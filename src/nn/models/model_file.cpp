@@ -71,7 +71,7 @@ void save_model(const std::filesystem::path& file, const DescribedModel& model) 
 NewlyDescribed describe_weights(const TensorMap& tensors, const config::Config& config,
                                 std::vector<Category> categories, const std::string& origin) {
   if (categories.empty()) categories = default_categories(tensors, config);
-  auto model = make_detection_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
+  auto model = make_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
   auto report = load_state(*model, tensors, origin, Classes::any);
   return {{std::move(model), std::move(categories), config}, std::move(report)};
 }
@@ -92,7 +92,7 @@ DescribedModel load_model(const std::filesystem::path& file, std::span<const std
     throw WeightsError(fmt::format("{}: its list of categories is broken: {}", file.string(), error.what()));
   }
   auto config = config::Config::parse(config_text->second, file.string(), overrides);
-  auto model = make_detection_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
+  auto model = make_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
   load_state(*model, recognise_own_names(content.tensors).tensors, file.string());
   return {std::move(model), std::move(categories), std::move(config)};
 }

@@ -31,11 +31,12 @@ DescribedModel fresh_model() {
   return {std::move(model), kCategories, std::move(config)};
 }
 
-Detections detect(DetectionModelImpl& model) {
+Detections detect(ModelImpl& model) {
   torch::manual_seed(2);
   const torch::NoGradGuard no_grad;
   model.eval();
-  return model.detect({{at::randint(256, {64, 64, 3}, at::kByte)}, {{64, 64}}})[0];
+  return dynamic_cast<DetectionModelImpl&>(model).detect(
+      {{at::randint(256, {64, 64, 3}, at::kByte)}, {{64, 64}}})[0];
 }
 
 class ModelFile : public testing::Test {

@@ -45,7 +45,7 @@ class RCNN_EXPORT FasterRcnnImpl : public DetectionModelImpl {
   at::Tensor parameter_;  // one of them: says where the model is, and in what precision it computes
 };
 
-/// The factory for detection_models().
+/// The factory for models().
 RCNN_EXPORT std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model,
                                                                  int64_t num_classes);
 

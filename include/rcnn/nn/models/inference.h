@@ -2,7 +2,7 @@
 
 #include <rcnn/export.h>
 #include <rcnn/nn/layers/precision.h>
-#include <rcnn/nn/models/detection_model.h>
+#include <rcnn/nn/models/model.h>
 
 namespace rcnn::nn {
 
@@ -13,9 +13,9 @@ namespace rcnn::nn {
 ///
 /// Afterwards it cannot be trained, saved, loaded or moved to another device. With bf16 detect() belongs into
 /// an Autocast of that precision. Throws c10::Error for bf16 unless its parameters are float32.
-RCNN_EXPORT void prepare_for_inference(DetectionModelImpl& model, Precision precision);
+RCNN_EXPORT void prepare_for_inference(ModelImpl& model, Precision precision);
 
 /// Whether prepare_for_inference() has changed the model.
-RCNN_EXPORT bool only_detects(const DetectionModelImpl& model);
+RCNN_EXPORT bool only_detects(const ModelImpl& model);
 
 }  // namespace rcnn::nn

@@ -8,14 +8,14 @@
 
 #include <rcnn/config/config.h>
 #include <rcnn/export.h>
-#include <rcnn/nn/models/detection_model.h>
+#include <rcnn/nn/models/model.h>
 #include <rcnn/nn/weights/weights.h>
 
 namespace rcnn::nn {
 
 /// A detector with what is needed to use it.
 struct DescribedModel {
-  std::shared_ptr<DetectionModelImpl> model;
+  std::shared_ptr<ModelImpl> model;
   std::vector<Category> categories;
   config::Config config;  ///< the resolved config it was trained with
 };

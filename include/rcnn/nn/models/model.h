@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <torch/nn/module.h>
+
+#include <rcnn/config/node.h>
+#include <rcnn/export.h>
+#include <rcnn/nn/pixels.h>
+#include <rcnn/types.h>
+
+namespace rcnn::nn {
+
+/// One part of what training minimises.
+struct Loss {
+  std::string name;  ///< torchvision's: loss_objectness, loss_rpn_box_reg, loss_classifier, loss_box_reg
+  at::Tensor value;  ///< float32 scalar
+};
+
+/// A network that learns from images: all that the trainer, averaged weights and weight files know of it.
+/// What it is good for after training is its kind: DetectionModelImpl, SegmentationModelImpl.
+///
+/// A module may be registered under two names: parameters are told apart by their tensors.
+class RCNN_EXPORT ModelImpl : public torch::nn::Module {
+ public:
+  /// The losses of a batch, to be summed: one at least, the same names in the same order each time. Their
+  /// gradients flow into parameters(). `targets` has one entry an image, on the images' device.
+  virtual std::vector<Loss> losses(const ImageBatch& images, const std::vector<Target>& targets) = 0;
+
+  virtual const PixelOptions& pixels() const = 0;
+
+  /// Whether the shape of a parameter or buffer, by its name in the model, follows the number of classes:
+  /// with weights of another data set it starts fresh. None does, unless a model says so.
+  virtual bool depends_on_classes(std::string_view name) const;
+};
+
+/// Makes the model that a config's "model" describes, with fresh weights. `num_classes` comes from the data
+/// set; background is not counted. Throws ConfigError.
+RCNN_EXPORT std::shared_ptr<ModelImpl> make_model(const config::Node& model, int64_t num_classes);
+
+}  // namespace rcnn::nn

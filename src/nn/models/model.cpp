@@ -1,0 +1,17 @@
+#include <torch/torch.h>
+
+#include <rcnn/nn/models/model.h>
+#include <rcnn/nn/registry.h>
+
+namespace rcnn::nn {
+
+bool ModelImpl::depends_on_classes(std::string_view) const {
+  return false;
+}
+
+std::shared_ptr<ModelImpl> make_model(const config::Node& model, int64_t num_classes) {
+  model.has("weights");  // known here, read by whoever starts a training from it
+  return models().make(model, num_classes);
+}
+
+}  // namespace rcnn::nn
