@@ -33,7 +33,7 @@ std::string hours(double seconds) {
 void dry_run(const TrainArguments& arguments) {
   constexpr int64_t kIterations = 3;  // the first makes what the others use again
   auto training = train::Training::from(arguments.config, parse_device(arguments.device));
-  const auto eval_options = EvalOptions::from(arguments.config.root().child("eval"), training.data.type);
+  const auto eval_options = EvalOptions::from(arguments.config.root().child("eval"), training.data);
   const auto test = open_test_set(training.data, training.dataset->categories());
   check_best(eval_options, test);
   if (arguments.resume != train::Run::Resume::no && train::RunFolder::is_one(arguments.output)) {

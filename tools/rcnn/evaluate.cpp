@@ -21,13 +21,11 @@
 namespace rcnn::tools {
 namespace {
 
-using Type = data::DataOptions::Type;
-
 /// Every image, with nothing found on it yet. COCO's images have ids and names of their own, with folders
 /// where they have some; others are counted.
 std::vector<ImageDetections> all_images(const TestSet& test) {
   std::vector<ImageDetections> images;
-  const bool coco = test.options.type == Type::coco;
+  const bool coco = !test.options.test.annotations.empty();
   for (int64_t i = 0; i < test.dataset->size(); ++i) {
     const auto& record = test.dataset->record(i);
     const auto name =
@@ -171,8 +169,9 @@ TestSet open_test_set(data::DataOptions options, const std::vector<Category>& ca
   return {std::move(options), std::move(dataset)};
 }
 
-EvalOptions EvalOptions::from(const config::Node& node, Type type) {
-  EvalOptions options{.metric = type == Type::coco ? Metric::coco : Metric::voc, .voc = {}, .scoring = {}};
+EvalOptions EvalOptions::from(const config::Node& node, const data::DataOptions& data) {
+  EvalOptions options{
+      .metric = data.test.annotations.empty() ? Metric::voc : Metric::coco, .voc = {}, .scoring = {}};
   node.read("metric", options.metric, {{"voc", Metric::voc}, {"coco", Metric::coco}});
   node.read("rule", options.voc.rule, {{"area", eval::VocRule::area}, {"points11", eval::VocRule::points11}});
   node.read("iou_threshold", options.voc.iou_threshold, {.min = 0, .max = 1});
@@ -228,7 +227,7 @@ eval::CocoInput coco_input(const TestSet& test, const std::vector<ImageDetection
   const auto& categories = dataset->categories();
   auto incomparable = limited(test);
   eval::CocoAnnotations annotations;
-  if (data.type == Type::coco) {
+  if (!data.test.annotations.empty()) {
     int64_t others = 0;
     std::tie(annotations, others) = annotations_of_file(test, images);
     if (others > 0) {

@@ -78,7 +78,7 @@ void add_scores(vis::Report& report, const config::Config& config, nn::Described
                 const ReportRunArguments& arguments, vis::EvaluationOptions options, io::OutputFile& output) {
   const auto root = config.root();
   const auto data = data::DataOptions::from(root.child("data"));
-  const auto eval_options = EvalOptions::from(root.child("eval"), data.type);
+  const auto eval_options = EvalOptions::from(root.child("eval"), data);
   root.has("model");
   root.has("train");
   root.finish();

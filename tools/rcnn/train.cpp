@@ -80,7 +80,7 @@ void summarize(const train::Run& run, const train::ScoringOptions& scoring, trai
 std::filesystem::path train(const TrainArguments& arguments) {
   const StopSignals signals;
   auto training = train::Training::from(arguments.config, parse_device(arguments.device));
-  const auto eval_options = EvalOptions::from(arguments.config.root().child("eval"), training.data.type);
+  const auto eval_options = EvalOptions::from(arguments.config.root().child("eval"), training.data);
   const auto test = open_test_set(training.data, training.dataset->categories());
   check_best(eval_options, test);
 

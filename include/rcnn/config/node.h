@@ -52,6 +52,9 @@ class RCNN_EXPORT Node {
     value = std::data(words)[one_of(key, known)].second;
   }
 
+  /// The place in `words` of the string under `key`, which must be there and one of them.
+  size_t one_of(std::string_view key, const std::vector<std::string_view>& words) const;
+
   /// The string under `key`; throws when it is absent or no string.
   std::string require(std::string_view key) const;
 
@@ -68,7 +71,6 @@ class RCNN_EXPORT Node {
  private:
   friend class Config;
   Node(std::shared_ptr<const Document> document, std::string path);
-  size_t one_of(std::string_view key, const std::vector<std::string_view>& words) const;
 
   std::shared_ptr<const Document> document_;
   std::string path_;  // "model.rpn"; empty for the outermost object
