@@ -19,6 +19,7 @@ using testing::HasSubstr;
 
 constexpr const char* kMark = "mine.txt";
 
+//! [format]
 /// Data sets with a file mine.txt: as many images without a file as a part's key `count` says.
 Format counted_format() {
   return {
@@ -43,6 +44,7 @@ Format counted_format() {
         return {{.name = "all", .options = {.root = dataset}, .split = {.split = "++"}}};
       }};
 }
+//! [format]
 
 class AFormatOfOnesOwn : public testing::Test {
  protected:
