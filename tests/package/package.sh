@@ -25,6 +25,7 @@ run_all() {
   "$folder/train_custom_dataset" "$output"
   "$folder/detect_image" "$output/weights.safetensors" "$output/example.png"
   "$folder/register_backbone" "$output/mynet"
+  "$folder/register_neck"
   "$folder/register_format" "$output/boxes"
   "$folder/train_segmenter" "$output/segmenter"
   "$prefix/$bindir/rcnn" detect --weights "$output/weights.safetensors" "$output/example.png" --output "$output/found"
