@@ -346,8 +346,8 @@ Scene draw_scene(ImageSize size, uint64_t seed) {
   if (random.chance(0.3)) draw_clutter(image, random, unit);  // a thing in front
   if (random.chance(0.5)) cv::GaussianBlur(image, image, {}, unit * random.uniform(0.3, 0.8));
   add_noise(image, random, random.uniform(1, 6));
-  scene.image = empty_image(size);
-  image.copyTo(as_mat(scene.image));
+  scene.image = data::empty_image(size);
+  image.copyTo(data::as_mat(scene.image));
   return scene;
 }
 
