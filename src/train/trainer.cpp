@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <torch/torch.h>
 
-#include <rcnn/data/checked.h>
+#include <rcnn/data/dataset.h>
 #include <rcnn/device.h>
 #include <rcnn/nn/models/model_file.h>
 #include <rcnn/train/ema.h>

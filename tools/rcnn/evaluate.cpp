@@ -10,7 +10,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/checked.h>
+#include <rcnn/data/dataset.h>
 #include <rcnn/data/formats/coco_file.h>
 #include <rcnn/eval/comparable.h>
 #include <rcnn/log.h>

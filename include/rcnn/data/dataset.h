@@ -39,6 +39,15 @@ class RCNN_EXPORT Dataset {
   virtual at::Tensor image(int64_t index) const;
 };
 
+/// Throws DataError, which names the record, unless each object's label is one of dataset.categories(): it
+/// would be learnt, or scored, as another class.
+RCNN_EXPORT void check_labels(const Dataset& dataset);
+
+/// The image's pixels, see Dataset::image. Throws DataError, which names the file, when they are not of the
+/// record's size: the file has changed since the records were read, and their boxes no longer fit. A record
+/// without a size, 0 x 0, takes any.
+RCNN_EXPORT at::Tensor checked_image(const Dataset& dataset, int64_t index);
+
 /// How often a class is there.
 struct ClassCount {
   std::string name;

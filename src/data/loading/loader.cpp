@@ -13,7 +13,7 @@
 #include <opencv2/core/utility.hpp>
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/checked.h>
+#include <rcnn/data/dataset.h>
 #include <rcnn/data/loading/loader.h>
 #include <rcnn/error.h>
 

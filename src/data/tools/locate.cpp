@@ -13,8 +13,8 @@
 #include <rcnn/error.h>
 
 #include "data/formats/json_start.h"
-#include "data/is_there.h"
-#include "data/trimmed.h"
+#include "data/paths.h"
+#include "text.h"
 #include "text_file.h"
 
 namespace rcnn::data {

@@ -1,19 +1,38 @@
-#include "data/missing_file.h"
+#include "data/paths.h"
 
 #include <algorithm>
 #include <system_error>
 
 #include <spdlog/fmt/fmt.h>
 
-#include "data/is_there.h"
-#include "lower.h"
+#include "text.h"
 
 namespace rcnn::data {
-namespace {
 
 namespace fs = std::filesystem;
 
-}  // namespace
+bool is_there(const fs::path& path) {
+  std::error_code ignored;  // a name that is too long, a folder that may not be read
+  return fs::exists(path, ignored);
+}
+
+bool stays_inside(const std::string& file_name) {
+  const fs::path name = file_name;
+  return !name.empty() && !name.is_absolute() && file_name.find('\0') == std::string::npos &&
+         std::find(name.begin(), name.end(), "..") == name.end();
+}
+
+bool lies_in(const fs::path& file, const fs::path& folder) {
+  const auto inside = file.lexically_relative(folder);
+  return inside.empty() || *inside.begin() != "..";
+}
+
+bool lies_inside(const fs::path& file, const fs::path& folder) {
+  std::error_code no_file, no_folder;
+  const auto true_file = fs::canonical(file, no_file);
+  const auto true_folder = fs::canonical(folder, no_folder);
+  return !no_file && !no_folder && lies_in(true_file, true_folder);
+}
 
 const MissingFiles::Names& MissingFiles::names_in(const fs::path& folder) {
   const auto [known, is_new] = folders_.try_emplace(folder);

@@ -5,7 +5,18 @@
 #include <string>
 #include <unordered_map>
 
+#include <rcnn/data/paths.h>
+
 namespace rcnn::data {
+
+/// Whether there is such a file or folder that can be looked at.
+bool is_there(const std::filesystem::path& path);
+
+/// Whether a file name from an annotation file stays inside of the folder that it starts from.
+bool stays_inside(const std::string& file_name);
+
+/// Whether a path is a folder's or leads below it; both canonical.
+bool lies_in(const std::filesystem::path& file, const std::filesystem::path& folder);
 
 /// Guesses why files are missing. Remembers the folders that it has looked through.
 class MissingFiles {
