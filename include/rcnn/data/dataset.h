@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct Record {
   std::filesystem::path image;  ///< the file
   ImageSize size = {};          ///< of its pixels as they are stored
   std::vector<Object> objects;  ///< may be empty
+  /// What may be objects, best first, in the pixels of the image as it is stored; none where no proposals
+  /// come with the data.
+  std::optional<std::vector<Box>> proposals = {};
 };
 
 /// Images with boxes. Implementations hold the records in memory and are safe to read from several threads.
