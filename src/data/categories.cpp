@@ -11,7 +11,7 @@
 #include <rcnn/error.h>
 
 #include "config/suggestion.h"
-#include "data/trimmed.h"
+#include "text.h"
 #include "text_file.h"
 
 namespace rcnn::data {

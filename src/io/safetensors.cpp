@@ -13,10 +13,9 @@
 
 #include "io/files/atomic_writer.h"
 #include "io/files/checksum.h"
-#include "io/parse.h"
 #include "io/raw_tensor.h"
 #include "io/refusal.h"
-#include "io/write_safetensors.h"
+#include "io/safetensors.h"
 #include "io/written_tensor.h"
 #include "strict_json.h"
 

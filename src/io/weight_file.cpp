@@ -7,10 +7,11 @@
 
 #include "io/files/mapped_file.h"
 #include "io/first_bytes.h"
-#include "io/parse.h"
 #include "io/pickle/pickle.h"
 #include "io/refusal.h"
+#include "io/safetensors.h"
 #include "io/torch_reader.h"
+#include "io/weight_file.h"
 
 namespace rcnn::io {
 namespace {

@@ -8,6 +8,7 @@
 #include <spdlog/fmt/ranges.h>
 
 #include "io/refusal.h"
+#include "text.h"
 #include "utf8.h"
 
 namespace rcnn::io {
@@ -47,10 +48,10 @@ bool has_word(std::string_view name, std::span<const std::string_view> words) {
     const bool upper = letter && name[i] <= 'Z';
     const bool begins = upper && i > 0 && is_letter(name[i - 1]) && name[i - 1] >= 'a';
     if (!letter || begins) {
-      if (std::ranges::find(words, word) != words.end()) return true;
+      if (std::ranges::find(words, lower(word)) != words.end()) return true;
       word.clear();
     }
-    if (letter) word += upper ? static_cast<char>(name[i] - 'A' + 'a') : name[i];
+    if (letter) word += name[i];
   }
   return false;
 }

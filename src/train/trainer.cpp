@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <torch/torch.h>
 
-#include <rcnn/data/checked.h>
+#include <rcnn/data/dataset.h>
 #include <rcnn/device.h>
 #include <rcnn/nn/models/model_file.h>
 #include <rcnn/train/ema.h>
@@ -184,6 +184,7 @@ double Trainer::step(data::Batch& batch, const TrainHooks& hooks) {
     torch::manual_seed(options_.seed * 0x9E3779B97F4A7C15u + static_cast<uint64_t>(iteration_));
     const double lr = learning_rate(options_.schedule, iteration_, iterations_);
     move_to(batch.targets, device_);
+    for (auto& boxes : batch.images.proposals) boxes = boxes.to(device_);
     const auto losses = [&] {
       const nn::Autocast autocast(device_.type(), options_.precision);
       return model_->losses(batch.images, batch.targets);

@@ -46,8 +46,8 @@ void Training::load_initial_weights() {
   const auto doubts = nn::doubts_about(report);
   report.unused.insert(report.unused.end(), weights.left_out.begin(), weights.left_out.end());
   log::info(fmt::format("initial weights {}: {} tensors; start fresh: {}; unused: {}", file.string(),
-                        report.loaded.size(), report.fresh.empty() ? "none" : nn::summarize(report.fresh),
-                        report.unused.empty() ? "none" : nn::summarize(report.unused)));
+                        report.loaded.size(), report.fresh.empty() ? "none" : nn::counted_parts(report.fresh),
+                        report.unused.empty() ? "none" : nn::counted_parts(report.unused)));
   if (!doubts.empty()) log::warn(fmt::format("initial weights {}: {}", file.string(), doubts));
 }
 

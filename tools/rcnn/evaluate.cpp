@@ -10,8 +10,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/checked.h>
+#include <rcnn/data/dataset.h>
 #include <rcnn/data/formats/coco_file.h>
+#include <rcnn/data/loading/read_ahead.h>
 #include <rcnn/eval/comparable.h>
 #include <rcnn/log.h>
 
@@ -52,11 +53,14 @@ std::optional<Found> find_all(const TestSet& test, Find find, const std::functio
   data::Problems problems;
   int64_t bad = 0;
   const ProgressLine line("scoring");
+  const int64_t workers = test.options.workers;
+  data::ReadAhead<at::Tensor> images(workers, std::max<int64_t>(workers, 1));
+  images.start(0, dataset.size(), [&](int64_t i) { return data::checked_image(dataset, i); });
   for (int64_t i = 0; i < dataset.size(); ++i) {
     if (stop()) return std::nullopt;
     line.show(i, dataset.size());
     try {
-      found.images[static_cast<size_t>(i)].detections = to_list(find(data::checked_image(dataset, i)));
+      found.images[static_cast<size_t>(i)].detections = to_list(find(*images.next()));
     } catch (const DataError& error) {
       if (test.options.bad_images == data::Policy::stop) throw;
       problems.warn("an image that cannot be used, scored as if nothing was found on it", error.what());

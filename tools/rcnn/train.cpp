@@ -52,7 +52,7 @@ void say_what_is_trained(const train::Training& training) {
 }
 
 /// What is left to say when training is over.
-void summarize(const train::Run& run, const train::ScoringOptions& scoring, train::Run::Outcome outcome,
+void say_outcome(const train::Run& run, const train::ScoringOptions& scoring, train::Run::Outcome outcome,
                int64_t iterations, double seconds) {
   const auto& folder = run.folder();
   if (!run.trainer().skipped().empty()) log::warn(skipped_line(run.trainer().skipped()));
@@ -128,7 +128,7 @@ std::filesystem::path train(const TrainArguments& arguments) {
     throw CLI::RuntimeError(signals.exit_code());
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  summarize(run, eval_options.scoring, outcome, run.trainer().iteration() - before, seconds.count());
+  say_outcome(run, eval_options.scoring, outcome, run.trainer().iteration() - before, seconds.count());
   return run.folder().weights();
 }
 

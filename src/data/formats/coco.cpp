@@ -14,9 +14,8 @@
 #include <rcnn/data/images/image.h>
 #include <rcnn/error.h>
 
-#include "data/file_name.h"
 #include "data/images/image_problems.h"
-#include "data/missing_file.h"
+#include "data/paths.h"
 #include "data/record_list.h"
 
 namespace rcnn::data {

@@ -11,8 +11,7 @@
 #include <rcnn/error.h>
 
 #include "data/formats/json_start.h"
-#include "data/is_there.h"
-#include "data/stems.h"
+#include "data/paths.h"
 
 namespace rcnn::data {
 namespace {

@@ -9,7 +9,7 @@
 
 #include <rcnn/error.h>
 
-#include "data/trimmed.h"
+#include "text.h"
 
 namespace rcnn::data {
 

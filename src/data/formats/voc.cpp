@@ -13,8 +13,7 @@
 
 #include "data/formats/voc_folder.h"
 #include "data/images/image_problems.h"
-#include "data/is_there.h"
-#include "data/missing_file.h"
+#include "data/paths.h"
 #include "data/record_list.h"
 
 namespace rcnn::data {

@@ -10,8 +10,8 @@
 #include <rcnn/error.h>
 #include <rcnn/io/files/new_folder.h>
 
-#include "data/is_there.h"
-#include "data/trimmed.h"
+#include "data/paths.h"
+#include "text.h"
 #include "text_file.h"
 
 namespace rcnn::data {

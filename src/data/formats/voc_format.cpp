@@ -11,9 +11,8 @@
 #include <rcnn/data/formats/voc.h>
 #include <rcnn/error.h>
 
-#include "data/is_there.h"
-#include "data/stems.h"
-#include "data/trimmed.h"
+#include "data/paths.h"
+#include "text.h"
 
 namespace rcnn::data {
 namespace {

@@ -9,9 +9,9 @@
 #include <rcnn/data/images/find_images.h>
 #include <rcnn/data/images/image.h>
 
-#include "data/is_there.h"
-#include "data/micropixel.h"
-#include "data/number.h"
+#include "data/formats/coco_box.h"
+#include "data/paths.h"
+#include "text.h"
 #include "text_file.h"
 
 namespace rcnn::data {
@@ -86,8 +86,7 @@ bool read_shape(std::span<const double> shares, ImageSize size, CocoAnnotation& 
   } else {
     return false;
   }
-  annotation.box = {micropixel(left), micropixel(top), micropixel(right - left), micropixel(bottom - top)};
-  annotation.area = annotation.box[2] * annotation.box[3];
+  set_box(annotation, left, top, right - left, bottom - top);
   return true;
 }
 

@@ -19,7 +19,7 @@
 #include "data/images/mat.h"
 #include "data/loading/for_all.h"
 #include "io/files/atomic_writer.h"
-#include "lower.h"
+#include "text.h"
 
 namespace rcnn::data {
 namespace {

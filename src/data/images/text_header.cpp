@@ -7,7 +7,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "data/number.h"
+#include "text.h"
 
 namespace rcnn::data {
 namespace {

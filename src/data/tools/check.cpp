@@ -13,8 +13,8 @@
 #include <rcnn/data/tools/check.h>
 #include <rcnn/error.h>
 
-#include "data/file_name.h"
 #include "data/loading/for_all.h"
+#include "data/paths.h"
 
 namespace rcnn::data {
 namespace {

@@ -13,10 +13,10 @@
 #include <rcnn/io/files/atomic_file.h>
 #include <rcnn/io/files/new_folder.h>
 
-#include "data/file_name.h"
+#include "data/formats/coco_box.h"
 #include "data/formats/voc_folder.h"
-#include "data/micropixel.h"
-#include "data/number.h"
+#include "data/paths.h"
+#include "text.h"
 
 namespace rcnn::data {
 namespace {
@@ -156,8 +156,7 @@ class VocReader {
   static CocoDetails convert(const VocObject& object, CocoAnnotation& annotation) {
     const auto [xmin, ymin, xmax, ymax] = object.corners;
     const double x = micropixel(xmin - 1), y = micropixel(ymin - 1);
-    annotation.box = {x, y, micropixel(xmax - x), micropixel(ymax - y)};
-    annotation.area = annotation.box[2] * annotation.box[3];
+    set_box(annotation, x, y, xmax - x, ymax - y);
     annotation.crowd = object.difficult;
     CocoDetails details;
     bool was_crowd = false;

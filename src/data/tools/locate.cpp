@@ -9,7 +9,7 @@
 #include <rcnn/error.h>
 
 #include "data/formats/coco_format.h"
-#include "data/is_there.h"
+#include "data/paths.h"
 #include "text_file.h"
 
 namespace rcnn::data {

@@ -76,7 +76,7 @@ std::string doubts_about(const LoadReport& report) {
         report.unused.empty()
             ? "the file has nothing for it: weights of a model without this part, or of another depth"
             : fmt::format("the file may call it otherwise, or be of another model; without a place: {}",
-                          summarize(report.unused));
+                          counted_parts(report.unused));
     doubts.push_back(fmt::format("most of a part starts fresh ({}); {}", fmt::join(missing, ", "), cause));
   }
   if (!spare.empty()) {

@@ -203,7 +203,7 @@ LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const
   }
   if (copies.empty()) {
     throw WeightsError(fmt::format("{}: none of its {} names belongs to the model; it has {}{}", origin,
-                                   tensors.size(), summarize(report.unused),
+                                   tensors.size(), counted_parts(report.unused),
                                    suggestion(whole_state, tensors)));
   }
   run(copies);
@@ -220,7 +220,7 @@ std::map<std::string, std::vector<std::string>> by_part(const std::vector<std::s
   return parts;
 }
 
-std::string summarize(const std::vector<std::string>& names) {
+std::string counted_parts(const std::vector<std::string>& names) {
   std::vector<std::string> words;
   for (const auto& [part, of_part] : by_part(names))
     words.push_back(printable(fmt::format("{} ({})", part, of_part.size())));

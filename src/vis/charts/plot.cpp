@@ -76,7 +76,7 @@ class Plot {
   }
 
  private:
-  static Text text(const std::string& words, double scale = kTextScale) { return {printable(words), scale}; }
+  static Text text(const std::string& words, double scale = kTextScale) { return {as_ascii(words), scale}; }
 
   bool has_legend() const {
     return std::any_of(curves_.begin(), curves_.end(),

@@ -323,10 +323,10 @@ TEST(SharedModules, ATensorUnderTwoNamesIsOne) {
 }
 
 TEST(Summarize, CountsTheNamesOfEachModule) {
-  EXPECT_EQ(summarize({"backbone.body.layer1.0.conv1.weight", "backbone.body.layer1.1.bn1.bias",
+  EXPECT_EQ(counted_parts({"backbone.body.layer1.0.conv1.weight", "backbone.body.layer1.1.bn1.bias",
                        "rpn.head.conv.bias", "rpn.head.conv.weight", "fc"}),
             "backbone.body.layer1 (2), fc (1), rpn.head.conv (2)");
-  EXPECT_EQ(summarize({}), "");
+  EXPECT_EQ(counted_parts({}), "");
 }
 
 }  // namespace

@@ -48,6 +48,6 @@ RCNN_EXPORT LoadReport load_initial(torch::nn::Module& module, const TensorMap& 
                                     const std::string& origin);
 
 /// Names for people: "backbone.body.layer1 (30), rpn.head (6)".
-RCNN_EXPORT std::string summarize(const std::vector<std::string>& names);
+RCNN_EXPORT std::string counted_parts(const std::vector<std::string>& names);
 
 }  // namespace rcnn::nn

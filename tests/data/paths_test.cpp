@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <rcnn/data/lies_inside.h>
+#include <rcnn/data/paths.h>
 
 #include "tests/support/temp_folder.h"
 
