@@ -104,25 +104,15 @@ void check_sizes(const config::Node& node, const DataOptions& options) {
   }
 }
 
-VocOptions voc_options(const DataOptions& options, const SplitOptions& split) {
-  return {.root = options.root,
-          .split = split.split,
-          .classes = options.classes,
-          .bad_boxes = options.bad_boxes,
-          .bad_images = options.bad_images,
-          .limit = split.limit,
-          .max_megapixels = options.max_megapixels};
-}
-
-CocoOptions coco_options(const DataOptions& options, const SplitOptions& split) {
-  return {.annotations = split.annotations,
-          .images = split.images,
-          .classes = options.classes,
-          .keep_empty = split.keep_empty,
-          .bad_boxes = options.bad_boxes,
-          .bad_images = options.bad_images,
-          .limit = split.limit,
-          .max_megapixels = options.max_megapixels};
+/// Adds what all formats have in common.
+template <class FormatOptions>
+FormatOptions complete(FormatOptions format, const DataOptions& options, const SplitOptions& split) {
+  format.classes = options.classes;
+  format.bad_boxes = options.bad_boxes;
+  format.bad_images = options.bad_images;
+  format.limit = split.limit;
+  format.max_megapixels = options.max_megapixels;
+  return format;
 }
 
 std::shared_ptr<Dataset> open_joined(const DataOptions& options, const SplitOptions& split,
@@ -201,8 +191,13 @@ LoaderOptions DataOptions::train_loader() const {
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split, Problems& problems) {
   if (!split.sources.empty()) return open_joined(options, split, problems);
-  if (options.type == DataOptions::Type::coco) return read_coco(coco_options(options, split), problems);
-  return read_voc(voc_options(options, split), problems);
+  if (options.type == DataOptions::Type::voc) {
+    const VocOptions voc{.root = options.root, .split = split.split};
+    return read_voc(complete(voc, options, split), problems);
+  }
+  const CocoOptions coco{
+      .annotations = split.annotations, .images = split.images, .keep_empty = split.keep_empty};
+  return read_coco(complete(coco, options, split), problems);
 }
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split) {

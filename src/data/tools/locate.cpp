@@ -1,10 +1,8 @@
 #include <algorithm>
-#include <fstream>
 #include <optional>
 #include <set>
 #include <string_view>
 
-#include <simdjson.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
 
@@ -12,7 +10,8 @@
 #include <rcnn/data/tools/locate.h>
 #include <rcnn/error.h>
 
-#include "data/formats/json_start.h"
+#include "data/formats/json_fields.h"
+#include "data/formats/voc_folder.h"
 #include "data/paths.h"
 #include "text.h"
 #include "text_file.h"
@@ -28,36 +27,18 @@ constexpr const char* kExpected =
     "expected is a Pascal VOC folder (Annotations, JPEGImages, ImageSets/Main), a COCO instances file, a "
     "folder with annotations/instances_*.json, or a config";
 
-/// The stems of the files NAME*.ENDING in a folder, sorted; none when there is no such folder.
-std::set<std::string> stems(const fs::path& folder, std::string_view beginning, std::string_view ending) {
-  std::set<std::string> found;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const fs::path& file = entry.path();
-    if (file.extension() == ending && file.filename().string().starts_with(beginning))
-      found.insert(file.stem());
-  }
-  return found;
-}
-
-/// Whether the first line that says anything has VOC's second column: is the class there (1), not (-1), hard
-/// to see (0).
+/// Whether the first line that says anything has the second column of VOC's lists of one class.
 bool has_second_column(const fs::path& list) {
   constexpr size_t kLooked = 4096;
-  std::string head(kLooked, '\0');
-  std::ifstream in(list, std::ios::binary);
-  in.read(head.data(), kLooked);
-  head.resize(static_cast<size_t>(in.gcount()));
+  const auto head = read_head(list, kLooked);
   const auto text = trimmed(head);
   const auto line = trimmed(text.substr(0, text.find('\n')));
-  const auto space = std::min(line.find_first_of(" \t"), line.size());
-  const auto second = trimmed(line.substr(space));
-  return second == "-1" || second == "0" || second == "1";
+  return is_presence(trimmed(line.substr(std::min(line.find_first_of(" \t"), line.size()))));
 }
 
 std::vector<DatasetPart> voc_parts(const fs::path& root) {
   const fs::path folder = root / "ImageSets/Main";
-  const auto lists = stems(folder, "", ".txt");
+  const auto lists = stems_in(folder, "", ".txt");
   std::vector<DatasetPart> parts;
   for (const auto& list : lists) {
     const bool of_one_class =
@@ -170,7 +151,7 @@ std::vector<DatasetPart> all_parts(const fs::path& dataset, const fs::path& imag
   }
   if (is_there(dataset / "ImageSets/Main")) return without_images(voc_parts(dataset));
   std::vector<DatasetPart> parts;
-  for (const auto& stem : stems(dataset / "annotations", kInstances, ".json")) {
+  for (const auto& stem : stems_in(dataset / "annotations", kInstances, ".json")) {
     const fs::path file = dataset / "annotations" / (stem + ".json");
     parts.push_back(coco_part(file, images, images.empty() ? glance(file).first_image : ""));
   }
