@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <system_error>
 
@@ -176,6 +177,11 @@ std::vector<Difference> differences(const Config& before, const Config& after) {
     if (left.contains(entry.key)) found.push_back({.key = entry.key, .before = "", .after = entry.value});
   }
   return found;
+}
+
+fs::path data_path(const fs::path& path) {
+  const char* folder = std::getenv("RCNN_DATA");
+  return fs::path(folder && *folder ? folder : "data") / path;  // an absolute path replaces the folder
 }
 
 }  // namespace rcnn::config

@@ -5,7 +5,10 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <rcnn/error.h>
+
 #include "text.h"
+#include "text_file.h"
 
 namespace rcnn::data {
 
@@ -34,7 +37,15 @@ bool lies_inside(const fs::path& file, const fs::path& folder) {
   return !no_file && !no_folder && lies_in(true_file, true_folder);
 }
 
-std::set<std::string> stems(const fs::path& folder, std::string_view beginning, std::string_view ending) {
+std::string read_text(const fs::path& file, size_t most) {
+  try {
+    return read_text_file(file, most);
+  } catch (const TextFileError& error) {
+    throw DataError(fmt::format("{}: cannot be read: {}", file.string(), error.what()));
+  }
+}
+
+std::set<std::string> stems_in(const fs::path& folder, std::string_view beginning, std::string_view ending) {
   std::set<std::string> found;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {

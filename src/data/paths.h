@@ -20,9 +20,12 @@ bool stays_inside(const std::string& file_name);
 /// Whether a path is a folder's or leads below it; both canonical.
 bool lies_in(const std::filesystem::path& file, const std::filesystem::path& folder);
 
-/// The stems of the files NAME*.ENDING in a folder, sorted; none when there is no such folder.
-std::set<std::string> stems(const std::filesystem::path& folder, std::string_view beginning,
-                            std::string_view ending);
+/// A text file's bytes, see read_text_file(). Throws DataError.
+std::string read_text(const std::filesystem::path& file, size_t most);
+
+/// The stems of the files BEGINNING*ENDING in a folder; none when there is no such folder.
+std::set<std::string> stems_in(const std::filesystem::path& folder, std::string_view beginning,
+                               std::string_view ending);
 
 /// Guesses why files are missing. Remembers the folders that it has looked through.
 class MissingFiles {

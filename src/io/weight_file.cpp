@@ -1,3 +1,5 @@
+#include "io/weight_file.h"
+
 #include <cstring>
 #include <string_view>
 
@@ -11,7 +13,6 @@
 #include "io/refusal.h"
 #include "io/safetensors.h"
 #include "io/torch_reader.h"
-#include "io/weight_file.h"
 
 namespace rcnn::io {
 namespace {

@@ -10,7 +10,7 @@
 #include <rcnn/data/formats/coco.h>
 #include <rcnn/error.h>
 
-#include "data/formats/json_start.h"
+#include "data/formats/json_fields.h"
 #include "data/paths.h"
 
 namespace rcnn::data {
@@ -91,7 +91,7 @@ std::vector<DatasetPart> coco_parts(const fs::path& dataset, const LocateOptions
     return {coco_part(dataset, options.images, seen.first_image)};
   }
   std::vector<DatasetPart> parts;
-  for (const auto& stem : stems(dataset / "annotations", kInstances, ".json")) {
+  for (const auto& stem : stems_in(dataset / "annotations", kInstances, ".json")) {
     const fs::path file = dataset / "annotations" / (stem + ".json");
     parts.push_back(coco_part(file, options.images, options.images.empty() ? glance(file).first_image : ""));
   }

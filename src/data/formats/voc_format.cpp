@@ -1,8 +1,6 @@
 #include "data/formats/voc_format.h"
 
 #include <algorithm>
-#include <fstream>
-#include <set>
 #include <string_view>
 
 #include <spdlog/fmt/fmt.h>
@@ -11,34 +9,30 @@
 #include <rcnn/data/formats/voc.h>
 #include <rcnn/error.h>
 
+#include "data/formats/voc_folder.h"
 #include "data/paths.h"
 #include "text.h"
+#include "text_file.h"
 
 namespace rcnn::data {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Whether the first line that says anything has VOC's second column: is the class there (1), not (-1), hard
-/// to see (0).
+/// Whether the first line that says anything has the second column of VOC's lists of one class.
 bool has_second_column(const fs::path& list) {
   constexpr size_t kLooked = 4096;
-  std::string head(kLooked, '\0');
-  std::ifstream in(list, std::ios::binary);
-  in.read(head.data(), kLooked);
-  head.resize(static_cast<size_t>(in.gcount()));
+  const auto head = read_head(list, kLooked);
   const auto text = trimmed(head);
   const auto line = trimmed(text.substr(0, text.find('\n')));
-  const auto space = std::min(line.find_first_of(" \t"), line.size());
-  const auto second = trimmed(line.substr(space));
-  return second == "-1" || second == "0" || second == "1";
+  return is_presence(trimmed(line.substr(std::min(line.find_first_of(" \t"), line.size()))));
 }
 
 std::vector<DatasetPart> voc_parts(const fs::path& root, const LocateOptions& options) {
   if (!is_there(root / "ImageSets/Main")) return {};
   options.refuse_images(root);
   const fs::path folder = root / "ImageSets/Main";
-  const auto lists = stems(folder, "", ".txt");
+  const auto lists = stems_in(folder, "", ".txt");
   std::vector<DatasetPart> parts;
   for (const auto& list : lists) {
     const bool of_one_class =

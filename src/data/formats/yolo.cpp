@@ -114,7 +114,9 @@ class YoloReader {
  private:
   void read_lines(const fs::path& file, const CocoImage& image, CocoFile& content) {
     int64_t number = 0;
-    for_each_line(text_of(file), [&](std::string_view line) {
+    constexpr size_t kLargest = 64'000'000;
+    if (!is_there(file)) return;  // an image without objects may have none
+    for_each_line(read_text(file, kLargest), [&](std::string_view line) {
       ++number;
       if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;
       const auto where = fmt::format("{} line {}", file.filename().string(), number);
@@ -133,17 +135,6 @@ class YoloReader {
         content.details.push_back(std::move(details));
       }
     });
-  }
-
-  /// An image without objects may have no file.
-  static std::string text_of(const fs::path& file) {
-    constexpr size_t kLargest = 64'000'000;
-    if (!is_there(file)) return "";
-    try {
-      return read_text_file(file, kLargest);
-    } catch (const TextFileError& error) {
-      throw DataError(fmt::format("{}: cannot be read: {}", file.string(), error.what()));
-    }
   }
 
   Problems& problems_;

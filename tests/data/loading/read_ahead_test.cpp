@@ -120,7 +120,9 @@ TEST(ReadAhead, GoesAtAnyMomentAndReadsNothingMore) {
         if (index == 1) throw std::runtime_error("nobody hears of it");
         return item;
       });
-      if (again % 2 == 1) EXPECT_EQ(items.next(), 0);
+      if (again % 2 == 1) {
+        EXPECT_EQ(items.next(), 0);
+      }
     }
     EXPECT_EQ(running, 0);
   }
