@@ -15,7 +15,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/error.h>
-#include <rcnn/eval/coco_summary.h>
+#include <rcnn/eval/coco/coco_summary.h>
 
 #include "coco_files.h"
 #include "coco_score.h"

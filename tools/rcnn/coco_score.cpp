@@ -5,12 +5,12 @@
 
 #include <spdlog/fmt/ranges.h>
 
-#include <rcnn/eval/coco_summary.h>
+#include <rcnn/eval/coco/coco_summary.h>
+#include <rcnn/eval/coco/proposal_recall.h>
 #include <rcnn/eval/comparable.h>
-#include <rcnn/eval/confusion.h>
-#include <rcnn/eval/error_breakdown.h>
-#include <rcnn/eval/negative_images.h>
-#include <rcnn/eval/proposal_recall.h>
+#include <rcnn/eval/errors/confusion.h>
+#include <rcnn/eval/errors/error_breakdown.h>
+#include <rcnn/eval/errors/negative_images.h>
 #include <rcnn/log.h>
 #include <rcnn/printable.h>
 

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <rcnn/eval/coco_input.h>
+#include <rcnn/eval/input/coco_input.h>
 
 namespace rcnn::tools {
 

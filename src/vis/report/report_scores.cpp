@@ -8,7 +8,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/eval/coco_summary.h>
+#include <rcnn/eval/coco/coco_summary.h>
 
 #include "vis/charts/svg_bars.h"
 #include "vis/charts/svg_plot.h"

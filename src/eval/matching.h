@@ -1,0 +1,122 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace rcnn::eval {
+
+/// A bit for each IoU threshold.
+using Thresholds = uint64_t;
+
+/// How a detection chooses among the objects that it reaches; all evaluations differ in nothing else.
+struct MatchingRules {
+  enum class Choice {
+    last_best,   ///< the free object of the highest IoU, among equals the last: COCO's (pycocotools'
+                 ///< COCOeval.evaluateImg)
+    first_best,  ///< the same, among equals the first: TIDE's and supervision's confusion matrix
+    best_alone,  ///< the first of the highest IoU, or none when that is taken: VOC's (VOCdevkit's
+                 ///< VOCevaldet.m)
+  };
+  Choice choice = Choice::last_best;
+  std::vector<double> iou_thresholds;  ///< 1 to 64; an IoU that is not below one reaches it
+  size_t areas = 1;                    ///< ranges of areas, of which objects count in some
+};
+
+/// Greedy matching: detections come by falling score, and each takes an object that it reaches and that no
+/// better one has taken, at each threshold and in each area range by itself. Objects that count go before
+/// those that do not.
+///
+/// A detection is matched by clear_offers(), offer() for the objects that it may take, and take().
+class Matching {
+ public:
+  explicit Matching(MatchingRules rules)
+      : rules_(std::move(rules)),
+        lowest_(*std::min_element(rules_.iou_thresholds.begin(), rules_.iou_thresholds.end())),
+        all_(~Thresholds{0} >> (64 - rules_.iou_thresholds.size())) {}
+
+  Thresholds all() const { return all_; }
+
+  /// Starts anew, without objects.
+  void clear() {
+    regions_.clear();
+    ignored_.clear();
+    taken_.clear();
+  }
+
+  /// An object; its place is the number of those before it. `counts(area)` says whether it does in an area
+  /// range. A region (a crowd; VOC's difficult object) counts in none and can be taken any number of times.
+  template <class Counts>
+  void add(bool region, Counts counts) {
+    regions_.push_back(region);
+    for (size_t a = 0; a < rules_.areas; ++a) ignored_.push_back(region || !counts(a));
+    taken_.resize(ignored_.size());
+  }
+  void add(bool region = false) {
+    add(region, [](size_t) { return true; });
+  }
+
+  void clear_offers() { offers_.clear(); }
+
+  /// An IoU that is no number reaches every threshold of COCO's, as in pycocotools, and none elsewhere.
+  void offer(size_t object, double iou) {
+    const bool last = rules_.choice == MatchingRules::Choice::last_best;
+    if (last ? iou < lowest_ : !(iou >= lowest_)) return;
+    Thresholds reached = 0;
+    for (size_t t = 0; t < rules_.iou_thresholds.size(); ++t) {
+      reached |= Thresholds{!(iou < rules_.iou_thresholds[t])} << t;
+    }
+    const auto place = std::find_if(offers_.begin(), offers_.end(), [&](const Offer& other) {
+      return last ? other.iou <= iou : other.iou < iou;
+    });
+    offers_.insert(place, {object, iou, reached});
+    if (rules_.choice == MatchingRules::Choice::best_alone) offers_.resize(1);
+  }
+
+  /// Takes what was offered in this area range; calls took(object, thresholds, ignored) for each object with
+  /// the thresholds at which it is taken, and whether it does not count.
+  template <class Took>
+  void take(size_t area, Took took) {
+    Thresholds open = all_;
+    for (const bool ignored : {false, true}) {
+      for (const auto& [object, iou, reached] : offers_) {
+        const size_t cell = object * rules_.areas + area;
+        if ((ignored_[cell] != 0) != ignored) continue;
+        const Thresholds takes = reached & open & (regions_[object] != 0 ? all_ : ~taken_[cell]);
+        if (takes == 0) continue;
+        open &= ~takes;
+        taken_[cell] |= takes;
+        took(object, takes, ignored);
+      }
+    }
+  }
+
+  /// The same at a single threshold: what was taken.
+  std::optional<size_t> take() {
+    std::optional<size_t> taken;
+    take(0, [&](size_t object, Thresholds, bool) { taken = object; });
+    return taken;
+  }
+
+  /// Whether an object has been taken at a single threshold.
+  bool is_taken(size_t object) const { return taken_[object] != 0; }
+
+ private:
+  struct Offer {
+    size_t object = 0;
+    double iou = 0;
+    Thresholds reached = 0;
+  };
+
+  const MatchingRules rules_;
+  const double lowest_;
+  const Thresholds all_;
+  std::vector<char> regions_;      // [objects]
+  std::vector<char> ignored_;      // [objects, areas]
+  std::vector<Thresholds> taken_;  // [objects, areas]
+  std::vector<Offer> offers_;      // in the order in which they are wanted
+};
+
+}  // namespace rcnn::eval
