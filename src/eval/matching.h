@@ -11,18 +11,12 @@ namespace rcnn::eval {
 /// A bit for each IoU threshold.
 using Thresholds = uint64_t;
 
-/// How a detection chooses among the objects that it reaches; all evaluations differ in nothing else.
-struct MatchingRules {
-  enum class Choice {
-    last_best,   ///< the free object of the highest IoU, among equals the last: COCO's (pycocotools'
-                 ///< COCOeval.evaluateImg)
-    first_best,  ///< the same, among equals the first: TIDE's and supervision's confusion matrix
-    best_alone,  ///< the first of the highest IoU, or none when that is taken: VOC's (VOCdevkit's
-                 ///< VOCevaldet.m)
-  };
-  Choice choice = Choice::last_best;
-  std::vector<double> iou_thresholds;  ///< 1 to 64; an IoU that is not below one reaches it
-  size_t areas = 1;                    ///< ranges of areas, of which objects count in some
+/// Which of the objects that a detection reaches it takes; all evaluations differ in nothing else.
+enum class Choice {
+  last_best,   ///< the free object of the highest IoU, among equals the last: COCO's (pycocotools'
+               ///< COCOeval.evaluateImg)
+  first_best,  ///< the same, among equals the first: TIDE's, and supervision's confusion matrix
+  best_alone,  ///< the first of the highest IoU, or none when that is taken: VOC's (VOCdevkit's VOCevaldet.m)
 };
 
 /// Greedy matching: detections come by falling score, and each takes an object that it reaches and that no
@@ -30,12 +24,16 @@ struct MatchingRules {
 /// those that do not.
 ///
 /// A detection is matched by clear_offers(), offer() for the objects that it may take, and take().
+template <Choice choice>
 class Matching {
  public:
-  explicit Matching(MatchingRules rules)
-      : rules_(std::move(rules)),
-        lowest_(*std::min_element(rules_.iou_thresholds.begin(), rules_.iou_thresholds.end())),
-        all_(~Thresholds{0} >> (64 - rules_.iou_thresholds.size())) {}
+  /// 1 to 64 thresholds, which an IoU reaches that is not below them; ranges of areas, of which objects count
+  /// in some.
+  explicit Matching(std::vector<double> iou_thresholds, size_t areas = 1)
+      : iou_thresholds_(std::move(iou_thresholds)),
+        areas_(areas),
+        lowest_(*std::min_element(iou_thresholds_.begin(), iou_thresholds_.end())),
+        all_(~Thresholds{0} >> (64 - iou_thresholds_.size())) {}
 
   Thresholds all() const { return all_; }
 
@@ -51,7 +49,7 @@ class Matching {
   template <class Counts>
   void add(bool region, Counts counts) {
     regions_.push_back(region);
-    for (size_t a = 0; a < rules_.areas; ++a) ignored_.push_back(region || !counts(a));
+    for (size_t a = 0; a < areas_; ++a) ignored_.push_back(region || !counts(a));
     taken_.resize(ignored_.size());
   }
   void add(bool region = false) {
@@ -62,17 +60,7 @@ class Matching {
 
   /// An IoU that is no number reaches every threshold of COCO's, as in pycocotools, and none elsewhere.
   void offer(size_t object, double iou) {
-    const bool last = rules_.choice == MatchingRules::Choice::last_best;
-    if (last ? iou < lowest_ : !(iou >= lowest_)) return;
-    Thresholds reached = 0;
-    for (size_t t = 0; t < rules_.iou_thresholds.size(); ++t) {
-      reached |= Thresholds{!(iou < rules_.iou_thresholds[t])} << t;
-    }
-    const auto place = std::find_if(offers_.begin(), offers_.end(), [&](const Offer& other) {
-      return last ? other.iou <= iou : other.iou < iou;
-    });
-    offers_.insert(place, {object, iou, reached});
-    if (rules_.choice == MatchingRules::Choice::best_alone) offers_.resize(1);
+    if (choice == Choice::last_best ? !(iou < lowest_) : iou >= lowest_) insert(object, iou);
   }
 
   /// Takes what was offered in this area range; calls took(object, thresholds, ignored) for each object with
@@ -82,7 +70,7 @@ class Matching {
     Thresholds open = all_;
     for (const bool ignored : {false, true}) {
       for (const auto& [object, iou, reached] : offers_) {
-        const size_t cell = object * rules_.areas + area;
+        const size_t cell = object * areas_ + area;
         if ((ignored_[cell] != 0) != ignored) continue;
         const Thresholds takes = reached & open & (regions_[object] != 0 ? all_ : ~taken_[cell]);
         if (takes == 0) continue;
@@ -110,7 +98,20 @@ class Matching {
     Thresholds reached = 0;
   };
 
-  const MatchingRules rules_;
+  void insert(size_t object, double iou) {
+    Thresholds reached = 0;
+    for (size_t t = 0; t < iou_thresholds_.size(); ++t) {
+      reached |= Thresholds{!(iou < iou_thresholds_[t])} << t;
+    }
+    const auto place = std::find_if(offers_.begin(), offers_.end(), [&](const Offer& other) {
+      return choice == Choice::last_best ? other.iou <= iou : other.iou < iou;
+    });
+    offers_.insert(place, {object, iou, reached});
+    if constexpr (choice == Choice::best_alone) offers_.resize(1);
+  }
+
+  const std::vector<double> iou_thresholds_;
+  const size_t areas_;
   const double lowest_;
   const Thresholds all_;
   std::vector<char> regions_;      // [objects]

@@ -58,7 +58,7 @@ double points11_rule(const std::vector<double>& envelope, int64_t truths) {
 void score_class(OfClass& of_class, const VocMapOptions& options, VocClassResult& result) {
   std::ranges::stable_sort(of_class.detections, std::ranges::greater{}, &ScoredBox::score);
   const auto& truths = of_class.truths;
-  Matching matching({.choice = MatchingRules::Choice::best_alone, .iou_thresholds = {options.iou_threshold}});
+  Matching<Choice::best_alone> matching({options.iou_threshold});
   for (const auto& [image, truth] : truths) matching.add(truth->difficult);
   PrecisionCurve curve;
   for (const auto& [score, image, box] : of_class.detections) {

@@ -9,50 +9,55 @@
 namespace rcnn::eval {
 namespace {
 
-using Choice = MatchingRules::Choice;
-
-Matching matching_of(Choice choice, size_t objects, double threshold = 0.5) {
-  Matching matching({.choice = choice, .iou_thresholds = {threshold}});
+template <Choice choice>
+Matching<choice> matching_of(size_t objects) {
+  Matching<choice> matching({0.5});
   for (size_t i = 0; i < objects; ++i) matching.add();
   return matching;
 }
 
 /// Object i is offered with the IoU at place i.
-std::optional<size_t> take(Matching& matching, const std::vector<double>& ious) {
+template <Choice choice>
+std::optional<size_t> take(Matching<choice>& matching, const std::vector<double>& ious) {
   matching.clear_offers();
   for (size_t i = 0; i < ious.size(); ++i) matching.offer(i, ious[i]);
   return matching.take();
 }
 
+template <Choice choice>
+void expect_the_highest_then_the_next() {
+  auto matching = matching_of<choice>(3);
+  EXPECT_EQ(take(matching, {0.6, 0.9, 0.7}), 1u);
+  EXPECT_TRUE(matching.is_taken(1));
+  EXPECT_EQ(take(matching, {0.6, 0.9, 0.7}), 2u);
+  EXPECT_EQ(take(matching, {0.49, 0.9, 0.7}), std::nullopt);
+  EXPECT_FALSE(matching.is_taken(0));
+  EXPECT_EQ(take(matching, {0.5, 0.9, 0.7}), 0u) << "what reaches the threshold";
+}
+
 TEST(Matching, TheHighestIouIsTakenThenTheNextFreeOne) {
-  for (const auto choice : {Choice::last_best, Choice::first_best}) {
-    auto matching = matching_of(choice, 3);
-    EXPECT_EQ(take(matching, {0.6, 0.9, 0.7}), 1u);
-    EXPECT_TRUE(matching.is_taken(1));
-    EXPECT_EQ(take(matching, {0.6, 0.9, 0.7}), 2u);
-    EXPECT_EQ(take(matching, {0.49, 0.9, 0.7}), std::nullopt);
-    EXPECT_FALSE(matching.is_taken(0));
-    EXPECT_EQ(take(matching, {0.5, 0.9, 0.7}), 0u) << "what reaches the threshold";
-  }
+  expect_the_highest_then_the_next<Choice::last_best>();
+  expect_the_highest_then_the_next<Choice::first_best>();
 }
 
 TEST(Matching, AmongEqualIousTheLastOrTheFirst) {
-  auto cocos = matching_of(Choice::last_best, 3), others = matching_of(Choice::first_best, 3),
-       vocs = matching_of(Choice::best_alone, 3);
+  auto cocos = matching_of<Choice::last_best>(3);
+  auto others = matching_of<Choice::first_best>(3);
+  auto vocs = matching_of<Choice::best_alone>(3);
   EXPECT_EQ(take(cocos, {0.8, 0.8, 0.6}), 1u);
   EXPECT_EQ(take(others, {0.8, 0.8, 0.6}), 0u);
   EXPECT_EQ(take(vocs, {0.8, 0.8, 0.6}), 0u);
 }
 
 TEST(Matching, BestAloneDoesNotFallBackToAFreeObject) {
-  auto matching = matching_of(Choice::best_alone, 2);
+  auto matching = matching_of<Choice::best_alone>(2);
   EXPECT_EQ(take(matching, {0.6, 0.9}), 1u);
   EXPECT_EQ(take(matching, {0.6, 0.9}), std::nullopt);
   EXPECT_EQ(take(matching, {0.6, 0.55}), 0u);
 }
 
 TEST(Matching, RegionsGoLastAndCanBeTakenAgain) {
-  Matching matching({.iou_thresholds = {0.5}});
+  Matching<Choice::last_best> matching({0.5});
   matching.add(/*region=*/true);
   matching.add();
   EXPECT_EQ(take(matching, {0.9, 0.6}), 1u);
@@ -61,7 +66,7 @@ TEST(Matching, RegionsGoLastAndCanBeTakenAgain) {
 }
 
 TEST(Matching, BestAloneTakesARegionBeforeALesserObject) {
-  Matching matching({.choice = Choice::best_alone, .iou_thresholds = {0.5}});
+  Matching<Choice::best_alone> matching({0.5});
   matching.add(/*region=*/true);
   matching.add();
   EXPECT_EQ(take(matching, {0.9, 0.6}), 0u);
@@ -75,7 +80,7 @@ TEST(Matching, ThresholdsAndAreasAreMatchedByThemselves) {
     bool ignored;
     bool operator==(const Taken&) const = default;
   };
-  Matching matching({.iou_thresholds = {0.5, 0.7, 0.9}, .areas = 2});
+  Matching<Choice::last_best> matching({0.5, 0.7, 0.9}, 2);
   EXPECT_EQ(matching.all(), 0b111u);
   matching.add(false, [](size_t area) { return area == 0; });
   matching.add();
@@ -99,8 +104,18 @@ TEST(Matching, ThresholdsAndAreasAreMatchedByThemselves) {
   EXPECT_EQ(take_in(1), (std::vector<Taken>{{1, 0b010, false}, {0, 0b101, true}}));
 }
 
+TEST(Matching, WhatIsNoNumberReachesCocosThresholdsAlone) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  auto cocos = matching_of<Choice::last_best>(1);
+  auto others = matching_of<Choice::first_best>(1);
+  auto vocs = matching_of<Choice::best_alone>(1);
+  EXPECT_EQ(take(cocos, {kNan}), 0u);
+  EXPECT_EQ(take(others, {kNan}), std::nullopt);
+  EXPECT_EQ(take(vocs, {kNan}), std::nullopt);
+}
+
 TEST(Matching, StartsAnew) {
-  auto matching = matching_of(Choice::last_best, 1);
+  auto matching = matching_of<Choice::last_best>(1);
   EXPECT_EQ(take(matching, {1}), 0u);
   matching.clear();
   matching.add();

@@ -26,7 +26,7 @@ std::vector<double> linspace(double first, double last, int64_t count) {
 CategoryScorer::CategoryScorer(const CocoMapOptions& options, size_t images)
     : options_(options),
       recalls_(linspace(0, 1, CocoMap::kRecalls)),
-      matching_({.iou_thresholds = reachable(options.iou_thresholds), .areas = options.areas.size()}),
+      matching_(reachable(options.iou_thresholds), options.areas.size()),
       outcomes_(options.areas.size()),
       curves_(options.areas.size() * options.max_detections.size(),
               PrecisionCurve(options.iou_thresholds.size(), std::numeric_limits<double>::epsilon())),

@@ -52,7 +52,7 @@ class CategoryScorer {
 
   const CocoMapOptions& options_;
   const std::vector<double> recalls_;
-  Matching matching_;
+  Matching<Choice::last_best> matching_;
   std::vector<int64_t> counting_;       // [areas]: the objects that count
   std::vector<Outcome> outcomes_;       // [areas]: of the last detection
   std::vector<PrecisionCurve> curves_;  // [areas, limits]

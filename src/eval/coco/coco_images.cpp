@@ -4,7 +4,6 @@
 #include <cmath>
 #include <functional>
 
-#include "eval/coco/coco_iou.h"
 #include "eval/input/id_places.h"
 #include "eval/require.h"
 
@@ -20,15 +19,6 @@ bool CocoImage::in_crowd(const Placed<CocoDetection>& detection, double share) c
     return crowd.category == detection.category &&
            coco_iou(detection.item->box, crowd.item->box, /*crowd=*/true) > share;
   });
-}
-
-void offer(Matching& matching, const Placed<CocoDetection>& detection,
-           const std::vector<Placed<CocoTruth>>& objects, bool own_category, size_t first) {
-  for (size_t i = 0; i < objects.size(); ++i) {
-    if ((objects[i].category == detection.category) != own_category) continue;
-    const auto& object = *objects[i].item;
-    matching.offer(first + i, coco_iou(detection.item->box, object.box, object.crowd));
-  }
 }
 
 std::map<int64_t, CocoImage> by_image(std::span<const CocoTruth> truths,

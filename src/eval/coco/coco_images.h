@@ -8,6 +8,7 @@
 
 #include <rcnn/eval/coco/coco_map.h>
 
+#include "eval/coco/coco_iou.h"
 #include "eval/matching.h"
 
 namespace rcnn::eval {
@@ -32,8 +33,15 @@ struct CocoImage {
 
 /// Offers a detection those of `objects` that are of its category, or those that are not. The first of them
 /// is object `first` of the matching.
-void offer(Matching& matching, const Placed<CocoDetection>& detection,
-           const std::vector<Placed<CocoTruth>>& objects, bool own_category, size_t first = 0);
+template <Choice choice>
+void offer(Matching<choice>& matching, const Placed<CocoDetection>& detection,
+           const std::vector<Placed<CocoTruth>>& objects, bool own_category, size_t first = 0) {
+  for (size_t i = 0; i < objects.size(); ++i) {
+    const auto& [object, category] = objects[i];
+    if ((category == detection.category) != own_category) continue;
+    matching.offer(first + i, coco_iou(detection.item->box, object->box, object->crowd));
+  }
+}
 
 /// The images that have objects or detections of the given ascending categories, by their ids. What is
 /// returned points into what was given. Throws std::invalid_argument for a score that is not a number and for

@@ -9,7 +9,7 @@ CocoMatches coco_matches(std::span<const CocoTruth> truths, std::span<const Coco
   CocoMatches matches{.of_detections = std::vector<int64_t>(detections.size(), CocoMatches::kIgnored),
                       .of_truths = std::vector<int64_t>(truths.size(), CocoMatches::kIgnored)};
   const auto place_in = [](const auto& items, const auto* item) { return item - items.data(); };
-  Matching matching({.iou_thresholds = reachable({options.iou_threshold})});
+  Matching<Choice::last_best> matching(reachable({options.iou_threshold}));
   for (const auto& [id, image] : by_image(truths, detections, category_ids)) {
     const auto of_truth = [&](size_t i) -> int64_t& {
       return matches.of_truths[static_cast<size_t>(place_in(truths, image.truths[i].item))];

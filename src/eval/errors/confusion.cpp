@@ -16,7 +16,7 @@ Confusion confusion(std::span<const CocoTruth> truths, std::span<const CocoDetec
   const size_t background = category_ids.size(), side = background + 1;
   Confusion result{.categories = std::ssize(category_ids), .counts = std::vector<int64_t>(side * side)};
   const auto count = [&](size_t there, size_t found) { ++result.counts[there * side + found]; };
-  Matching matching({.choice = MatchingRules::Choice::first_best, .iou_thresholds = {options.iou_threshold}});
+  Matching<Choice::first_best> matching({options.iou_threshold});
   for (const auto& [id, image] : by_image(truths, detections, category_ids)) {
     matching.clear();
     for (size_t i = 0; i < image.truths.size(); ++i) matching.add();

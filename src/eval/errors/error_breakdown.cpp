@@ -45,10 +45,7 @@ struct Points {
 class ImageSorter {
  public:
   ImageSorter(const ErrorBreakdownOptions& options, Points& all)
-      : options_(options),
-        all_(all),
-        matching_({.choice = MatchingRules::Choice::first_best, .iou_thresholds = {options.foreground_iou}}) {
-  }
+      : options_(options), all_(all), matching_({options.foreground_iou}) {}
 
   void add(const CocoImage& image) {
     const auto limit = std::min(image.detections.size(), static_cast<size_t>(options_.max_detections));
@@ -121,7 +118,7 @@ class ImageSorter {
 
   const ErrorBreakdownOptions& options_;
   Points& all_;
-  Matching matching_;
+  Matching<Choice::first_best> matching_;
   std::span<const Placed<CocoTruth>> truths_;  // of the image
   std::vector<bool> claimed_;                  // [truths]
 };
