@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace rcnn::eval {
@@ -11,7 +12,8 @@ namespace rcnn::eval {
 /// A bit for each IoU threshold.
 using Thresholds = uint64_t;
 
-/// Which of the objects that a detection reaches it takes; all evaluations differ in nothing else.
+/// Which of the objects that a detection reaches it takes. The matchings of all evaluations differ in this,
+/// in their thresholds and in how they compute an IoU, and in nothing else.
 enum class Choice {
   last_best,   ///< the free object of the highest IoU, among equals the last: COCO's (pycocotools'
                ///< COCOeval.evaluateImg)

@@ -13,6 +13,7 @@ namespace {
 
 /// One of the twelve.
 struct Number {
+  std::string_view name;  ///< without a limit
   double CocoSummary::*value;
   bool precision;
   double iou = 0;  ///< 0: the mean over all
@@ -20,18 +21,18 @@ struct Number {
   size_t limit = 2;
 };
 
-constexpr Number kNumbers[] = {{&CocoSummary::ap, true},
-                               {&CocoSummary::ap50, true, 0.5},
-                               {&CocoSummary::ap75, true, 0.75},
-                               {&CocoSummary::ap_small, true, 0, "small"},
-                               {&CocoSummary::ap_medium, true, 0, "medium"},
-                               {&CocoSummary::ap_large, true, 0, "large"},
-                               {&CocoSummary::ar1, false, 0, "all", 0},
-                               {&CocoSummary::ar10, false, 0, "all", 1},
-                               {&CocoSummary::ar100, false},
-                               {&CocoSummary::ar_small, false, 0, "small"},
-                               {&CocoSummary::ar_medium, false, 0, "medium"},
-                               {&CocoSummary::ar_large, false, 0, "large"}};
+constexpr Number kNumbers[] = {{"AP", &CocoSummary::ap, true},
+                               {"AP50", &CocoSummary::ap50, true, 0.5},
+                               {"AP75", &CocoSummary::ap75, true, 0.75},
+                               {"APs", &CocoSummary::ap_small, true, 0, "small"},
+                               {"APm", &CocoSummary::ap_medium, true, 0, "medium"},
+                               {"APl", &CocoSummary::ap_large, true, 0, "large"},
+                               {"AR", &CocoSummary::ar1, false, 0, "all", 0},
+                               {"AR", &CocoSummary::ar10, false, 0, "all", 1},
+                               {"AR", &CocoSummary::ar100, false},
+                               {"ARs", &CocoSummary::ar_small, false, 0, "small"},
+                               {"ARm", &CocoSummary::ar_medium, false, 0, "medium"},
+                               {"ARl", &CocoSummary::ar_large, false, 0, "large"}};
 
 int64_t area_index(const CocoMapOptions& options, std::string_view name) {
   const auto found = std::find_if(options.areas.begin(), options.areas.end(),
@@ -81,6 +82,16 @@ CocoSummary coco_summary(const CocoMap& map, const CocoMapOptions& options, std:
   CocoSummary summary;
   for (const auto& number : kNumbers) summary.*number.value = mean(map, options, number, category);
   return summary;
+}
+
+std::vector<std::pair<std::string, double>> named_numbers(const CocoSummary& summary,
+                                                          const CocoMapOptions& options) {
+  std::vector<std::pair<std::string, double>> numbers;
+  for (const auto& number : kNumbers) {
+    auto& [name, value] = numbers.emplace_back(number.name, summary.*number.value);
+    if (name == "AR") name += fmt::format("{}", options.max_detections[number.limit]);
+  }
+  return numbers;
 }
 
 std::string to_text(const CocoSummary& summary, const CocoMapOptions& options) {

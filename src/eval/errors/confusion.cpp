@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 
 #include <spdlog/fmt/fmt.h>
 
@@ -37,28 +38,30 @@ Confusion confusion(std::span<const CocoTruth> truths, std::span<const CocoDetec
   return result;
 }
 
+std::vector<ConfusedPair> confused_pairs(const Confusion& confusion) {
+  std::vector<ConfusedPair> pairs;
+  for (int64_t there = 0; there < confusion.categories; ++there) {
+    for (int64_t found = 0; found < confusion.categories; ++found) {
+      const int64_t count = confusion.at(there, found);
+      if (there != found && count > 0) pairs.push_back({there, found, count});
+    }
+  }
+  std::ranges::stable_sort(pairs, std::greater<>(), &ConfusedPair::count);
+  return pairs;
+}
+
 std::string to_text(const Confusion& confusion, std::span<const std::string> names, int64_t rows) {
   require(std::ssize(names) == confusion.categories, "to_text: {} categories but {} names",
           confusion.categories, names.size());
-  struct Pair {
-    int64_t there = 0, found = 0, count = 0;
-  };
   const int64_t background = confusion.categories;
-  std::vector<Pair> pairs;
   int64_t right = 0, wrong = 0, missed = 0, nothing = 0;
-  for (int64_t there = 0; there < background; ++there) {
-    right += confusion.at(there, there);
-    missed += confusion.at(there, background);
-    nothing += confusion.at(background, there);
-    for (int64_t found = 0; found < background; ++found) {
-      const int64_t count = confusion.at(there, found);
-      if (there == found || count == 0) continue;
-      wrong += count;
-      pairs.push_back({there, found, count});
-    }
+  for (int64_t k = 0; k < background; ++k) {
+    right += confusion.at(k, k);
+    missed += confusion.at(k, background);
+    nothing += confusion.at(background, k);
   }
-  std::stable_sort(pairs.begin(), pairs.end(),
-                   [](const Pair& a, const Pair& b) { return a.count > b.count; });
+  const auto pairs = confused_pairs(confusion);
+  for (const auto& pair : pairs) wrong += pair.count;
 
   std::string text = fmt::format(
       "Objects found: {} as what they are, {} as another class; missed: {}; found where nothing is: {}\n",

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <tuple>
-#include <unordered_map>
 
 #include <rcnn/eval/errors/image_scores.h>
 
+#include "eval/input/id_places.h"
 #include "eval/require.h"
 
 namespace rcnn::eval {
@@ -20,14 +20,14 @@ std::vector<ImageScore> image_scores(std::span<const int64_t> image_ids, std::sp
           "image_scores: matches of {} detections and {} objects, but there are {} and {}",
           matches.of_detections.size(), matches.of_truths.size(), detections.size(), truths.size());
   std::vector<ImageScore> scores;
-  std::unordered_map<int64_t, size_t> places;
+  IdPlaces places;
   for (const int64_t id : image_ids) {
-    places.emplace(id, scores.size());
+    places.add(id);
     scores.push_back({.image_id = id});
   }
   const auto score_of = [&](int64_t image_id) -> ImageScore* {
-    const auto place = places.find(image_id);
-    return place == places.end() ? nullptr : &scores[place->second];
+    const auto place = places.of(image_id);
+    return place == IdPlaces::kNone ? nullptr : &scores[place];
   };
   const auto counts = [&](const CocoDetection& detection) { return detection.score >= score_threshold; };
 

@@ -2,6 +2,8 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <rcnn/eval/coco/coco_map.h>
 #include <rcnn/export.h>
@@ -23,6 +25,11 @@ struct CocoSummary {
 /// limits; throws std::invalid_argument otherwise.
 RCNN_EXPORT CocoSummary coco_summary(const CocoMap& map, const CocoMapOptions& options = {},
                                      std::optional<int64_t> category = std::nullopt);
+
+/// The twelve by their usual names, "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs",
+/// "ARm", "ARl"; the last of the limits is in the name of its number.
+RCNN_EXPORT std::vector<std::pair<std::string, double>> named_numbers(const CocoSummary& summary,
+                                                                      const CocoMapOptions& options = {});
 
 /// The twelve lines as pycocotools prints them, with the reason behind every -1.
 RCNN_EXPORT std::string to_text(const CocoSummary& summary, const CocoMapOptions& options = {});

@@ -37,6 +37,14 @@ struct Confusion {
 RCNN_EXPORT Confusion confusion(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
                                 std::span<const int64_t> category_ids, const ConfusionOptions& options = {});
 
+/// Objects of one category that were found as another, by place.
+struct ConfusedPair {
+  int64_t there = 0, found = 0, count = 0;
+};
+
+/// All that are, the most frequent first, equal ones by their places.
+RCNN_EXPORT std::vector<ConfusedPair> confused_pairs(const Confusion& confusion);
+
 /// For people: what was found right, as another class, missed and found where nothing is, then the `rows`
 /// most frequent confusions of two classes, "dog -> cat  13" for dogs found as cats. Throws
 /// std::invalid_argument unless there are C names.
