@@ -92,7 +92,7 @@ const std::vector<Command> kReadmeCommands = {
     {"rcnn train --output runs/voc --resume"},
     {"rcnn lr-find configs/faster_rcnn/resnet18_c4_bccd.json --output runs/lr",
      "{} $short --iterations 10",
-     {"runs/lr/lr_find.png", "runs/lr/lr_find.json"}},
+     {"runs/lr/lr_find.svg", "runs/lr/lr_find.json"}},
     {"rcnn eval --weights runs/bccd/last.safetensors"},
     {"rcnn eval --weights runs/bccd/last.safetensors data.test.split=val eval.metric=coco --results "
      "found.json",

@@ -116,7 +116,7 @@ std::filesystem::path train(const TrainArguments& arguments) {
            for (const auto& warning : result->score.warnings) log::warn(warning);
          }
          log::info(result->score.table);
-         return numbers_of(result->score);
+         return result->score.flat();
        },
        .interrupted = [&] { return signals.requested(); }});
   line.clear();

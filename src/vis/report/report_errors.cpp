@@ -74,20 +74,9 @@ std::string matrix(const eval::Confusion& confusion, const std::vector<std::stri
   return html + "</tbody></table></div>\n";
 }
 
-std::string pairs(const eval::Confusion& confusion, const std::vector<std::string>& classes) {
-  struct Pair {
-    int64_t there = 0, found = 0, count = 0;
-  };
-  std::vector<Pair> pairs;
-  for (int64_t there = 0; there < confusion.categories; ++there) {
-    for (int64_t found = 0; found < confusion.categories; ++found) {
-      const int64_t count = confusion.at(there, found);
-      if (there != found && count > 0) pairs.push_back({there, found, count});
-    }
-  }
+std::string pair_list(const eval::Confusion& confusion, const std::vector<std::string>& classes) {
+  const auto pairs = eval::confused_pairs(confusion);
   if (pairs.empty()) return "<p>No object was found as one of another class.</p>\n";
-  std::stable_sort(pairs.begin(), pairs.end(),
-                   [](const Pair& a, const Pair& b) { return a.count > b.count; });
   std::string html = "<h3>Most frequent confusions</h3><ol class=\"pairs\">";
   for (size_t i = 0; i < std::min(kMostPairs, pairs.size()); ++i) {
     const auto& [there, found, count] = pairs[i];
@@ -124,7 +113,7 @@ std::string confusion_tables(const eval::Confusion& confusion, const std::vector
     html += fmt::format("<p>The {} of {} classes that have the most errors.</p>\n", kMostClasses,
                         confusion.categories);
   }
-  return html + matrix(confusion, classes) + pairs(confusion, classes);
+  return html + matrix(confusion, classes) + pair_list(confusion, classes);
 }
 
 std::string error_table(const eval::ErrorBreakdown& breakdown) {

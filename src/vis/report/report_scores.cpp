@@ -8,7 +8,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/eval/coco_summary.h>
+#include <rcnn/eval/coco/coco_summary.h>
 
 #include "vis/charts/svg_bars.h"
 #include "vis/charts/svg_plot.h"
@@ -137,28 +137,24 @@ std::string mini_chart(const eval::CocoMap& map, int64_t k, const std::string& n
 }  // namespace
 
 std::string summary_table(const eval::CocoMap& map, const eval::CocoMapOptions& options) {
-  const auto s = eval::coco_summary(map, options);
-  const int64_t most = options.max_detections.back();
-  struct Row {
-    std::string name, meaning;
-    double value = 0;
-  };
-  const std::array<Row, 12> rows = {{{"AP", "mean of IoU 0.50 to 0.95", s.ap},
-                                     {"AP50", "IoU 0.50", s.ap50},
-                                     {"AP75", "IoU 0.75", s.ap75},
-                                     {"APs", "small objects, area below 32²", s.ap_small},
-                                     {"APm", "medium, 32² to 96²", s.ap_medium},
-                                     {"APl", "large, from 96²", s.ap_large},
-                                     {"AR1", "recall, 1 detection an image and class", s.ar1},
-                                     {"AR10", "10 detections", s.ar10},
-                                     {fmt::format("AR{}", most), fmt::format("{} detections", most), s.ar100},
-                                     {"ARs", "small objects", s.ar_small},
-                                     {"ARm", "medium", s.ar_medium},
-                                     {"ARl", "large", s.ar_large}}};
+  const auto numbers = eval::named_numbers(eval::coco_summary(map, options), options);
+  const std::array<std::string, 12> meanings = {"mean of IoU 0.50 to 0.95",
+                                                "IoU 0.50",
+                                                "IoU 0.75",
+                                                "small objects, area below 32²",
+                                                "medium, 32² to 96²",
+                                                "large, from 96²",
+                                                "recall, 1 detection an image and class",
+                                                "10 detections",
+                                                fmt::format("{} detections", options.max_detections.back()),
+                                                "small objects",
+                                                "medium",
+                                                "large"};
   std::string html = "<dl class=\"numbers\">";
-  for (const auto& [name, meaning, value] : rows) {
+  for (size_t i = 0; i < meanings.size(); ++i) {
+    const auto& [name, value] = numbers[i];
     html += fmt::format("<div><dt>{}</dt><dd>{}</dd><dd class=\"meaning\">{}</dd></div>", name,
-                        fixed(or_none(value)), meaning);
+                        fixed(or_none(value)), meanings[i]);
   }
   return html + "</dl>\n";
 }
