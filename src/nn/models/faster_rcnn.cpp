@@ -69,6 +69,15 @@ FasterRcnnImpl::FasterRcnnImpl(const config::Node& model, int64_t num_classes)
   parameter_ = parameters().front();
 }
 
+bool FasterRcnnImpl::depends_on_classes(std::string_view name) const {
+  return name.starts_with("roi_heads.box_predictor.");
+}
+
+int64_t FasterRcnnImpl::classes_in(const TensorMap& weights) const {
+  const auto scores = weights.find("roi_heads.box_predictor.cls_score.bias");
+  return scores == weights.end() ? 0 : std::max<int64_t>(scores->second.numel() - 1, 1);
+}
+
 std::vector<at::Tensor> FasterRcnnImpl::feature_maps(const ImageBatch& images) {
   // Layers that compute in bfloat16 convert what they are given.
   const auto type = parameter_.scalar_type() == at::kBFloat16 ? at::kFloat : parameter_.scalar_type();

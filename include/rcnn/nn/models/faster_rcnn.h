@@ -28,6 +28,8 @@ class RCNN_EXPORT FasterRcnnImpl : public DetectionModelImpl {
   std::vector<Detections> proposals(const ImageBatch& images) override;
   const PixelOptions& pixels() const override { return pixels_; }
   const SuppressionOptions& suppression() const override { return roi_heads_->options().suppression; }
+  bool depends_on_classes(std::string_view name) const override;
+  int64_t classes_in(const TensorMap& weights) const override;
 
   /// The maps that the RPN sees; the RoI heads pool from the first roi_levels() of them.
   std::vector<at::Tensor> feature_maps(const ImageBatch& images);
