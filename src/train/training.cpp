@@ -43,7 +43,7 @@ void Training::load_initial_weights() {
   const auto weights = nn::read_weights(file, nn::WeightNamesOptions::from(node));
   if (!weights.summary.empty()) log::info(fmt::format("{}: {}", file.string(), weights.summary));
   auto report = nn::load_initial(*described.model, weights.tensors, file.string());
-  const auto doubts = nn::doubts_about(report);
+  const auto doubts = nn::doubts_about(report, *described.model);
   report.unused.insert(report.unused.end(), weights.left_out.begin(), weights.left_out.end());
   log::info(fmt::format("initial weights {}: {} tensors; start fresh: {}; unused: {}", file.string(),
                         report.loaded.size(), report.fresh.empty() ? "none" : nn::counted_parts(report.fresh),

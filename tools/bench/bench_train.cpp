@@ -29,7 +29,7 @@
 #include <rcnn/io/weight_file.h>
 #include <rcnn/nn/layers/frozen_batch_norm.h>
 #include <rcnn/nn/layers/precision.h>
-#include <rcnn/nn/models/detection_model.h>
+#include <rcnn/nn/models/model.h>
 #include <rcnn/nn/weights/weights.h>
 #include <rcnn/train/solver.h>
 #include <rcnn/version.h>
@@ -91,10 +91,10 @@ Options parse(int count, char** arguments) {
   return options;
 }
 
-std::shared_ptr<nn::DetectionModelImpl> model_of(const Options& options) {
+std::shared_ptr<nn::ModelImpl> model_of(const Options& options) {
   torch::manual_seed(0);
   const auto config = config::Config::load(options.config, {});
-  const auto model = nn::make_detection_model(config.root().child("model"), kClasses);
+  const auto model = nn::make_model(config.root().child("model"), kClasses);
   if (!options.weights.empty()) {
     nn::load_state(*model, io::read_weight_file(options.weights).tensors, options.weights);
   } else {

@@ -8,6 +8,7 @@
 
 #include <rcnn/device.h>
 #include <rcnn/log.h>
+#include <rcnn/nn/models/detection_model.h>
 #include <rcnn/train/run.h>
 
 #include "commands.h"
@@ -80,6 +81,8 @@ void say_outcome(const train::Run& run, const train::ScoringOptions& scoring, tr
 std::filesystem::path train(const TrainArguments& arguments) {
   const StopSignals signals;
   auto training = train::Training::from(arguments.config, parse_device(arguments.device));
+  // What is scored afterwards is boxes.
+  nn::as_detection_model(training.described.model, arguments.config.root().child("model"));
   const auto eval_options = EvalOptions::from(arguments.config.root().child("eval"), training.data);
   const auto test = open_test_set(training.data, training.dataset->categories());
   check_best(eval_options, test);
