@@ -9,8 +9,6 @@
 #include <rcnn/nn/backbones/backbone.h>
 #include <rcnn/train/solver.h>
 
-#include "train/refuse.h"
-
 namespace rcnn::train {
 namespace {
 
@@ -112,9 +110,9 @@ void SolverOptions::read(const config::Node& node) {
   node.read("backbone_lr", backbone_lr, {.min = 0});
   node.read("clip_norm", clip_norm, {.min = 0});
   if (type == SolverType::sgd) {
-    refuse(node, {"betas", "eps"}, "solver sgd");
+    node.refuse({"betas", "eps"}, "solver sgd");
   } else {
-    refuse(node, {"momentum", "nesterov"}, "solver adamw");
+    node.refuse({"momentum", "nesterov"}, "solver adamw");
   }
   if (nesterov && momentum == 0) throw node.error("nesterov", "needs a momentum above 0");
   if (betas.size() != 2 || betas[0] >= 1 || betas[1] >= 1) {

@@ -25,7 +25,11 @@ Training Training::from(const config::Config& config, const at::Device& device,
   torch::manual_seed(options.seed);
   auto model = nn::make_model(model_node, static_cast<int64_t>(dataset->categories().size()));
   nn::DescribedModel described{std::move(model), dataset->categories(), config};
-  return {std::move(data), std::move(options), std::move(dataset), std::move(described), device};
+  return {.data = std::move(data),
+          .options = std::move(options),
+          .dataset = std::move(dataset),
+          .described = std::move(described),
+          .device = device};
 }
 
 void Training::load_initial_weights() {

@@ -106,7 +106,6 @@ std::filesystem::path train(const TrainArguments& arguments) {
              log::info(progress_line(progress));
              eta = fmt::format("  eta {}  loss {:.4f}", duration(progress.eta_seconds), progress.loss);
            },
-       .on_iteration = [&](int64_t iteration) { line.show(iteration, run.trainer().iterations(), eta); },
        .evaluate = [&](const nn::DescribedModel& model) -> std::optional<train::Scores> {
          line.clear();
          const auto result = evaluate(TensorDetector(model, run.training().device), test, eval_options,
@@ -118,7 +117,11 @@ std::filesystem::path train(const TrainArguments& arguments) {
          log::info(result->score.table);
          return numbers_of(result->score);
        },
-       .interrupted = [&] { return signals.requested(); }});
+       .stop =
+           [&](int64_t iteration) {
+             line.show(iteration, run.trainer().iterations(), eta);
+             return signals.requested();
+           }});
   line.clear();
   if (outcome == train::Run::Outcome::interrupted) {
     log::info(fmt::format(

@@ -6,17 +6,19 @@
 #include <rcnn/data/options.h>
 #include <rcnn/export.h>
 #include <rcnn/nn/models/model_file.h>
-#include <rcnn/train/trainer.h>
+#include <rcnn/train/options.h>
+#include <rcnn/train/peers.h>
 
 namespace rcnn::train {
 
-/// What a config describes, ready to be trained.
+/// A model, what it learns from and how: what a config describes, or a program puts together.
 struct RCNN_EXPORT Training {
-  data::DataOptions data;
+  data::DataOptions data;  ///< of which the transforms and the loader's options count once there is a dataset
   TrainOptions options;
   std::shared_ptr<const data::Dataset> dataset;  ///< its training part
   nn::DescribedModel described;                  ///< the model with fresh weights, a function of the seed
-  at::Device device;
+  at::Device device = at::kCPU;
+  std::shared_ptr<Peers> peers = alone();
   bool has_initial_weights = false;
 
   /// Reads "data", "train" and "model", opens the data, unless there is a `dataset` to take instead, and
