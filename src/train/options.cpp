@@ -15,6 +15,7 @@ TrainOptions TrainOptions::from(const config::Node& node) {
   node.read("base_batch", options.base_batch, {.min = 0});
   node.read("ema", options.ema, {.min = 0});
   if (options.ema >= 1) throw node.error("ema", "must be below 1");
+  node.read("freeze", options.freeze);
   node.read("seed", seed, {.min = 0});
   node.read("log_period", options.log_period, {.min = 1});
   node.read("checkpoint_period", options.checkpoint_period, {.min = 0});

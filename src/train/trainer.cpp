@@ -12,6 +12,7 @@
 #include <rcnn/device.h>
 #include <rcnn/nn/models/model_file.h>
 #include <rcnn/train/ema.h>
+#include <rcnn/train/freeze.h>
 #include <rcnn/train/peers.h>
 #include <rcnn/train/trainer.h>
 #include <rcnn/train/training.h>
@@ -79,6 +80,13 @@ std::shared_ptr<const data::Dataset> checked(const Training& training) {
   return training.dataset;
 }
 
+/// The model, without what is not to learn.
+std::shared_ptr<nn::ModelImpl> model_of(const Training& training) {
+  const auto& [model, categories, config] = training.described;
+  freeze(*model, training.options, config.root().child("train"));
+  return model;
+}
+
 data::TransformOptions transform_of(const Training& training) {
   auto transform = training.data.train_transform();
   transform.resize = training.described.model->pixels().resize;
@@ -106,7 +114,7 @@ Trainer::Trainer(const config::Config& config, std::shared_ptr<const data::Datas
     : Trainer(with_initial_weights(Training::from(config, parse_device(device), std::move(dataset)))) {}
 
 Trainer::Trainer(const Training& training)
-    : model_(training.described.model),
+    : model_(model_of(training)),
       config_(training.described.config),
       dataset_(checked(training)),
       options_(training.options),

@@ -509,7 +509,7 @@ TrainOptions train_options(const std::string& text) {
 TEST(TrainOptions, EveryKeyArrives) {
   const auto options = train_options(R"({"epochs": 3, "iterations": 40, "batch_size": 5, "lr": 0.5,
       "warmup_iterations": 6, "steps": [0.5, 30], "gamma": 0.25, "momentum": 0.75, "weight_decay": 0.125,
-      "accumulate": 4, "base_batch": 16, "ema": 0.5, "seed": 9, "log_period": 11, "checkpoint_period": 12})");
+      "accumulate": 4, "base_batch": 16, "ema": 0.5, "seed": 9, "log_period": 11, "checkpoint_period": 12, "freeze": ["a.*"]})");
   EXPECT_EQ(options.epochs, 3);
   EXPECT_EQ(options.iterations, 40);
   EXPECT_EQ(options.batch_size, 5);
@@ -525,6 +525,7 @@ TEST(TrainOptions, EveryKeyArrives) {
   EXPECT_EQ(options.seed, 9u);
   EXPECT_EQ(options.log_period, 11);
   EXPECT_EQ(options.checkpoint_period, 12);
+  EXPECT_THAT(options.freeze, ElementsAre("a.*"));
 }
 
 TEST(TrainOptions, AbsentKeysKeepTheDefaults) {

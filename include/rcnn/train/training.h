@@ -1,6 +1,8 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <vector>
 
 #include <rcnn/config/config.h>
 #include <rcnn/data/options.h>
@@ -26,9 +28,14 @@ struct RCNN_EXPORT Training {
   static Training from(const config::Config& config, const at::Device& device,
                        std::shared_ptr<const data::Dataset> dataset = nullptr);
 
-  /// Loads the weights that the config starts from, if it names any, and logs what fits; once, whoever asks
-  /// again. Throws WeightsError.
+  /// Loads the weights that the config starts from, if it names any, one file after the other, and logs what
+  /// each gave; once, whoever asks again. Throws WeightsError, and ConfigError for a pattern in `only` that
+  /// means nothing of what its file gives.
   void load_initial_weights();
 };
+
+/// The files that a config's "model" has as `weights`: a string, or a list of {file, only}. Throws
+/// ConfigError.
+RCNN_EXPORT std::vector<std::filesystem::path> initial_weights(const config::Node& model);
 
 }  // namespace rcnn::train
