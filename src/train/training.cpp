@@ -72,6 +72,8 @@ Training Training::from(const config::Config& config, const at::Device& device,
   auto options = TrainOptions::from(root.child("train"));
   const auto model_node = root.child("model");
   root.has("eval");
+  if (root.has("stages"))
+    throw root.error("stages", "a chain of trainings (rcnn train), where one is wanted");
   root.finish();
   if (!dataset) dataset = data::open(data, data.train);
   torch::manual_seed(options.seed);
