@@ -408,9 +408,11 @@ TEST_F(ChainCommand, StoppedInAnyStageEndsAsIfItHadNeverBeen) {
 TEST_F(ChainCommand, IsShownAndTriedStageByStage) {
   const auto shown = run_rcnn({"config", "show", config_.string(), "train.seed=5"}, temp_.path());
   EXPECT_EQ(shown.exit_code, 0) << shown.err;
-  EXPECT_THAT(shown.out, AllOf(HasSubstr("train.seed = 5"),
-                               HasSubstr("# stage 2-second, of the kind train: as above, but"),
-                               HasSubstr("train.lr = 0.02"), HasSubstr(config_.string() + ", stage second")));
+  EXPECT_THAT(
+      shown.out,
+      AllOf(HasSubstr("train.seed = 5"), HasSubstr("# stage 2-second, of the kind train: as above, but"),
+            HasSubstr("train.lr = 0.02"), HasSubstr(R"(model.weights = "stage:first/best.safetensors")"),
+            HasSubstr(config_.string() + ", stage second")));
   const auto tried = run_rcnn({"train", config_.string(), "--dry-run", "--device", "cpu"}, temp_.path());
   EXPECT_EQ(tried.exit_code, 0) << tried.err;
   EXPECT_THAT(tried.out, AllOf(HasSubstr("stage 1-first"), HasSubstr("the whole run  6 iterations"),

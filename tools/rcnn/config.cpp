@@ -42,11 +42,19 @@ void add_config(CLI::App& app) {
     const train::Chain chain(config, "OUTPUT");
     const auto common = config.without("stages").entries();
     print(common);
+    const auto by_name = [&](const std::string&, const std::string& value) {
+      for (const auto& [name, kind, made, folder, products] : chain.stages()) {
+        const auto begin = folder.string() + "/";
+        if (value.starts_with(begin)) return fmt::format("stage:{}/{}", name, value.substr(begin.size()));
+      }
+      return value;
+    };
     for (const auto& stage : chain.stages()) {
       std::cout << fmt::format("\n# stage {}, of the kind {}: as above, but\n",
                                stage.folder.filename().string(), stage.kind);
-      auto own = stage.config.entries();
-      for (const auto& [key, was, is] : config::differences(config.without("stages"), stage.config)) {
+      const auto resolved = stage.config.replaced(by_name);
+      auto own = resolved.entries();
+      for (const auto& [key, was, is] : config::differences(config.without("stages"), resolved)) {
         if (is.empty()) own.push_back({.key = key, .value = "absent", .origin = "null takes it away"});
       }
       std::erase_if(own, [&](const config::Config::Entry& entry) {
