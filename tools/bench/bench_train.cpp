@@ -34,6 +34,8 @@
 #include <rcnn/train/solver.h>
 #include <rcnn/version.h>
 
+#include "median.h"
+
 namespace rcnn::bench {
 namespace {
 
@@ -135,11 +137,6 @@ std::vector<Target> draw_targets(const Options& options) {
 struct Times {
   std::vector<double> forward, backward, optimizer, total, processors;
 };
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
 
 /// Seconds since the last call, once the device has done all that was asked of it.
 class Lap {

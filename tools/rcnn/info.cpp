@@ -9,7 +9,7 @@
 
 #include <rcnn/data/options.h>
 #include <rcnn/nn/models/model_summary.h>
-#include <rcnn/train/trainer.h>
+#include <rcnn/train/freeze.h>
 
 #include "commands.h"
 
@@ -158,6 +158,7 @@ void run(const InfoArguments& arguments) {
                                        : parse_size(arguments.size);
   report.classes = count_classes(arguments, data_options);
   const auto model = make_model(arguments, report.classes);
+  train::freeze(*model, train_options, root.child("train"));
   report.model = nn::summarize(*model, report.size);
   report.training = training_memory(train_options, nn::total(report.model.layers));
   if (arguments.training) report.training_bytes = nn::training_bytes(*model, report.size);

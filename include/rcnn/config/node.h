@@ -58,12 +58,25 @@ class RCNN_EXPORT Node {
   /// The string under `key`; throws when it is absent or no string.
   std::string require(std::string_view key) const;
 
+  /// Whether there is a list under `key`.
+  bool is_list(std::string_view key) const;
+
+  /// The objects of the list under `key`, none when it is absent; throws when it or an element is something
+  /// else. Messages call them key.1, key.2, ...
+  std::vector<Node> list(std::string_view key) const;
+
+  /// The keys of this object, in their order; all are asked for.
+  std::vector<std::string> keys() const;
+
   /// The object under `key`, an empty view when it is absent; throws when it is something else.
   Node child(std::string_view key) const;
 
   /// Throws ConfigError for the first key of this object that was never asked for, with the nearest name that
   /// was.
   void finish() const;
+
+  /// Throws ConfigError when one of `keys` is there, which has no meaning with `choice` ("solver adamw").
+  void refuse(std::initializer_list<std::string_view> keys, std::string_view choice) const;
 
   /// An error about `key` of this object: "file: dotted.key: what".
   ConfigError error(std::string_view key, std::string_view what) const;

@@ -9,6 +9,7 @@
 #include <rcnn/nn/weights/weights.h>
 #include <rcnn/printable.h>
 
+#include "config/name_pattern.h"
 #include "nn/weights/name_parts.h"
 
 namespace rcnn::nn {
@@ -176,7 +177,13 @@ LoadReport load_state(torch::nn::Module& module, const TensorMap& given, const s
   return report;
 }
 
-LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const std::string& origin) {
+LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const std::string& origin,
+                        std::span<const std::string> only) {
+  const auto is_left_out = [&](const std::string& place) {
+    return !only.empty() && std::ranges::none_of(only, [&](const std::string& pattern) {
+      return config::matches(pattern, place);
+    });
+  };
   const auto tensors = under_first_names(module, given, origin);
   LoadReport report;
   std::vector<std::string> misshaped;
@@ -188,7 +195,9 @@ LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const
     for (const auto& place : places(name)) {
       const auto found = state.find(place);
       if (found == state.end()) continue;
-      if (fits(found->second, tensor)) {
+      if (is_left_out(place)) {
+        used = true;
+      } else if (fits(found->second, tensor)) {
         copies.push_back({found->second, tensor});
         report.loaded.push_back(place);
         state.erase(found);
@@ -207,7 +216,7 @@ LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const
     throw WeightsError(fmt::format("{}: does not fit the model; of another shape or type: {}", origin,
                                    fmt::join(misshaped, ", ")));
   }
-  if (copies.empty()) {
+  if (copies.empty() && only.empty()) {
     throw WeightsError(fmt::format("{}: none of its {} names belongs to the model; it has {}{}", origin,
                                    tensors.size(), counted_parts(report.unused),
                                    suggestion(whole_state, tensors)));

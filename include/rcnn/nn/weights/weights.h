@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,8 +45,11 @@ RCNN_EXPORT LoadReport load_state(torch::nn::Module& module, const TensorMap& te
 /// `backbone.body.layer1.0.conv1.weight`; `classifier.0` and `classifier.3` of a VGG are the head's fc6 and
 /// fc7). What depends on the classes, see Classes, stays fresh when the file has another number of them.
 /// Throws WeightsError, having changed nothing, when another shape differs or nothing fits at all.
+///
+/// With patterns in `only` (*: anything) these are copied alone: tensors whose name in the module one of them
+/// means. The others are neither called unused, nor is it an error then when nothing fits.
 RCNN_EXPORT LoadReport load_initial(torch::nn::Module& module, const TensorMap& tensors,
-                                    const std::string& origin);
+                                    const std::string& origin, std::span<const std::string> only = {});
 
 /// Names for people: "backbone.body.layer1 (30), rpn.head (6)".
 RCNN_EXPORT std::string counted_parts(const std::vector<std::string>& names);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-namespace rcnn::train {
+namespace rcnn {
 
 /// The upper one of the two in the middle of an even number; at least one value.
 inline double median(std::vector<double> values) {
@@ -12,4 +12,4 @@ inline double median(std::vector<double> values) {
   return *middle;
 }
 
-}  // namespace rcnn::train
+}  // namespace rcnn
