@@ -90,8 +90,8 @@ class Matching {
     return taken;
   }
 
-  /// Whether an object has been taken at a single threshold.
-  bool is_taken(size_t object) const { return taken_[object] != 0; }
+  /// Whether an object can still be taken, at a single threshold.
+  bool is_free(size_t object) const { return regions_[object] != 0 || taken_[object] == 0; }
 
  private:
   struct Offer {

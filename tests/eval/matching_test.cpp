@@ -28,10 +28,10 @@ template <Choice choice>
 void expect_the_highest_then_the_next() {
   auto matching = matching_of<choice>(3);
   EXPECT_EQ(take(matching, {0.6, 0.9, 0.7}), 1u);
-  EXPECT_TRUE(matching.is_taken(1));
+  EXPECT_FALSE(matching.is_free(1));
   EXPECT_EQ(take(matching, {0.6, 0.9, 0.7}), 2u);
   EXPECT_EQ(take(matching, {0.49, 0.9, 0.7}), std::nullopt);
-  EXPECT_FALSE(matching.is_taken(0));
+  EXPECT_TRUE(matching.is_free(0));
   EXPECT_EQ(take(matching, {0.5, 0.9, 0.7}), 0u) << "what reaches the threshold";
 }
 
@@ -62,6 +62,7 @@ TEST(Matching, RegionsGoLastAndCanBeTakenAgain) {
   matching.add();
   EXPECT_EQ(take(matching, {0.9, 0.6}), 1u);
   EXPECT_EQ(take(matching, {0.9, 0.6}), 0u);
+  EXPECT_TRUE(matching.is_free(0));
   EXPECT_EQ(take(matching, {0.9, 0.6}), 0u);
 }
 
@@ -119,7 +120,7 @@ TEST(Matching, StartsAnew) {
   EXPECT_EQ(take(matching, {1}), 0u);
   matching.clear();
   matching.add();
-  EXPECT_FALSE(matching.is_taken(0));
+  EXPECT_TRUE(matching.is_free(0));
   EXPECT_EQ(take(matching, {1}), 0u);
   EXPECT_EQ(take(matching, {}), std::nullopt);
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 
 #include "eval/input/id_places.h"
 #include "eval/require.h"
@@ -24,11 +23,7 @@ bool CocoImage::in_crowd(const Placed<CocoDetection>& detection, double share) c
 std::map<int64_t, CocoImage> by_image(std::span<const CocoTruth> truths,
                                       std::span<const CocoDetection> detections,
                                       std::span<const int64_t> category_ids) {
-  require(std::adjacent_find(category_ids.begin(), category_ids.end(), std::greater_equal<>()) ==
-              category_ids.end(),
-          "category_ids must ascend");
-  IdPlaces places;
-  for (const int64_t id : category_ids) places.add(id);
+  const auto places = category_places(category_ids);
   const auto for_each_placed = [&](const auto& items, auto see) {
     for (const auto& item : items) {
       const size_t place = places.of(item.category_id);

@@ -31,14 +31,14 @@ struct CocoImage {
   bool in_crowd(const Placed<CocoDetection>& detection, double share) const;
 };
 
-/// Offers a detection those of `objects` that are of its category, or those that are not. The first of them
-/// is object `first` of the matching.
+/// Offers a detection those of the free `objects` that are of its category. The first of them is object
+/// `first` of the matching.
 template <Choice choice>
-void offer(Matching<choice>& matching, const Placed<CocoDetection>& detection,
-           const std::vector<Placed<CocoTruth>>& objects, bool own_category, size_t first = 0) {
+void offer_own(Matching<choice>& matching, const Placed<CocoDetection>& detection,
+               const std::vector<Placed<CocoTruth>>& objects, size_t first = 0) {
   for (size_t i = 0; i < objects.size(); ++i) {
     const auto& [object, category] = objects[i];
-    if ((category == detection.category) != own_category) continue;
+    if (category != detection.category || !matching.is_free(first + i)) continue;
     matching.offer(first + i, coco_iou(detection.item->box, object->box, object->crowd));
   }
 }

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <functional>
 #include <future>
 #include <numeric>
 #include <thread>
@@ -48,13 +47,11 @@ class Images {
 template <class Item>
 class ByCategory {
  public:
-  ByCategory(std::span<const Item> items, std::span<const int64_t> category_ids, Images& images)
-      : ends_(category_ids.size() + 1) {
-    IdPlaces places;
-    for (const int64_t id : category_ids) places.add(id);
+  ByCategory(std::span<const Item> items, const IdPlaces& categories, Images& images)
+      : ends_(categories.size() + 1) {
     std::vector<uint32_t> category_of(items.size());
     for (size_t i = 0; i < items.size(); ++i) {
-      category_of[i] = places.of(items[i].category_id);
+      category_of[i] = categories.of(items[i].category_id);
       if (category_of[i] != IdPlaces::kNone) ++ends_[category_of[i] + 1];
     }
     std::partial_sum(ends_.begin(), ends_.end(), ends_.begin());
@@ -81,11 +78,7 @@ class ByCategory {
   std::vector<size_t> ends_;  // [1 + categories]
 };
 
-void check(const CocoMapOptions& options, std::span<const CocoDetection> detections,
-           std::span<const int64_t> category_ids) {
-  require(std::adjacent_find(category_ids.begin(), category_ids.end(), std::greater_equal<>()) ==
-              category_ids.end(),
-          "coco_map: category_ids must ascend");
+void check(const CocoMapOptions& options, std::span<const CocoDetection> detections) {
   require(!options.iou_thresholds.empty() && options.iou_thresholds.size() <= kMaxThresholds,
           "coco_map: 1 to 64 IoU thresholds, got {}", options.iou_thresholds.size());
   const auto& limits = options.max_detections;
@@ -105,7 +98,8 @@ std::vector<double> CocoMapOptions::coco_iou_thresholds() {
 
 CocoMap coco_map(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
                  std::span<const int64_t> category_ids, const CocoMapOptions& options) {
-  check(options, detections, category_ids);
+  check(options, detections);
+  const auto categories = category_places(category_ids);
   CocoMap map{.thresholds = std::ssize(options.iou_thresholds),
               .categories = std::ssize(category_ids),
               .areas = std::ssize(options.areas),
@@ -119,8 +113,8 @@ CocoMap coco_map(std::span<const CocoTruth> truths, std::span<const CocoDetectio
   map.truths.assign(static_cast<size_t>(map.categories * map.areas), 0);
 
   Images images;
-  ByCategory<CocoTruth> truths_of(truths, category_ids, images);
-  ByCategory<CocoDetection> detections_of(detections, category_ids, images);
+  ByCategory<CocoTruth> truths_of(truths, categories, images);
+  ByCategory<CocoDetection> detections_of(detections, categories, images);
   const auto places = images.places();
   truths_of.renumber_images(places);
   detections_of.renumber_images(places);

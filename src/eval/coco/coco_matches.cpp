@@ -24,8 +24,8 @@ CocoMatches coco_matches(std::span<const CocoTruth> truths, std::span<const Coco
       const auto place = place_in(detections, detection.item);
       auto& match = matches.of_detections[static_cast<size_t>(place)];
       matching.clear_offers();
-      offer(matching, detection, image.truths, /*own_category=*/true);
-      offer(matching, detection, image.crowds, /*own_category=*/true, image.truths.size());
+      offer_own(matching, detection, image.truths);
+      offer_own(matching, detection, image.crowds, image.truths.size());
       const auto taken = matching.take();
       if (!taken) {
         match = CocoMatches::kNone;

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <functional>
+#include <utility>
+#include <vector>
 
 #include <spdlog/fmt/fmt.h>
 
@@ -7,24 +9,46 @@
 #include <rcnn/printable.h>
 
 #include "eval/coco/coco_images.h"
+#include "eval/coco/coco_iou.h"
 #include "eval/matching.h"
 #include "eval/require.h"
 
 namespace rcnn::eval {
+namespace {
+
+using ConfusionMatching = Matching<Choice::first_best>;
+
+/// Offers a detection the free objects, those of its own category first: they win among equal ones.
+void offer_all(ConfusionMatching& matching, const Placed<CocoDetection>& detection,
+               const std::vector<Placed<CocoTruth>>& objects) {
+  std::vector<std::pair<size_t, double>> others;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    if (!matching.is_free(i)) continue;
+    const double iou = coco_iou(detection.item->box, objects[i].item->box);
+    if (objects[i].category == detection.category) {
+      matching.offer(i, iou);
+    } else if (iou > 0) {
+      others.emplace_back(i, iou);
+    }
+  }
+  for (const auto& [object, iou] : others) matching.offer(object, iou);
+}
+
+}  // namespace
 Confusion confusion(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
                     std::span<const int64_t> category_ids, const ConfusionOptions& options) {
   require(options.iou_threshold > 0, "confusion: iou_threshold must be above 0");
   const size_t background = category_ids.size(), side = background + 1;
   Confusion result{.categories = std::ssize(category_ids), .counts = std::vector<int64_t>(side * side)};
   const auto count = [&](size_t there, size_t found) { ++result.counts[there * side + found]; };
-  Matching<Choice::first_best> matching({options.iou_threshold});
+  ConfusionMatching matching({options.iou_threshold});
   for (const auto& [id, image] : by_image(truths, detections, category_ids)) {
     matching.clear();
     for (size_t i = 0; i < image.truths.size(); ++i) matching.add();
     for (const auto& detection : image.detections) {
       if (detection.item->score < options.score_threshold) break;
       matching.clear_offers();
-      for (const bool own_category : {true, false}) offer(matching, detection, image.truths, own_category);
+      offer_all(matching, detection, image.truths);
       if (const auto taken = matching.take()) {
         count(image.truths[*taken].category, detection.category);
       } else if (!image.in_crowd(detection, options.iou_threshold)) {
@@ -32,7 +56,7 @@ Confusion confusion(std::span<const CocoTruth> truths, std::span<const CocoDetec
       }
     }
     for (size_t i = 0; i < image.truths.size(); ++i) {
-      if (!matching.is_taken(i)) count(image.truths[i].category, background);
+      if (matching.is_free(i)) count(image.truths[i].category, background);
     }
   }
   return result;

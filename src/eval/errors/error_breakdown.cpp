@@ -57,7 +57,7 @@ class ImageSorter {
     std::vector<bool> found;
     for (const auto& detection : detections) {
       matching_.clear_offers();
-      offer(matching_, detection, image.truths, /*own_category=*/true);
+      offer_own(matching_, detection, image.truths);
       found.push_back(matching_.take().has_value());
     }
     for (size_t d = 0; d < detections.size(); ++d) {
@@ -69,7 +69,7 @@ class ImageSorter {
     }
     for (size_t i = 0; i < truths_.size(); ++i) {
       ++all_.truths[truths_[i].category];
-      all_.missed[truths_[i].category] += !matching_.is_taken(i) && !claimed_[i];
+      all_.missed[truths_[i].category] += matching_.is_free(i) && !claimed_[i];
     }
   }
 
@@ -96,7 +96,7 @@ class ImageSorter {
   /// first claim on an object is the best-scored one.
   void explain(const Placed<CocoDetection>& detection, Point& point) {
     const auto claim = [&](size_t truth) {
-      if (matching_.is_taken(truth) || claimed_[truth]) return;
+      if (!matching_.is_free(truth) || claimed_[truth]) return;
       claimed_[truth] = true;
       point.mended = truths_[truth].category;
     };

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <unordered_map>
+
+#include "eval/require.h"
 
 namespace rcnn::eval {
 
@@ -13,6 +16,8 @@ class IdPlaces {
 
   /// Returns false for an id that is there already.
   bool add(int64_t id) { return places_.emplace(id, static_cast<uint32_t>(places_.size())).second; }
+
+  size_t size() const { return places_.size(); }
 
   uint32_t of(int64_t id) const {
     if (id != last_ || last_place_ == kNone) {
@@ -28,5 +33,15 @@ class IdPlaces {
   mutable int64_t last_ = 0;
   mutable uint32_t last_place_ = kNone;
 };
+
+/// Of categories. Throws std::invalid_argument unless they ascend without repetition.
+inline IdPlaces category_places(std::span<const int64_t> category_ids) {
+  IdPlaces places;
+  for (size_t i = 0; i < category_ids.size(); ++i) {
+    require(i == 0 || category_ids[i - 1] < category_ids[i], "category_ids must ascend");
+    places.add(category_ids[i]);
+  }
+  return places;
+}
 
 }  // namespace rcnn::eval

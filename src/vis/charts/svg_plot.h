@@ -22,6 +22,9 @@ struct PlotValues {
 /// Of all points that are shown. Throws as plot() does for curves and for a logarithmic axis.
 PlotValues shown_values(std::span<const Curve> curves, std::span<const Mark> marks, bool log_x);
 
+/// As wide as a column of a page.
+inline constexpr ImageSize kChart{.height = 300, .width = 480};
+
 /// As many looks as curves can have; curve i has that of i % kCurveLooks, class "c1" .. "c8".
 inline constexpr size_t kCurveLooks = 8;
 std::string look_of(size_t curve);

@@ -40,19 +40,14 @@ std::vector<int64_t> shown_places(const eval::Confusion& confusion) {
 
 std::string matrix(const eval::Confusion& confusion, const std::vector<std::string>& classes) {
   const auto places = shown_places(confusion);
-  const auto name = [&](int64_t place, const char* background) {
+  const auto name = [&](int64_t place, const char* background) -> std::string {
     return place == confusion.categories ? background : escaped(classes[static_cast<size_t>(place)]);
   };
-  std::string html =
-      "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Confusion matrix\">"
-      "<table class=\"heat matrix";
+  std::vector<std::string> columns = {"there \\ found"};
+  for (const int64_t found : places) columns.push_back("<span>" + name(found, "missed") + "</span>");
   constexpr size_t kWideNames = 10;  // more of them stand upright
-  if (places.size() > kWideNames) html += " many";
-  html += "\"><thead><tr><th scope=\"col\">there \\ found";
-  for (const int64_t found : places) {
-    html += fmt::format("<th scope=\"col\"><span>{}</span>", name(found, "missed"));
-  }
-  html += "</thead>\n<tbody>";
+  std::string html = table_head(places.size() > kWideNames ? "heat matrix many" : "heat matrix", columns,
+                                "Confusion matrix");
   for (const int64_t there : places) {
     int64_t all = 0;
     for (int64_t found = 0; found <= confusion.categories; ++found) all += confusion.at(there, found);
@@ -119,10 +114,7 @@ std::string confusion_tables(const eval::Confusion& confusion, const std::vector
 std::string error_table(const eval::ErrorBreakdown& breakdown) {
   double most = 1e-9;
   for (const auto& error : breakdown.errors) most = std::max(most, error.gain);
-  std::string html =
-      "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Errors by kind\"><table class=\"bars "
-      "sortable\"><thead><tr><th scope=\"col\">error<th scope=\"col\">count"
-      "<th scope=\"col\">AP50 to gain</thead>\n<tbody>";
+  auto html = table_head("bars sortable", {"error", "count", "AP50 to gain"}, "Errors by kind");
   for (const auto& [name, count, gain] : breakdown.errors) {
     html += fmt::format(
         "<tr><th scope=\"row\">{}<span class=\"meaning\">{}</span><td>{}<td style=\"--bar:{:.3f}\">{:.3f}\n",

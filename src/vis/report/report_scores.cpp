@@ -18,7 +18,6 @@ namespace rcnn::vis {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-constexpr ImageSize kScoreChart{.height = 300, .width = 480};
 constexpr int64_t kAllAreas = 0;
 const PlotValues kShares{.x = {0, 1}, .y = {0, 1}};  // for axes that go from nothing to all
 
@@ -161,12 +160,10 @@ std::string summary_table(const eval::CocoMap& map, const eval::CocoMapOptions& 
 
 std::string class_table(const eval::CocoMap& map, const std::vector<std::string>& classes) {
   const auto thresholds = eval::CocoMapOptions::coco_iou_thresholds();
-  std::string html =
-      "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Average precision by class\">"
-      "<table class=\"heat sortable\"><thead><tr><th scope=\"col\">class<th scope=\"col\">objects"
-      "<th scope=\"col\">AP";
-  for (const double threshold : thresholds) html += fmt::format("<th scope=\"col\">{:.2f}", threshold);
-  html += "<th scope=\"col\">small<th scope=\"col\">medium<th scope=\"col\">large</thead>\n<tbody>";
+  std::vector<std::string> names = {"class", "objects", "AP"};
+  for (const double threshold : thresholds) names.push_back(fixed(threshold, 2));
+  names.insert(names.end(), {"small", "medium", "large"});
+  auto html = table_head("heat sortable", names, "Average precision by class");
 
   std::vector<std::vector<double>> columns(thresholds.size());
   std::string rows;
@@ -199,13 +196,13 @@ std::string precision_recall(const eval::CocoMap& map, const std::vector<std::st
                    {.title = "Precision over recall, mean over the classes",
                     .x_label = "recall",
                     .y_label = "precision",
-                    .size = kScoreChart},
+                    .size = kChart},
                    kShares);
   html += svg_plot(ap_by_iou(map),
                    {.title = "Average precision over the IoU threshold",
                     .x_label = "IoU threshold",
                     .y_label = "AP",
-                    .size = kScoreChart},
+                    .size = kChart},
                    {.x = {}, .y = kShares.y});
   html += "</div>\n";
   if (classes.size() < 2) return html;
@@ -227,9 +224,8 @@ std::string score_charts(const eval::ScoreHistogram& histogram, bool annotated) 
   }
   std::string html =
       "<div class=\"charts\">" +
-      svg_bars(
-          series, histogram.low, histogram.high,
-          {.title = "Detections by score", .x_label = "score", .y_label = "detections", .size = kScoreChart});
+      svg_bars(series, histogram.low, histogram.high,
+               {.title = "Detections by score", .x_label = "score", .y_label = "detections", .size = kChart});
   if (annotated) {
     Curve share{.name = "right ones"},
         equal{.name = "as the score says", .x = {0, 1}, .y = {0, 1}, .faint = true};
@@ -243,7 +239,7 @@ std::string score_charts(const eval::ScoreHistogram& histogram, bool annotated) 
                      {.title = "Share of right detections by score",
                       .x_label = "score",
                       .y_label = "share",
-                      .size = kScoreChart},
+                      .size = kChart},
                      kShares);
   }
   return html + "</div>\n";
@@ -252,9 +248,7 @@ std::string score_charts(const eval::ScoreHistogram& histogram, bool annotated) 
 std::string count_table(const std::vector<int64_t>& found, const std::vector<std::string>& classes) {
   const auto order = ordered({found.begin(), found.end()});
   const auto most = static_cast<double>(std::max<int64_t>(1, std::ranges::max(found)));
-  std::string html =
-      "<table class=\"bars sortable\"><thead><tr><th scope=\"col\">class<th scope=\"col\">detections"
-      "</thead>\n<tbody>";
+  auto html = table_head("bars sortable", {"class", "detections"});
   for (const int64_t k : order) {
     const int64_t count = found[static_cast<size_t>(k)];
     html += fmt::format("<tr><th scope=\"row\">{}<td style=\"--bar:{:.3f}\">{}\n",
