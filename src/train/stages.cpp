@@ -140,7 +140,7 @@ Chain::Chain(config::Config config, fs::path output)
   const auto nodes = config_.root().list(kStages);
   if (nodes.empty()) throw config_.error(kStages, "has to have one at least");
   const auto common = config_.without(kStages);
-  const auto folder = fs::absolute(output_).lexically_normal();
+  const auto folder = (fs::current_path() / output_).lexically_normal();
   std::vector<std::string> names;
   for (const auto& node : nodes) {
     stages_.push_back(read_stage(node, common, stages_));

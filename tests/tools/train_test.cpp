@@ -383,11 +383,12 @@ TEST_F(ChainCommand, StoppedInAnyStageEndsAsIfItHadNeverBeen) {
   for (const auto& [text, signal, code] :
        {std::tuple("1-first", SIGKILL, 137), {"1-first", SIGTERM, 143}, {"2-second", SIGINT, 130}}) {
     auto program = start("chain", {"train.iterations=100", "--resume"});
-    wait_for(program, std::string("train in ") + out(text));
-    for (int i = 0;
-         i < 6000 && bytes(std::string("chain/") + text + "/log.txt").find("iter 2/") == std::string::npos;
-         ++i)
-      std::this_thread::sleep_for(1ms);
+    const auto iterates = [&, begins = "train in " + out(text)] {
+      const auto said = file_bytes(program.err());
+      const auto stage = said.find(begins);
+      return stage != std::string::npos && said.find("  iter ", stage) != std::string::npos;
+    };
+    for (int i = 0; i < 60'000 && !iterates(); ++i) std::this_thread::sleep_for(1ms);
     program.send(signal);
     const auto finished = program.finish();
     ASSERT_EQ(finished.exit_code, code) << finished.err;

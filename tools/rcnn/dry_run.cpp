@@ -37,17 +37,18 @@ TestSet check_scoring(const train::Training& training) {
 
 /// What there is to say of a chain's stages, one after the other.
 void try_stages(const TrainArguments& arguments) {
-  const train::Chain chain(arguments.config, arguments.output);
+  const bool anywhere = arguments.output.empty();
+  const train::Chain chain(arguments.config, anywhere ? "OUTPUT" : arguments.output);
   const train::StageContext context{.device = parse_device(arguments.device),
                                     .resume = arguments.resume,
                                     .watch = [](const train::Training& training) {
                                       check_scoring(training);
                                       return train::Watch();
                                     }};
-  if (!arguments.output.empty()) chain.check_folder(arguments.resume);
+  if (!anywhere) chain.check_folder(arguments.resume);
   for (const auto& stage : chain.stages()) {
     std::cout << fmt::format("stage {}\n", stage.folder.filename().string());
-    if (chain.is_done(stage, arguments.resume)) {
+    if (!anywhere && chain.is_done(stage, arguments.resume)) {
       std::cout << "done before\n";
       continue;
     }
@@ -55,7 +56,7 @@ void try_stages(const TrainArguments& arguments) {
         stage.products, [](const auto& file) { return std::filesystem::exists(file); });
     if (missing == stage.products.end() && stage.kind == "train") {
       dry_run({.config = stage.config,
-               .output = arguments.output.empty() ? arguments.output : stage.folder,
+               .output = anywhere ? arguments.output : stage.folder,
                .device = arguments.device,
                .resume = arguments.resume});
       continue;

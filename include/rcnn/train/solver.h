@@ -44,7 +44,8 @@ struct RCNN_EXPORT SolverOptions {
   bool norm_decay = true;  ///< weight decay for normalisations
   static constexpr const char* kBackbone = "backbone.body.*";
   double backbone_lr = 1;  ///< factor on the rate of these parameters; a neck is no part of it
-  /// By patterns of names (*: anything); of those that mean a parameter the longest holds.
+  /// By patterns of names (*: anything); of those that mean a parameter the longest holds, of equally long
+  /// ones the first in the alphabet.
   std::map<std::string, Factors> factors = {};
   double clip_norm = 0;  ///< largest norm of all gradients together; 0: any
 
