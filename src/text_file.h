@@ -3,14 +3,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "descriptor.h"
 
 namespace rcnn {
 
@@ -24,13 +26,8 @@ struct TextFileError : std::runtime_error {
 /// TextFileError.
 inline std::string read_text_file(const std::filesystem::path& file, size_t most) {
   const auto fail_with_errno = [] { throw TextFileError(std::generic_category().message(errno)); };
-  struct Descriptor {
-    int number;
-    ~Descriptor() {
-      if (number >= 0) ::close(number);
-    }
-  } const opened{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (opened.number < 0) fail_with_errno();
+  const Descriptor opened(file);
+  if (!opened.is_open()) fail_with_errno();
   const auto check = [&](size_t size) {
     if (size > most) {
       throw TextFileError("it has more than " + std::to_string(most / 1'000'000) +
@@ -38,13 +35,13 @@ inline std::string read_text_file(const std::filesystem::path& file, size_t most
     }
   };
   struct stat status {};
-  if (::fstat(opened.number, &status) != 0) fail_with_errno();
+  if (::fstat(opened.number(), &status) != 0) fail_with_errno();
   if (S_ISREG(status.st_mode)) check(static_cast<size_t>(status.st_size));
   std::string text;
   constexpr size_t kBlock = 65536;
   for (size_t size = 0;;) {
     text.resize(size + std::max<size_t>(kBlock, size));  // twice as much each time
-    const ssize_t count = ::read(opened.number, text.data() + size, text.size() - size);
+    const ssize_t count = ::read(opened.number(), text.data() + size, text.size() - size);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) fail_with_errno();
     size += static_cast<size_t>(count);
@@ -53,6 +50,15 @@ inline std::string read_text_file(const std::filesystem::path& file, size_t most
     text.resize(size);
     return text;
   }
+}
+
+/// The first bytes of a file, at most `most`; empty where it cannot be read.
+inline std::string read_head(const std::filesystem::path& file, size_t most) {
+  std::string head(most, '\0');
+  std::ifstream in(file, std::ios::binary);
+  in.read(head.data(), static_cast<std::streamsize>(most));
+  head.resize(static_cast<size_t>(in.gcount()));
+  return head;
 }
 
 /// Calls see(line) for each line, without its "\n".

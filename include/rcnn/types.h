@@ -22,6 +22,9 @@ namespace rcnn {
 struct ImageBatch {
   std::vector<at::Tensor> images;  ///< N images as above, of any sizes
   std::vector<ImageSize> sizes;    ///< what each is resized to: network scale
+  /// What may be objects on each image, best first: float32 [P, 4] at network scale, P may be 0. Empty where
+  /// no proposals come with the data.
+  std::vector<at::Tensor> proposals = {};
 
   /// The greatest height and the greatest width of `sizes`.
   ImageSize largest_size() const {

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <string>
 #include <string_view>
@@ -11,7 +10,7 @@
 #include <rcnn/error.h>
 
 #include "config/suggestion.h"
-#include "data/trimmed.h"
+#include "text.h"
 #include "text_file.h"
 
 namespace rcnn::data {
@@ -26,8 +25,9 @@ struct Line {
 bool split(std::string_view text, Category& category) {
   const auto end = text.find_first_of(" \t");
   if (end == std::string_view::npos) return false;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + end, category.id);
-  if (error != std::errc() || rest != text.data() + end) return false;
+  const auto id = number<int64_t>(text.substr(0, end));
+  if (!id) return false;
+  category.id = *id;
   category.name = trimmed(text.substr(end));
   return true;
 }

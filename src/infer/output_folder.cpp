@@ -7,7 +7,7 @@
 #include <rcnn/infer/output_folder.h>
 #include <rcnn/io/files/atomic_file.h>
 
-#include "lower.h"
+#include "text.h"
 
 namespace rcnn {
 namespace {

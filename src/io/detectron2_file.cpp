@@ -3,14 +3,14 @@
 #include "io/element_types.h"
 #include "io/files/atomic_writer.h"
 #include "io/pickle/pickle_writer.h"
-#include "io/written_tensor.h"
+#include "io/raw_tensor.h"
 
 namespace rcnn::io {
 namespace {
 
 /// dtype("f4", False, True) and its state (3, "<", None, None, None, -1, -1, 0).
 void write_type(pickle::Writer& pickle, at::ScalarType type) {
-  const auto name = numpy_of_type(type).value();
+  const auto name = name_of(&ElementType::numpy, type).value();
   pickle.global("numpy", "dtype").op('(').text(name).boolean(false).boolean(true).op('t').op('R');
   pickle.op('(').integer(3).text(at::elementSize(type) == 1 ? "|" : "<");
   pickle.none().none().none().integer(-1).integer(-1).integer(0).op('t').op('b');
@@ -31,7 +31,7 @@ void begin_array(pickle::Writer& pickle, const at::Tensor& tensor) {
 }  // namespace
 
 void write_detectron2(const std::filesystem::path& file, const std::map<std::string, at::Tensor>& tensors) {
-  check_writable(file, tensors, numpy_of_type);
+  check_writable(file, tensors, &ElementType::numpy);
   AtomicWriter writer(file, total_bytes(tensors));
   // Protocol 4 is the first that can hold bytes of any length as they are: protocol 2 has them as text.
   pickle::Writer pickle(4);

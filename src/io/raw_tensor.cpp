@@ -5,8 +5,12 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <rcnn/error.h>
 
 #include "io/refusal.h"
+#include "utf8.h"
 
 namespace rcnn::io {
 
@@ -37,6 +41,25 @@ at::Tensor tensor_of(const Memory& memory, std::string_view bytes, at::IntArrayR
   const at::Tensor copy = at::empty(shape, options);
   std::memcpy(copy.data_ptr(), bytes.data(), bytes.size());
   return copy;
+}
+
+void check_writable(const std::filesystem::path& file, const std::map<std::string, at::Tensor>& tensors,
+                    NameOfType which) {
+  for (const auto& [name, tensor] : tensors) {
+    const auto refuse = [&, &name = name](const std::string& why) {
+      throw WeightsError(
+          fmt::format("{}: cannot be written: tensor {}: {}", file.string(), excerpt(name), why));
+    };
+    if (!is_utf8(name)) refuse("its name is not UTF-8");
+    if (name_of(which, tensor.scalar_type())) continue;
+    refuse(fmt::format("dtype {} is not supported by this format", at::toString(tensor.scalar_type())));
+  }
+}
+
+uint64_t total_bytes(const std::map<std::string, at::Tensor>& tensors) {
+  uint64_t bytes = 0;
+  for (const auto& [name, tensor] : tensors) bytes += tensor.nbytes();
+  return bytes;
 }
 
 }  // namespace rcnn::io

@@ -1,5 +1,6 @@
+#include "io/safetensors.h"
+
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstring>
 #include <optional>
@@ -11,13 +12,11 @@
 
 #include <rcnn/io/safetensors.h>
 
+#include "io/element_types.h"
 #include "io/files/atomic_writer.h"
 #include "io/files/checksum.h"
-#include "io/parse.h"
 #include "io/raw_tensor.h"
 #include "io/refusal.h"
-#include "io/write_safetensors.h"
-#include "io/written_tensor.h"
 #include "strict_json.h"
 
 namespace rcnn::io {
@@ -31,23 +30,6 @@ using OrderedJson = nlohmann::ordered_json;
 constexpr uint64_t kMaxHeader = 100'000'000;
 constexpr size_t kHeaderAlignment = 8;
 constexpr const char* kMetadata = "__metadata__";
-
-struct Type {
-  std::string_view name;
-  at::ScalarType scalar;
-};
-
-// In the order in which the reference implementation lays tensors out: wide elements first keeps all aligned.
-constexpr std::array<Type, 10> kTypes = {{{"I64", at::kLong},
-                                          {"F64", at::kDouble},
-                                          {"F32", at::kFloat},
-                                          {"I32", at::kInt},
-                                          {"BF16", at::kBFloat16},
-                                          {"F16", at::kHalf},
-                                          {"I16", at::kShort},
-                                          {"I8", at::kChar},
-                                          {"U8", at::kByte},
-                                          {"BOOL", at::kBool}}};
 
 /// A tensor as the header describes it, once that is known to be possible.
 struct Entry {
@@ -79,10 +61,8 @@ Entry parse_entry(const std::string& name, const Json& json, uint64_t data_size)
   if (!dtype.is_string() || !shape || !offsets || offsets->size() != 2) {
     refuse("the header must give its dtype, shape and two data_offsets");
   }
-  const auto type = std::find_if(kTypes.begin(), kTypes.end(), [&](const Type& t) {
-    return t.name == dtype.get_ref<const std::string&>();
-  });
-  if (type == kTypes.end()) refuse(fmt::format("dtype {} is not supported", dtype.dump()));
+  const auto type = type_of(&ElementType::safetensors, dtype.get_ref<const std::string&>());
+  if (!type) refuse(fmt::format("dtype {} is not supported", dtype.dump()));
 
   const uint64_t begin = offsets->front();
   const uint64_t end = offsets->back();
@@ -90,11 +70,11 @@ Entry parse_entry(const std::string& name, const Json& json, uint64_t data_size)
     refuse(fmt::format("its data lies at [{}, {}) of {} bytes: the file is damaged or cut short", begin, end,
                        data_size));
   }
-  if (count_bytes(*shape, type->scalar) != end - begin) {
-    refuse(fmt::format("{} bytes of data do not make {} of shape {}", end - begin, type->name,
-                       json.at("shape").dump()));
+  if (count_bytes(*shape, *type) != end - begin) {
+    refuse(fmt::format("{} bytes of data do not make {} of shape {}", end - begin,
+                       dtype.get_ref<const std::string&>(), json.at("shape").dump()));
   }
-  return {name, type->scalar, *shape, begin, end};
+  return {name, *type, *shape, begin, end};
 }
 
 /// The tensors in the order of their data, which must cover the whole without a hole or an overlap.
@@ -234,12 +214,12 @@ void write_safetensors(const std::filesystem::path& file, const SafeTensors& con
 
   std::vector<at::Tensor> tensors;  // in the order of the file
   uint64_t position = 0;
-  for (const auto& [type_name, type] : kTypes) {
+  for (const auto& known : kElementTypes) {
     for (const auto& [name, tensor] : content.tensors) {
-      if (tensor.scalar_type() != type) continue;
+      if (tensor.scalar_type() != known.type) continue;
       const uint64_t end = position + tensor.nbytes();
       header[name] = {
-          {"dtype", type_name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {position, end}}};
+          {"dtype", known.safetensors}, {"shape", tensor.sizes().vec()}, {"data_offsets", {position, end}}};
       position = end;
       tensors.push_back(tensor);
     }

@@ -44,7 +44,7 @@ at::Tensor swap_bytes(const at::Tensor& tensor) {
 }  // namespace
 
 at::ScalarType element_type(std::string_view storage_type) {
-  if (const auto type = type_of_storage(storage_type)) return *type;
+  if (const auto type = type_of(&ElementType::storage, storage_type)) return *type;
   throw Refusal(fmt::format("storage type {} is not supported", excerpt(storage_type)));
 }
 
@@ -101,7 +101,7 @@ at::Tensor TensorReader::convert(const pickle::Array& array) const {
     big_endian = name[0] == '>';
     name.remove_prefix(1);
   }
-  const auto type = type_of_numpy(name);
+  const auto type = type_of(&ElementType::numpy, name);
   if (!type) throw Refusal(fmt::format("numpy dtype {} is not supported", excerpt(name)));
   if (count_bytes(array.shape, *type) != array.data.size()) {
     throw Refusal(fmt::format("{} bytes of data do not make {} of shape {}", array.data.size(), name,

@@ -6,7 +6,7 @@
 #include "io/element_types.h"
 #include "io/files/atomic_writer.h"
 #include "io/pickle/pickle_writer.h"
-#include "io/written_tensor.h"
+#include "io/raw_tensor.h"
 #include "io/zip/zip_writer.h"
 
 namespace rcnn::io {
@@ -17,7 +17,8 @@ constexpr std::string_view kModule = "torch";
 /// _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks), whose storage is
 /// data/<index>.
 void write_tensor(pickle::Writer& pickle, const at::Tensor& tensor, size_t index) {
-  const auto storage = storage_of_type(tensor.scalar_type()).value().substr(kModule.size() + 1);
+  const auto storage =
+      name_of(&ElementType::storage, tensor.scalar_type()).value().substr(kModule.size() + 1);
   pickle.global("torch._utils", "_rebuild_tensor_v2").op('(');
   pickle.op('(').text("storage").global(kModule, storage).text(fmt::format("{}", index)).text("cpu");
   pickle.integer(tensor.numel()).op('t').op('Q');
@@ -39,7 +40,7 @@ std::string write_pickle(const std::map<std::string, at::Tensor>& tensors) {
 }  // namespace
 
 void write_torch(const std::filesystem::path& file, const std::map<std::string, at::Tensor>& tensors) {
-  check_writable(file, tensors, storage_of_type);
+  check_writable(file, tensors, &ElementType::storage);
   AtomicWriter writer(file, total_bytes(tensors));
   ZipWriter zip(writer);
   zip.add("archive/data.pkl", write_pickle(tensors));

@@ -9,6 +9,7 @@
 #include "io/element_types.h"
 #include "io/refusal.h"
 #include "io/tensor_reader.h"
+#include "io/weight_root.h"
 #include "io/weight_tree.h"
 #include "io/zip/zip_reader.h"
 
@@ -50,17 +51,6 @@ void refuse_torchscript(const ZipReader& archive, const std::string& folder) {
 }
 
 // The legacy format
-
-/// The entry of a dict with text keys.
-const Value* find(const Value& dict, std::string_view name) {
-  const auto* items = get<pickle::Dict>(dict);
-  if (items == nullptr) return nullptr;
-  for (const auto& [key, value] : items->items) {
-    const auto* text = get<pickle::Text>(*key);
-    if (text != nullptr && text->bytes == name) return value;
-  }
-  return nullptr;
-}
 
 /// What follows the pickles: for each storage its number of elements and its bytes. Their types are known
 /// from the pickle alone.
@@ -138,7 +128,8 @@ WeightFile read_torch_legacy(const Memory& file, Averages averages) {
   if (number == nullptr || *number != 1001)
     throw Refusal("is in an unknown version of torch's legacy format");
   const auto system = next();
-  const Value* const little = find(*system.root, "little_endian");
+  const auto* about = get<pickle::Dict>(*system.root);
+  const Value* const little = about != nullptr ? find_key(*about, "little_endian") : nullptr;
   if (little == nullptr || get<bool>(*little) == nullptr)
     throw Refusal("does not say its byte order: it is damaged");
   if (!*get<bool>(*little)) throw Refusal("is in big-endian byte order, which is not supported");

@@ -1,3 +1,5 @@
+#include "io/weight_file.h"
+
 #include <cstring>
 #include <string_view>
 
@@ -7,9 +9,9 @@
 
 #include "io/files/mapped_file.h"
 #include "io/first_bytes.h"
-#include "io/parse.h"
 #include "io/pickle/pickle.h"
 #include "io/refusal.h"
+#include "io/safetensors.h"
 #include "io/torch_reader.h"
 
 namespace rcnn::io {

@@ -7,7 +7,9 @@
 
 #include <spdlog/fmt/ranges.h>
 
+#include "io/pickle/pickle_arguments.h"
 #include "io/refusal.h"
+#include "text.h"
 #include "utf8.h"
 
 namespace rcnn::io {
@@ -47,16 +49,12 @@ bool has_word(std::string_view name, std::span<const std::string_view> words) {
     const bool upper = letter && name[i] <= 'Z';
     const bool begins = upper && i > 0 && is_letter(name[i - 1]) && name[i - 1] >= 'a';
     if (!letter || begins) {
-      if (std::ranges::find(words, word) != words.end()) return true;
+      if (std::ranges::find(words, lower(word)) != words.end()) return true;
       word.clear();
     }
-    if (letter) word += upper ? static_cast<char>(name[i] - 'A' + 'a') : name[i];
+    if (letter) word += name[i];
   }
   return false;
-}
-
-std::string below(const std::string& path, const std::string& key) {
-  return path.empty() ? key : path + "." + key;
 }
 
 class Finder {
@@ -108,11 +106,9 @@ class Finder {
       return std::ranges::any_of(
           dict->items, [&](const DictEntry& entry) { return holds_weights(*entry.second, depth + 1); });
     }
-    const auto any = [&](const pickle::Values& items) {
-      return std::ranges::any_of(items, [&](const Value* item) { return holds_weights(*item, depth + 1); });
-    };
-    if (const auto* list = get<pickle::List>(value)) return any(list->items);
-    if (const auto* tuple = get<pickle::Tuple>(value)) return any(tuple->items);
+    if (const auto* items = pickle::items_of(value)) {
+      return std::ranges::any_of(*items, [&](const Value* item) { return holds_weights(*item, depth + 1); });
+    }
     return has_dimensions(value);
   }
 
@@ -159,12 +155,6 @@ class Finder {
   size_t visits_ = 0;
 };
 
-const Value* find_key(const Dict& dict, std::string_view name) {
-  const auto found = std::ranges::find_if(
-      dict.items, [&](const DictEntry& entry) { return key_text(*entry.first) == name; });
-  return found == dict.items.end() ? nullptr : found->second;
-}
-
 /// The copy that a dict has in the place of the weights while those that learn lie where others have
 /// averages: mmengine's EMAHook exchanges the two when it saves. Null where nothing is exchanged.
 const Value* exchanged(const Dict& dict) {
@@ -180,6 +170,16 @@ bool is_lightnings_average(const Dict& dict) {
 }
 
 }  // namespace
+
+std::string below(const std::string& path, const std::string& key) {
+  return path.empty() ? key : path + "." + key;
+}
+
+const Value* find_key(const Dict& dict, std::string_view name) {
+  const auto found = std::ranges::find_if(
+      dict.items, [&](const DictEntry& entry) { return key_text(*entry.first) == name; });
+  return found == dict.items.end() ? nullptr : found->second;
+}
 
 bool is_averaged(std::string_view name) {
   return has_word(name, kAverageWords);

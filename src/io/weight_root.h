@@ -43,6 +43,12 @@ bool is_beside(std::string_view key);
 /// The key of a dict's entry as a part of a path; empty for what is neither text in UTF-8 nor a number.
 std::string key_text(const pickle::Value& key);
 
+/// The path of a dict's entry: "checkpoint.state_dict".
+std::string below(const std::string& path, const std::string& key);
+
+/// The value under a key; null where there is none.
+const pickle::Value* find_key(const pickle::Dict& dict, std::string_view name);
+
 /// Whether this is a tensor or an array with dimensions: what has none is the best accuracy so far, or a
 /// step.
 bool has_dimensions(const pickle::Value& value);

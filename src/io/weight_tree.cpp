@@ -6,6 +6,7 @@
 
 #include <spdlog/fmt/ranges.h>
 
+#include "io/pickle/pickle_arguments.h"
 #include "io/refusal.h"
 #include "io/weight_root.h"
 #include "utf8.h"
@@ -70,10 +71,8 @@ class Walk {
     if (const auto maker = unknown_maker(value); !maker.empty()) refuse_object(maker);
     if (const auto* dict = get<Dict>(value)) {
       for (const auto& [key, item] : dict->items) read_below({.key = key}, *item);
-    } else if (const auto* list = get<pickle::List>(value)) {
-      read_all(list->items);
-    } else if (const auto* tuple = get<pickle::Tuple>(value)) {
-      read_all(tuple->items);
+    } else if (const auto* items = pickle::items_of(value)) {
+      for (size_t i = 0; i < items->size(); ++i) read_below({.index = i}, *(*items)[i]);
     }
   }
 
@@ -84,10 +83,6 @@ class Walk {
   }
 
  private:
-  void read_all(const pickle::Values& items) {
-    for (size_t i = 0; i < items.size(); ++i) read_below({.index = i}, *items[i]);
-  }
-
   void read_tensor(const Value& value) {
     if (path_.empty())
       throw Refusal("is one tensor without a name; save a dict of names: {\"weight\": tensor}");
@@ -168,8 +163,7 @@ bool is_among(const std::vector<WeightRoot::Copy>& copies, const Value* value) {
 void read_top(const Dict& top, const WeightRoot& root, Walk& walk, Beside& beside) {
   for (const auto& [key, value] : top.items) {
     const auto name = key_text(*key);
-    const bool holds = get<Dict>(*value) != nullptr || get<pickle::List>(*value) != nullptr ||
-                       get<pickle::Tuple>(*value) != nullptr;
+    const bool holds = get<Dict>(*value) != nullptr || pickle::items_of(*value) != nullptr;
     const bool left_out = !unknown_maker(*value).empty() || holds;
     if (is_among(root.averages, value)) continue;
     if (left_out && name.find('.') == std::string::npos && is_beside(name)) {
@@ -210,7 +204,7 @@ void read_tree(const Value& root, TensorReader& reader, size_t file_size, Averag
     for (const auto& [key, value] : level.dict->items) {
       const auto name = key_text(*key);
       if (value == level.next || name.empty() || is_among(found.averages, value)) continue;
-      beside.add(level.path.empty() ? name : level.path + "." + name, *value);
+      beside.add(below(level.path, name), *value);
     }
   }
 }

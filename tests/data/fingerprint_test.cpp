@@ -51,6 +51,13 @@ TEST(Fingerprint, EveryChangeShows) {
       [](Record& r) { r.objects[0].box.x2 = 3.0000002f; },
       [](Record& r) { r.objects[0].label = 2; },
       [](Record& r) { r.objects[1].ignore = false; },
+      [](Record& r) { r.proposals.emplace(); },
+      [](Record& r) {
+        r.proposals = {{1, 2, 3, 4}};
+      },
+      [](Record& r) {
+        r.proposals = {{1, 2, 3, 5}};
+      },
   };
   for (const auto& change : changes) {
     auto changed = record_with_all();

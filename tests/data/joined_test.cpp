@@ -102,8 +102,8 @@ TEST(Join, ImagesAreThoseOfTheirDataset) {
 class Sources : public testing::Test {
  protected:
   Sources() {
-    draw_scenes(one_, {.train = 4, .test = 2, .size = {64, 96}, .seed = 1});
-    draw_scenes(two_, {.train = 3, .test = 2, .size = {64, 96}, .seed = 2});
+    tools::draw_scenes(one_, {.train = 4, .test = 2, .size = {64, 96}, .seed = 1});
+    tools::draw_scenes(two_, {.train = 3, .test = 2, .size = {64, 96}, .seed = 2});
   }
   static std::string listed(const std::string& first, const std::string& second) {
     return "\"" + first + "\", \"" + second + "\"";

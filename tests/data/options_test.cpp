@@ -149,7 +149,7 @@ TEST(DataOptions, WrongValuesAreNamed) {
 
 TEST(Open, ReadsThePartThatIsAskedFor) {
   const TempFolder folder;
-  draw_scenes(folder.path() / "scenes", {.train = 4, .test = 2, .size = {64, 96}});
+  tools::draw_scenes(folder.path() / "scenes", {.train = 4, .test = 2, .size = {64, 96}});
   DataOptions options;
   options.root = folder.path() / "scenes";
   EXPECT_EQ(open(options, options.train)->size(), 4);
@@ -160,7 +160,7 @@ TEST(Open, ReadsThePartThatIsAskedFor) {
 
 TEST(Open, HeedsClassesAndPolicies) {
   const TempFolder folder;
-  draw_scenes(folder.path() / "scenes", {.train = 4, .test = 1, .size = {64, 96}});
+  tools::draw_scenes(folder.path() / "scenes", {.train = 4, .test = 1, .size = {64, 96}});
   DataOptions options;
   options.root = folder.path() / "scenes";
   options.classes = {"triangle", "star", "square", "cross", "circle", "hexagon"};

@@ -12,9 +12,9 @@
 
 #include "io/files/atomic_writer.h"
 #include "io/files/mapped_file.h"
-#include "io/parse.h"
 #include "io/pickle/pickle_writer.h"
 #include "io/refusal.h"
+#include "io/weight_file.h"
 #include "io/zip/zip_writer.h"
 #include "tests/support/temp_folder.h"
 

@@ -24,7 +24,7 @@ TEST_P(BackboneParity, MapsAreTheClassifiers) {
   torch::nn::Module detector;
   detector.register_module("backbone", std::make_shared<torch::nn::Module>())->register_module("body", body);
   const auto report = load_initial(detector, test::parity_weights(GetParam()), GetParam());
-  EXPECT_TRUE(report.fresh.empty()) << summarize(report.fresh);
+  EXPECT_TRUE(report.fresh.empty()) << counted_parts(report.fresh);
   detector.eval();
 
   const torch::NoGradGuard no_grad;

@@ -2,7 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/checked.h>
+#include <rcnn/data/dataset.h>
 #include <rcnn/data/images/image.h>
 #include <rcnn/data/loading/sample.h>
 #include <rcnn/io/files/new_folder.h>

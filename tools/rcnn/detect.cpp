@@ -119,7 +119,7 @@ class Detecting {
     line_.clear();
   }
 
-  void summarize() const {
+  void say_outcome() const {
     const auto& words = arguments_;
     log::info(fmt::format("{} objects on {} images, {}", objects_, done_ - bad_images_, speed(times_)));
     log::info(fmt::format("{}{}detections.json{} in {}", words.pictures ? "pictures, " : "",
@@ -212,7 +212,7 @@ int64_t detect(const DetectArguments& arguments) {
   Detecting detecting(arguments, files, detector);
   signals.defer();
   detecting.run(signals);
-  detecting.summarize();
+  detecting.say_outcome();
   if (signals.requested()) {
     log::info(fmt::format("interrupted after {} of {} images", detecting.done(), files.size()));
     throw CLI::RuntimeError(signals.exit_code());

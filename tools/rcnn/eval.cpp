@@ -50,7 +50,7 @@ void score_weights(const EvalArguments& arguments) {
   if (!config_file.empty()) model.config = config::Config::load(config_file, overrides);
   const auto root = model.config.root();
   const auto data = data::DataOptions::from(root.child("data"));
-  const auto options = EvalOptions::from(root.child("eval"), data.type);
+  const auto options = EvalOptions::from(root.child("eval"), data);
   root.has("model");
   root.has("train");
   root.finish();

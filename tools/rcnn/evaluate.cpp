@@ -9,8 +9,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/checked.h>
+#include <rcnn/data/dataset.h>
 #include <rcnn/data/formats/coco_file.h>
+#include <rcnn/data/loading/read_ahead.h>
 #include <rcnn/log.h>
 
 #include "coco_files.h"
@@ -19,13 +20,11 @@
 namespace rcnn::tools {
 namespace {
 
-using Type = data::DataOptions::Type;
-
 /// Every image, with nothing found on it yet. COCO's images have ids and names of their own, with folders
 /// where they have some; others are counted.
 std::vector<ImageDetections> all_images(const TestSet& test) {
   std::vector<ImageDetections> images;
-  const bool coco = test.options.type == Type::coco;
+  const bool coco = !test.options.test.annotations.empty();
   for (int64_t i = 0; i < test.dataset->size(); ++i) {
     const auto& record = test.dataset->record(i);
     const auto name =
@@ -52,11 +51,14 @@ std::optional<Found> find_all(const TestSet& test, Find find, const std::functio
   data::Problems problems;
   int64_t bad = 0;
   const ProgressLine line("scoring");
+  const int64_t workers = test.options.workers;
+  data::ReadAhead<at::Tensor> images(workers, std::max<int64_t>(workers, 1));
+  images.start(0, dataset.size(), [&](int64_t i) { return data::checked_image(dataset, i); });
   for (int64_t i = 0; i < dataset.size(); ++i) {
     if (stop()) return std::nullopt;
     line.show(i, dataset.size());
     try {
-      found.images[static_cast<size_t>(i)].detections = to_list(find(data::checked_image(dataset, i)));
+      found.images[static_cast<size_t>(i)].detections = to_list(find(*images.next()));
     } catch (const DataError& error) {
       if (test.options.bad_images == data::Policy::stop) throw;
       problems.warn("an image that cannot be used, scored as if nothing was found on it", error.what());
@@ -156,8 +158,9 @@ TestSet open_test_set(data::DataOptions options, const std::vector<Category>& ca
   return {std::move(options), std::move(dataset)};
 }
 
-EvalOptions EvalOptions::from(const config::Node& node, Type type) {
-  EvalOptions options{.metric = type == Type::coco ? Metric::coco : Metric::voc, .voc = {}, .scoring = {}};
+EvalOptions EvalOptions::from(const config::Node& node, const data::DataOptions& data) {
+  EvalOptions options{
+      .metric = data.test.annotations.empty() ? Metric::voc : Metric::coco, .voc = {}, .scoring = {}};
   node.read("metric", options.metric, {{"voc", Metric::voc}, {"coco", Metric::coco}});
   node.read("rule", options.voc.rule, {{"area", eval::VocRule::area}, {"points11", eval::VocRule::points11}});
   node.read("iou_threshold", options.voc.iou_threshold, {.min = 0, .max = 1});
@@ -199,7 +202,7 @@ eval::CocoInput coco_input(const TestSet& test, const std::vector<ImageDetection
   const auto& categories = dataset->categories();
   auto incomparable = limited(test);
   eval::CocoAnnotations annotations;
-  if (data.type == Type::coco) {
+  if (!data.test.annotations.empty()) {
     int64_t others = 0;
     std::tie(annotations, others) = annotations_of_file(test, images);
     if (others > 0) {

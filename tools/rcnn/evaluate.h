@@ -21,7 +21,7 @@ struct EvalOptions {
 
   /// Keys: metric (voc, coco), rule (area, points11) and iou_threshold (voc), and those of scoring. Without a
   /// metric it is the one of the data set's type.
-  static EvalOptions from(const config::Node& node, data::DataOptions::Type type);
+  static EvalOptions from(const config::Node& node, const data::DataOptions& data);
 };
 
 inline const std::function<bool()> kNeverStop = [] { return false; };

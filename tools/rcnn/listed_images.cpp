@@ -4,7 +4,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/lies_inside.h>
+#include <rcnn/data/paths.h>
 
 namespace rcnn::tools {
 

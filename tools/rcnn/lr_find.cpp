@@ -103,7 +103,7 @@ void run(const LrFindArguments& arguments) {
   const StopSignals signals(kLrFindStopWords);
   const auto config = config::Config::load(arguments.config, arguments.overrides);
   auto training = train::Training::from(config, parse_device(arguments.device));
-  EvalOptions::from(config.root().child("eval"), training.data.type);
+  EvalOptions::from(config.root().child("eval"), training.data);
   const auto train_options =
       std::exchange(training.options, train::lr_range_options(training.options, arguments.range));
   const std::filesystem::path output = arguments.output;

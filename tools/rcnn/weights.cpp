@@ -165,11 +165,11 @@ void convert(ConvertArguments& arguments) {
     log::info(
         fmt::format("names of {} translated to those of {}", name_of(result.source), name_of(result.target)));
   }
-  if (!result.left_out.empty()) log::info(fmt::format("left out: {}", nn::summarize(result.left_out)));
+  if (!result.left_out.empty()) log::info(fmt::format("left out: {}", nn::counted_parts(result.left_out)));
   if (!result.fresh.empty()) {
     log::warn(
         fmt::format("the weights have another number of classes: {} start fresh, train before detecting",
-                    nn::summarize(result.fresh)));
+                    nn::counted_parts(result.fresh)));
   }
   log::info(fmt::format("{} tensors in {}{}", result.tensors, arguments.to.string(),
                         result.described ? ", which describes itself" : ""));
@@ -179,7 +179,7 @@ nn::ReadWeights read_for_comparison(const Path& file, io::Averages averages) {
   auto read = nn::read_weights(file, {}, {.averages = averages});
   if (!read.summary.empty()) log::info(fmt::format("{}: {}", file.string(), read.summary));
   if (!read.left_out.empty()) {
-    log::warn(fmt::format("not compared, {}: {}", file.string(), nn::summarize(read.left_out)));
+    log::warn(fmt::format("not compared, {}: {}", file.string(), nn::counted_parts(read.left_out)));
   }
   return read;
 }

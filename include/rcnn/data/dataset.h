@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct Record {
   std::filesystem::path image;  ///< the file
   ImageSize size = {};          ///< of its pixels as they are stored
   std::vector<Object> objects;  ///< may be empty
+  /// What may be objects, best first, in the pixels of the image as it is stored; none where no proposals
+  /// come with the data.
+  std::optional<std::vector<Box>> proposals = {};
 };
 
 /// Images with boxes. Implementations hold the records in memory and are safe to read from several threads.
@@ -38,6 +42,15 @@ class RCNN_EXPORT Dataset {
   /// The image's pixels, uint8 [H, W, 3] RGB; by default read_image(record(index).image).
   virtual at::Tensor image(int64_t index) const;
 };
+
+/// Throws DataError, which names the record, unless each object's label is one of dataset.categories(): it
+/// would be learnt, or scored, as another class.
+RCNN_EXPORT void check_labels(const Dataset& dataset);
+
+/// The image's pixels, see Dataset::image. Throws DataError, which names the file, when they are not of the
+/// record's size: the file has changed since the records were read, and their boxes no longer fit. A record
+/// without a size, 0 x 0, takes any.
+RCNN_EXPORT at::Tensor checked_image(const Dataset& dataset, int64_t index);
 
 /// How often a class is there.
 struct ClassCount {

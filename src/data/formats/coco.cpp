@@ -14,9 +14,8 @@
 #include <rcnn/data/images/image.h>
 #include <rcnn/error.h>
 
-#include "data/file_name.h"
-#include "data/images/image_problems.h"
-#include "data/missing_file.h"
+#include "data/formats/stated_size.h"
+#include "data/paths.h"
 #include "data/record_list.h"
 
 namespace rcnn::data {
@@ -127,17 +126,14 @@ class CocoReader {
                     error->what() + missing_.why(file));
       return std::nullopt;
     }
-    const auto& [size, orientation] = std::get<ImageInfo>(info);
+    const auto& found = std::get<ImageInfo>(info);
     if (image.size.height <= 0 || image.size.width <= 0) {
       problems_.warn("the file does not say the size of an image", where);
-    } else if (image.size != size) {
-      problems_.bad(options_.bad_images, other_size(image.size, size),
-                    fmt::format("{} ({} x {}, the image has {} x {})", where, image.size.width,
-                                image.size.height, size.width, size.height));
+    } else if (!has_stated_size(found, image.size, where, options_.bad_images, problems_)) {
       return std::nullopt;
     }
-    if (orientation != 1) problems_.warn(kTurned, where);
-    return size;
+    warn_if_turned(found, where, problems_);
+    return found.size;
   }
 
   void add(const CocoAnnotation& annotation, std::vector<Record>& records) {

@@ -3,7 +3,6 @@
 #include <rcnn/data/formats/coco_file.h>
 
 #include "data/formats/json_fields.h"
-#include "data/formats/json_start.h"
 #include "data/formats/list_windows.h"
 
 namespace rcnn::data {

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <simdjson.h>
 #include <spdlog/fmt/fmt.h>
@@ -17,7 +18,8 @@
 #include <rcnn/data/problems.h>
 #include <rcnn/error.h>
 
-#include "data/formats/json_start.h"
+#include "text.h"
+#include "text_file.h"
 
 namespace rcnn::data {
 
@@ -150,6 +152,22 @@ void for_each(json::array list, std::string_view name, Problems& problems, Read 
     }
     ++place;
   }
+}
+
+/// Throws DataError for a file whose first bytes are those of no JSON object or list, so that gigabytes of
+/// something else are not read to find that out. Pipes are let through: what is read of them is gone.
+inline void check_json_start(const std::filesystem::path& file) {
+  std::error_code ignored;  // what is not there is for its reader to say
+  if (!std::filesystem::is_regular_file(file, ignored)) return;
+  constexpr size_t kLooked = 4096;
+  const auto head = read_head(file, kLooked);
+  std::string_view text = head;
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  text = trimmed(text);
+  if (text.empty() || text[0] == '{' || text[0] == '[' || text[0] == '/')
+    return;  // a config may begin with a comment
+  throw DataError(fmt::format("{}: is no JSON: it begins with the byte 0x{:02x}, not with {{ or [",
+                              file.string(), static_cast<unsigned char>(text[0])));
 }
 
 /// Where the parser stands, for people; nothing at the end of the text.

@@ -11,10 +11,9 @@
 #include <rcnn/data/formats/voc_file.h>
 #include <rcnn/data/images/image.h>
 
+#include "data/formats/stated_size.h"
 #include "data/formats/voc_folder.h"
-#include "data/images/image_problems.h"
-#include "data/is_there.h"
-#include "data/missing_file.h"
+#include "data/paths.h"
 #include "data/record_list.h"
 
 namespace rcnn::data {
@@ -113,16 +112,11 @@ class VocReader {
       problems_.bad(options_.bad_images, "an image that cannot be read", error->what());
       return std::nullopt;
     }
-    const auto& [size, orientation] = std::get<ImageInfo>(info);
+    const auto& found = std::get<ImageInfo>(info);
     const auto stated = annotation ? annotation->size : std::nullopt;
-    if (stated && *stated != size) {
-      problems_.bad(options_.bad_images, other_size(*stated, size),
-                    fmt::format("{} ({} x {}, the image has {} x {})", name, stated->width, stated->height,
-                                size.width, size.height));
-      return std::nullopt;
-    }
-    if (orientation != 1) problems_.warn(kTurned, file.string());
-    return size;
+    if (stated && !has_stated_size(found, *stated, name, options_.bad_images, problems_)) return std::nullopt;
+    warn_if_turned(found, file.string(), problems_);
+    return found.size;
   }
 
   std::optional<Box> clipped(const std::array<double, 4>& corners, ImageSize size, const std::string& where) {

@@ -8,8 +8,7 @@
 #include <rcnn/data/formats/voc_file.h>
 #include <rcnn/io/files/atomic_file.h>
 
-#include "data/number.h"
-#include "data/trimmed.h"
+#include "text.h"
 #include "text_file.h"
 
 namespace rcnn::data {

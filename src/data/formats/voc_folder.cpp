@@ -1,8 +1,6 @@
 #include "data/formats/voc_folder.h"
 
 #include <array>
-#include <set>
-#include <system_error>
 #include <unordered_set>
 
 #include <spdlog/fmt/ranges.h>
@@ -10,8 +8,8 @@
 #include <rcnn/error.h>
 #include <rcnn/io/files/new_folder.h>
 
-#include "data/is_there.h"
-#include "data/trimmed.h"
+#include "data/paths.h"
+#include "text.h"
 #include "text_file.h"
 
 namespace rcnn::data {
@@ -22,6 +20,10 @@ namespace fs = std::filesystem;
 constexpr std::array kFolders = {"Annotations", "JPEGImages", "ImageSets/Main"};
 
 }  // namespace
+
+bool is_presence(std::string_view word) {
+  return word == "-1" || word == "0" || word == "1";
+}
 
 void VocFolder::check() const {
   for (const char* folder : kFolders) {
@@ -42,20 +44,10 @@ std::vector<std::string> VocFolder::ids(const std::string& split, Problems& prob
   const std::string name = fmt::format("ImageSets/Main/{}.txt", split);
   constexpr size_t kLargest = 256'000'000;
   if (!is_there(root_ / name)) {
-    std::set<std::string> lists;
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(root_ / "ImageSets/Main", ignored)) {
-      lists.insert(entry.path().stem());
-    }
     throw DataError(fmt::format("{}: there is no such split; there are: {}", (root_ / name).string(),
-                                fmt::join(lists, ", ")));
+                                fmt::join(stems_in(root_ / "ImageSets/Main", "", ".txt"), ", ")));
   }
-  std::string text;
-  try {
-    text = read_text_file(root_ / name, kLargest);
-  } catch (const TextFileError& error) {
-    throw DataError(fmt::format("{}: cannot be read: {}", (root_ / name).string(), error.what()));
-  }
+  const std::string text = read_text(root_ / name, kLargest);
   std::vector<std::string> ids;
   std::unordered_set<std::string> seen;
   int64_t number = 0;
@@ -86,7 +78,7 @@ std::string VocFolder::id_of(std::string_view line) const {
   const size_t space = id.find_last_of(" \t");
   if (space != std::string_view::npos && !is_there(annotation(std::string(id)))) {
     const std::string_view second = id.substr(space + 1);
-    if (second == "-1" || second == "0" || second == "1") return std::string(trimmed(id.substr(0, space)));
+    if (is_presence(second)) return std::string(trimmed(id.substr(0, space)));
   }
   return std::string(id);
 }

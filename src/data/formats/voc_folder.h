@@ -10,6 +10,10 @@
 
 namespace rcnn::data {
 
+/// Whether this is what VOC's lists of one class have in a second column: is the class there (1), not (-1),
+/// hard to see (0).
+bool is_presence(std::string_view word);
+
 /// A data set in Pascal VOC's layout: what lies where.
 class VocFolder {
  public:

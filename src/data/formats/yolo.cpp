@@ -9,9 +9,9 @@
 #include <rcnn/data/images/find_images.h>
 #include <rcnn/data/images/image.h>
 
-#include "data/is_there.h"
-#include "data/micropixel.h"
-#include "data/number.h"
+#include "data/formats/coco_box.h"
+#include "data/paths.h"
+#include "text.h"
 #include "text_file.h"
 
 namespace rcnn::data {
@@ -86,8 +86,7 @@ bool read_shape(std::span<const double> shares, ImageSize size, CocoAnnotation& 
   } else {
     return false;
   }
-  annotation.box = {micropixel(left), micropixel(top), micropixel(right - left), micropixel(bottom - top)};
-  annotation.area = annotation.box[2] * annotation.box[3];
+  set_box(annotation, left, top, right - left, bottom - top);
   return true;
 }
 
@@ -115,7 +114,9 @@ class YoloReader {
  private:
   void read_lines(const fs::path& file, const CocoImage& image, CocoFile& content) {
     int64_t number = 0;
-    for_each_line(text_of(file), [&](std::string_view line) {
+    constexpr size_t kLargest = 64'000'000;
+    if (!is_there(file)) return;  // an image without objects may have none
+    for_each_line(read_text(file, kLargest), [&](std::string_view line) {
       ++number;
       if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;
       const auto where = fmt::format("{} line {}", file.filename().string(), number);
@@ -134,17 +135,6 @@ class YoloReader {
         content.details.push_back(std::move(details));
       }
     });
-  }
-
-  /// An image without objects may have no file.
-  static std::string text_of(const fs::path& file) {
-    constexpr size_t kLargest = 64'000'000;
-    if (!is_there(file)) return "";
-    try {
-      return read_text_file(file, kLargest);
-    } catch (const TextFileError& error) {
-      throw DataError(fmt::format("{}: cannot be read: {}", file.string(), error.what()));
-    }
   }
 
   Problems& problems_;

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,25 +19,14 @@ DataError file_error(const std::filesystem::path& file, std::string_view what) {
   return DataError(fmt::format("{}: {}", file.string(), what));
 }
 
-FileBytes::FileBytes(const std::filesystem::path& file) : file_(file) {
-  // Without O_NONBLOCK, opening a pipe would wait for its writer.
-  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) throw file_error(file, std::strerror(errno));
+// Without O_NONBLOCK, opening a pipe would wait for its writer.
+FileBytes::FileBytes(const std::filesystem::path& file) : file_(file), descriptor_(file, O_NONBLOCK) {
   struct stat status {};
-  const bool known = ::fstat(descriptor, &status) == 0;
-  if (!known || !S_ISREG(status.st_mode) || status.st_size == 0) {
-    const std::string why = !known                     ? std::strerror(errno)
-                            : !S_ISREG(status.st_mode) ? "is no regular file; an image file is expected"
-                                                       : "is empty";
-    ::close(descriptor);
-    throw file_error(file, why);
-  }
-  descriptor_ = descriptor;
+  if (!descriptor_.is_open() || ::fstat(descriptor_.number(), &status) != 0)
+    throw file_error(file, std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) throw file_error(file, "is no regular file; an image file is expected");
+  if (status.st_size == 0) throw file_error(file, "is empty");
   size_ = status.st_size;
-}
-
-FileBytes::~FileBytes() {
-  ::close(descriptor_);
 }
 
 void FileBytes::read(int64_t begin, int64_t end) {
@@ -46,7 +34,7 @@ void FileBytes::read(int64_t begin, int64_t end) {
   begin_ = end_ = begin;
   while (end_ < end) {
     const ssize_t count =
-        ::pread(descriptor_, block_.get() + (end_ - begin), static_cast<size_t>(end - end_), end_);
+        ::pread(descriptor_.number(), block_.get() + (end_ - begin), static_cast<size_t>(end - end_), end_);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0)
       throw file_error(file_, count < 0 ? std::strerror(errno) : "became shorter while it was read");
@@ -66,20 +54,10 @@ std::span<const uint8_t> FileBytes::all() {
   return {block_.get(), static_cast<size_t>(size_)};
 }
 
-int64_t FileBytes::big_endian(int64_t offset, int count) {
+int64_t FileBytes::number(int64_t most_significant, int step, int count) {
   int64_t value = 0;
   for (int i = 0; i < count; ++i) {
-    const int byte = (*this)[offset + i];
-    if (byte == kEnd) return kEnd;
-    value = value << 8 | byte;
-  }
-  return value;
-}
-
-int64_t FileBytes::little_endian(int64_t offset, int count) {
-  int64_t value = 0;
-  for (int i = count - 1; i >= 0; --i) {
-    const int byte = (*this)[offset + i];
+    const int byte = (*this)[most_significant + i * step];
     if (byte == kEnd) return kEnd;
     value = value << 8 | byte;
   }

@@ -8,6 +8,8 @@
 
 #include <rcnn/error.h>
 
+#include "descriptor.h"
+
 namespace rcnn::data {
 
 /// "a.jpg: is empty"
@@ -22,9 +24,6 @@ class FileBytes {
   /// Throws DataError for what is missing, no regular file, empty, or may not be read; all() and [] do when
   /// reading fails.
   explicit FileBytes(const std::filesystem::path& file);
-  ~FileBytes();
-  FileBytes(const FileBytes&) = delete;
-  FileBytes& operator=(const FileBytes&) = delete;
 
   const std::filesystem::path& file() const { return file_; }
   int64_t size() const { return size_; }
@@ -36,18 +35,19 @@ class FileBytes {
   }
 
   /// `count` bytes as a number, the most significant one first or last; kEnd when one lies outside.
-  int64_t big_endian(int64_t offset, int count);
-  int64_t little_endian(int64_t offset, int count);
+  int64_t big_endian(int64_t offset, int count) { return number(offset, 1, count); }
+  int64_t little_endian(int64_t offset, int count) { return number(offset + count - 1, -1, count); }
 
   /// The whole file; valid as long as this object.
   std::span<const uint8_t> all();
 
  private:
+  int64_t number(int64_t most_significant, int step, int count);
   int fetch(int64_t offset);
   void read(int64_t begin, int64_t end);
 
   std::filesystem::path file_;
-  int descriptor_ = -1;
+  const Descriptor descriptor_;
   int64_t size_ = 0;
   std::unique_ptr<uint8_t[]> block_;  // bytes begin_ .. end_ - 1 of the file
   int64_t begin_ = 0, end_ = 0;

@@ -15,7 +15,7 @@
 
 #include <rcnn/data/images/find_images.h>
 
-#include "lower.h"
+#include "text.h"
 
 namespace rcnn::data {
 namespace {

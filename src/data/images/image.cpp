@@ -11,15 +11,15 @@
 
 #include <rcnn/data/images/image.h>
 
-#include "data/images/exif.h"
 #include "data/images/file_bytes.h"
 #include "data/images/image_header.h"
 #include "data/images/jpeg.h"
 #include "data/images/jpeg_header.h"
 #include "data/images/mat.h"
+#include "data/images/tiff.h"
 #include "data/loading/for_all.h"
 #include "io/files/atomic_writer.h"
-#include "lower.h"
+#include "text.h"
 
 namespace rcnn::data {
 namespace {

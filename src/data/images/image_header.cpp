@@ -9,9 +9,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "data/images/exif.h"
 #include "data/images/jpeg_header.h"
-#include "data/images/text_header.h"
 #include "data/images/tiff.h"
 
 namespace rcnn::data {
@@ -19,15 +17,9 @@ namespace {
 
 constexpr int64_t kEnd = FileBytes::kEnd;
 
-DataError damaged(const FileBytes& bytes, std::string_view kind) {
-  return file_error(
-      bytes.file(),
-      fmt::format("is damaged or cut off: its {} header makes no sense; copy it again or remove it", kind));
-}
-
 /// A width and a height of which one may be missing.
 ImageSize size_of(const FileBytes& bytes, std::string_view kind, int64_t width, int64_t height) {
-  if (width < 0 || height < 0) throw damaged(bytes, kind);
+  if (width < 0 || height < 0) throw damaged_header(bytes, kind);
   return {.height = height, .width = width};
 }
 
@@ -70,7 +62,7 @@ ImageHeader bmp_header(FileBytes& bytes) {
   const bool known = (core || header >= 36) && header <= bytes.size() - kFileHeader &&
                      std::ranges::find(kBits, bits) != kBits.end() && compression >= 0 &&
                      compression <= kBitFields && colors >= 0 && (bits > 8 || colors <= kMostColors);
-  if (!known || width == kEnd || height == kEnd) throw damaged(bytes, "BMP");
+  if (!known || width == kEnd || height == kEnd) throw damaged_header(bytes, "BMP");
   if (!core) {
     width = signed_32(width);
     height = std::abs(signed_32(height));  // below zero: the first row is the upper one
@@ -116,7 +108,8 @@ ImageHeader tiff_header(FileBytes& bytes) {
     const auto area = [](ImageSize size, double more) {
       return (static_cast<double>(size.width) + more) * (static_cast<double>(size.height) + more);
     };
-    if (area(tile, 0) > std::max(kUsual * kUsual, area(header.size, kPadding))) throw damaged(bytes, "TIFF");
+    if (area(tile, 0) > std::max(kUsual * kUsual, area(header.size, kPadding)))
+      throw damaged_header(bytes, "TIFF");
   }
   return header;
 }
@@ -131,13 +124,13 @@ ImageHeader webp_header(FileBytes& bytes) {
     height = bytes.little_endian(kContent + 7, 3) + 1;
   } else if (begins_with(bytes, "VP8L", kChunk) && bytes[kContent] == 0x2f) {
     const int64_t sides = bytes.little_endian(kContent + 1, 4);
-    if (sides == kEnd) throw damaged(bytes, "WebP");
+    if (sides == kEnd) throw damaged_header(bytes, "WebP");
     width = (sides & 0x3fff) + 1;
     height = (sides >> 14 & 0x3fff) + 1;
   } else if (begins_with(bytes, "VP8 ", kChunk) && begins_with(bytes, "\x9d\x01\x2a", kContent + 3)) {
     width = bytes.little_endian(kContent + 6, 2);
     height = bytes.little_endian(kContent + 8, 2);
-    if (width == kEnd || height == kEnd) throw damaged(bytes, "WebP");
+    if (width == kEnd || height == kEnd) throw damaged_header(bytes, "WebP");
     width &= 0x3fff;
     height &= 0x3fff;
   }
@@ -150,13 +143,15 @@ ImageHeader codestream_header(FileBytes& bytes, int64_t begin) {
   constexpr int64_t kStart = 0xff4fff51, kDicom = 0x4449434d, kComponents = 4;
   const auto number = [&](int64_t offset) { return bytes.big_endian(begin + offset, 4); };
   const int64_t components = bytes.big_endian(begin + 40, 2);
-  if (bytes.big_endian(128, 4) == kDicom) throw damaged(bytes, "JPEG 2000");  // OpenCV would take it for that
-  if (number(0) != kStart || components < 1 || components > kComponents) throw damaged(bytes, "JPEG 2000");
+  if (bytes.big_endian(128, 4) == kDicom)
+    throw damaged_header(bytes, "JPEG 2000");  // OpenCV would take it for that
+  if (number(0) != kStart || components < 1 || components > kComponents)
+    throw damaged_header(bytes, "JPEG 2000");
   const int64_t right = number(8), bottom = number(12), left = number(16), top = number(20);
   const int64_t tile_width = number(24), tile_height = number(28);
   const int64_t tile_left = number(32), tile_top = number(36);
   if (tile_width < 1 || tile_height < 1 || tile_left > left || tile_top > top)
-    throw damaged(bytes, "JPEG 2000");
+    throw damaged_header(bytes, "JPEG 2000");
   ImageHeader header{.kind = ImageKind::jpeg2000,
                      .size = size_of(bytes, "JPEG 2000", right - left, bottom - top)};
   // The decoder keeps some kilobytes of each tile: they must not be many more than the pixels are worth.
@@ -165,7 +160,7 @@ ImageHeader codestream_header(FileBytes& bytes, int64_t begin) {
   const int64_t rows = (bottom - tile_top + tile_height - 1) / tile_height;
   const double pixels = static_cast<double>(header.size.width) * static_cast<double>(header.size.height);
   if (static_cast<double>(columns) * static_cast<double>(rows) > kFreeTiles + pixels / kPixelsOfATile) {
-    throw damaged(bytes, "JPEG 2000");
+    throw damaged_header(bytes, "JPEG 2000");
   }
   return header;
 }
@@ -185,7 +180,7 @@ ImageHeader jp2_header(FileBytes& bytes) {
     if (length < content || length > bytes.size() - begin) break;
     begin += length;
   }
-  throw damaged(bytes, "JPEG 2000");
+  throw damaged_header(bytes, "JPEG 2000");
 }
 
 ImageHeader sun_header(FileBytes& bytes) {
@@ -194,6 +189,17 @@ ImageHeader sun_header(FileBytes& bytes) {
 }
 
 }  // namespace
+
+int64_t end_of_rows(int64_t begin, int64_t bytes_of_a_row, int64_t rows) {
+  if (begin < 0 || bytes_of_a_row < 0 || rows < 0) return INT64_MAX;
+  return rows > 0 && bytes_of_a_row > (INT64_MAX - begin) / rows ? INT64_MAX : begin + bytes_of_a_row * rows;
+}
+
+DataError damaged_header(const FileBytes& bytes, std::string_view kind) {
+  return file_error(
+      bytes.file(),
+      fmt::format("is damaged or cut off: its {} header makes no sense; copy it again or remove it", kind));
+}
 
 std::optional<ImageHeader> read_image_header(FileBytes& bytes) {
   using namespace std::string_view_literals;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include <rcnn/types.h>
 
@@ -24,5 +25,14 @@ struct ImageHeader {
 /// whatever they hold. Nothing for what begins as none of the kinds. Throws DataError for a header that is
 /// damaged, cut off, or of a variant that its decoder does not know.
 std::optional<ImageHeader> read_image_header(FileBytes& bytes);
+
+/// The same for the kinds whose header is a text: PNM, PAM, PFM and Radiance's HDR.
+std::optional<ImageHeader> read_text_header(FileBytes& bytes);
+
+/// Where so many rows end; INT64_MAX for what no file reaches.
+int64_t end_of_rows(int64_t begin, int64_t bytes_of_a_row, int64_t rows);
+
+/// "a.bmp: is damaged or cut off: its BMP header ..."
+DataError damaged_header(const FileBytes& bytes, std::string_view kind);
 
 }  // namespace rcnn::data

@@ -87,34 +87,32 @@ void cmyk_to_rgb(const uint8_t* cmyk, uint8_t* rgb, int64_t width) {
 
 at::Tensor decode_jpeg(FileBytes& bytes, ImageSize size) {
   const auto data = bytes.all();
-  const auto check = [&](bool good, Decoder& decoder) {
-    if (good) return;
+  Decoder decoder;
+  jpeg_decompress_struct& jpeg = decoder.decompress;
+  const auto attempt = [&](auto call) {
+    if (decoder.attempt(call)) return;
     throw file_error(bytes.file(),
                      fmt::format("is damaged: {}; copy it again or remove it", decoder.words()));
   };
-  Decoder decoder;
-  jpeg_decompress_struct& jpeg = decoder.decompress;
-  check(decoder.attempt([&] {
+  attempt([&] {
     jpeg_mem_src(&jpeg, data.data(), data.size());
     jpeg_read_header(&jpeg, TRUE);
-  }),
-        decoder);
+  });
   if (ImageSize{jpeg.image_height, jpeg.image_width} != size) {
     throw file_error(bytes.file(), "is damaged: it says two sizes; copy it again or remove it");
   }
-  check(decoder.attempt([&] {
+  attempt([&] {
     const bool cmyk = jpeg.jpeg_color_space == JCS_CMYK || jpeg.jpeg_color_space == JCS_YCCK;
     jpeg.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
     decoder.in_data = true;
     jpeg_start_decompress(&jpeg);
-  }),
-        decoder);
+  });
 
   const int64_t width = jpeg.output_width;
   at::Tensor image = empty_image({jpeg.output_height, width});
   auto* pixels = image.data_ptr<uint8_t>();
   std::vector<uint8_t> cmyk(jpeg.out_color_space == JCS_CMYK ? static_cast<size_t>(4 * width) : 0);
-  check(decoder.attempt([&] {
+  attempt([&] {
     while (jpeg.output_scanline < jpeg.output_height) {
       uint8_t* row = pixels + 3 * width * jpeg.output_scanline;
       uint8_t* out = cmyk.empty() ? row : cmyk.data();
@@ -122,8 +120,7 @@ at::Tensor decode_jpeg(FileBytes& bytes, ImageSize size) {
       if (!cmyk.empty()) cmyk_to_rgb(cmyk.data(), row, width);
     }
     jpeg_finish_decompress(&jpeg);
-  }),
-        decoder);
+  });
   return image;
 }
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "data/images/exif.h"
+#include "data/images/tiff.h"
 
 namespace rcnn::data {
 namespace {

@@ -1,13 +1,10 @@
-#include "data/images/text_header.h"
-
 #include <algorithm>
 #include <map>
 #include <string>
 #include <string_view>
 
-#include <spdlog/fmt/fmt.h>
-
-#include "data/number.h"
+#include "data/images/image_header.h"
+#include "text.h"
 
 namespace rcnn::data {
 namespace {
@@ -27,12 +24,7 @@ class Text {
  public:
   Text(FileBytes& bytes, std::string_view kind, int64_t begin) : bytes_(bytes), kind_(kind), place_(begin) {}
 
-  DataError damaged() const {
-    return file_error(
-        bytes_.file(),
-        fmt::format("is damaged or cut off: its {} header makes no sense; copy it again or remove it",
-                    kind_));
-  }
+  DataError damaged() const { return damaged_header(bytes_, kind_); }
 
   int64_t place() const { return place_; }
 

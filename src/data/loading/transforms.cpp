@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include <ATen/ops/tensor.h>
@@ -124,23 +125,31 @@ Sample transform(const at::Tensor& image, const Record& record, const TransformO
 
   const float scale_x = static_cast<float>(width) / static_cast<float>(view.window.width);
   const float scale_y = static_cast<float>(height) / static_cast<float>(view.window.height);
+  /// Nothing for a box of which the cut leaves nothing.
+  const auto moved = [&, width = static_cast<float>(width)](Box box) -> std::optional<Box> {
+    if (cut) {
+      box = clipped(box, view);
+      if (box.width() <= 0 || box.height() <= 0) return std::nullopt;
+    }
+    box = {box.x1 * scale_x, box.y1 * scale_y, box.x2 * scale_x, box.y2 * scale_y};
+    return flip ? Box{width - box.x2, box.y1, width - box.x1, box.y2} : box;
+  };
   std::vector<Box> boxes, ignore;
   std::vector<int64_t> labels;
   for (const Object& object : record.objects) {
-    Box box = object.box;
-    if (cut) {
-      box = clipped(box, view);
-      if (box.width() <= 0 || box.height() <= 0) continue;
-    }
-    box = {box.x1 * scale_x, box.y1 * scale_y, box.x2 * scale_x, box.y2 * scale_y};
-    if (flip) {
-      const auto right = static_cast<float>(width);
-      box = {right - box.x2, box.y1, right - box.x1, box.y2};
-    }
-    (object.ignore ? ignore : boxes).push_back(box);
+    const auto box = moved(object.box);
+    if (!box) continue;
+    (object.ignore ? ignore : boxes).push_back(*box);
     if (!object.ignore) labels.push_back(object.label);
   }
   sample.target = {as_tensor(boxes), at::tensor(labels, at::kLong), as_tensor(ignore)};
+  if (record.proposals) {
+    std::vector<Box> proposals;
+    for (const Box& proposal : *record.proposals) {
+      if (const auto box = moved(proposal)) proposals.push_back(*box);
+    }
+    sample.proposals = as_tensor(proposals);
+  }
   return sample;
 }
 

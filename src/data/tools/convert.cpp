@@ -13,10 +13,10 @@
 #include <rcnn/io/files/atomic_file.h>
 #include <rcnn/io/files/new_folder.h>
 
-#include "data/file_name.h"
+#include "data/formats/coco_box.h"
 #include "data/formats/voc_folder.h"
-#include "data/micropixel.h"
-#include "data/number.h"
+#include "data/paths.h"
+#include "text.h"
 
 namespace rcnn::data {
 namespace {
@@ -28,9 +28,9 @@ constexpr std::string_view kId = "id", kArea = "area", kCrowd = "iscrowd", kOutl
 constexpr std::string_view kDifficult = "difficult";  // an attribute
 
 /// Reads the parts of one data set in VOC's layout.
-class VocReader {
+class VocParts {
  public:
-  VocReader(const fs::path& root, Problems& problems) : folder_(root), problems_(problems) {}
+  VocParts(const fs::path& root, Problems& problems) : folder_(root), problems_(problems) {}
 
   std::vector<AnnotatedPart> read(std::span<const DatasetPart> parts) {
     folder_.check();
@@ -41,6 +41,9 @@ class VocReader {
           files.emplace_back(id, std::move(*file));
         }
       }
+    }
+    for (const auto& files : files_) {
+      for (const auto& [id, file] : files) by_id_[id] = &file;
     }
     number_images();
     number_annotations();
@@ -55,11 +58,9 @@ class VocReader {
 
   void number_images() {
     std::map<std::string, std::optional<int64_t>> given, stems;
-    for (const auto& files : files_) {
-      for (const auto& [id, file] : files) {
-        given[id] = file.id;
-        stems[id] = number<int64_t>(id);
-      }
+    for (const auto& [id, file] : by_id_) {
+      given[id] = file->id;
+      stems[id] = number<int64_t>(id);
     }
     if (adopt(given) || adopt(stems)) return;
     int64_t next = 0;
@@ -78,14 +79,10 @@ class VocReader {
 
   /// Gives each image the first number for its objects, unless all objects came with ids of their own.
   void number_annotations() {
-    std::map<std::string, const VocFile*> all;
-    for (const auto& files : files_) {
-      for (const auto& [id, file] : files) all[id] = &file;
-    }
     std::set<int64_t> unique;
     bool given = true;
     int64_t next = 1;
-    for (const auto& [id, file] : all) {
+    for (const auto& [id, file] : by_id_) {
       first_annotation_[id] = next;
       next += std::ssize(file->objects);
       for (const auto& object : file->objects) {
@@ -107,10 +104,8 @@ class VocReader {
     const auto list = folder_.root() / "classes.txt";
     if (fs::exists(list)) categories_ = read_categories(list);
     std::set<std::string> names;
-    for (const auto& files : files_) {
-      for (const auto& [id, file] : files) {
-        for (const auto& object : file.objects) names.insert(object.name);
-      }
+    for (const auto& [id, file] : by_id_) {
+      for (const auto& object : file->objects) names.insert(object.name);
     }
     int64_t last = 0;
     for (const auto& category : categories_) {
@@ -156,8 +151,7 @@ class VocReader {
   static CocoDetails convert(const VocObject& object, CocoAnnotation& annotation) {
     const auto [xmin, ymin, xmax, ymax] = object.corners;
     const double x = micropixel(xmin - 1), y = micropixel(ymin - 1);
-    annotation.box = {x, y, micropixel(xmax - x), micropixel(ymax - y)};
-    annotation.area = annotation.box[2] * annotation.box[3];
+    set_box(annotation, x, y, xmax - x, ymax - y);
     annotation.crowd = object.difficult;
     CocoDetails details;
     bool was_crowd = false;
@@ -179,6 +173,7 @@ class VocReader {
   const VocFolder folder_;
   Problems& problems_;
   std::vector<Files> files_;                         // of each part
+  std::map<std::string, const VocFile*> by_id_;      // of all parts
   std::map<std::string, int64_t> image_ids_;         // by VOC's
   std::map<std::string, int64_t> first_annotation_;  // by VOC's image id; empty when objects have their own
   std::map<std::string, int64_t> class_ids_;         // by name
@@ -266,9 +261,9 @@ void check_references(const CocoFile& content, Problems& problems) {
 
 std::vector<AnnotatedPart> read_parts(std::span<const DatasetPart> parts, Problems& problems) {
   TORCH_CHECK(!parts.empty(), "read_parts: no part");
-  for (const auto& part : parts) part.require_one_source();
-  if (parts.front().options.type == DataOptions::Type::voc) {
-    return VocReader(parts.front().options.root, problems).read(parts);
+  for (const auto& part : parts) part.require_own_files();
+  if (parts.front().options.type == "voc") {
+    return VocParts(parts.front().options.root, problems).read(parts);
   }
   std::vector<AnnotatedPart> result;
   for (const auto& part : parts) {

@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <optional>
 
-#include <sys/types.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <rcnn/export.h>
 
@@ -21,15 +23,23 @@ class RCNN_EXPORT FileSystem {
   static FileSystem& real();
 
   /// A descriptor for writing to a file that is made, and was not there (or EEXIST).
-  virtual int create(const std::filesystem::path& file, mode_t mode);
+  virtual int create(const std::filesystem::path& file, mode_t mode) {
+    return ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+  }
   /// A descriptor of a folder, for fsync alone.
-  virtual int open_folder(const std::filesystem::path& folder);
-  virtual ssize_t pwrite(int descriptor, const void* bytes, size_t size, off_t position);
-  virtual int truncate(int descriptor, off_t size);
-  virtual int fsync(int descriptor);
-  virtual int close(int descriptor);
-  virtual int rename(const std::filesystem::path& from, const std::filesystem::path& to);
-  virtual int unlink(const std::filesystem::path& file);
+  virtual int open_folder(const std::filesystem::path& folder) {
+    return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  }
+  virtual ssize_t pwrite(int descriptor, const void* bytes, size_t size, off_t position) {
+    return ::pwrite(descriptor, bytes, size, position);
+  }
+  virtual int truncate(int descriptor, off_t size) { return ::ftruncate(descriptor, size); }
+  virtual int fsync(int descriptor) { return ::fsync(descriptor); }
+  virtual int close(int descriptor) { return ::close(descriptor); }
+  virtual int rename(const std::filesystem::path& from, const std::filesystem::path& to) {
+    return ::rename(from.c_str(), to.c_str());
+  }
+  virtual int unlink(const std::filesystem::path& file) { return ::unlink(file.c_str()); }
 
   /// The bytes that can still be written below a folder; none where the system does not know.
   virtual std::optional<uint64_t> free_bytes(const std::filesystem::path& folder);

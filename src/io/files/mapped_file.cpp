@@ -4,11 +4,10 @@
 #include <string>
 #include <system_error>
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "descriptor.h"
 #include "io/refusal.h"
 
 namespace rcnn::io {
@@ -18,26 +17,11 @@ namespace {
   throw Refusal("cannot be read: " + std::generic_category().message(errno));
 }
 
-class Descriptor {
- public:
-  // Without O_NONBLOCK, opening a FIFO waits for a writer.
-  explicit Descriptor(const std::filesystem::path& file)
-      : number_(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-    if (number_ < 0) refuse_with_errno();
-  }
-  ~Descriptor() { close(number_); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-
- private:
-  const int number_;
-};
-
 }  // namespace
 
 Memory map_file(const std::filesystem::path& file) {
-  const Descriptor descriptor(file);
+  const Descriptor descriptor(file, O_NONBLOCK);  // without it, opening a FIFO waits for a writer
+  if (!descriptor.is_open()) refuse_with_errno();
   struct stat status {};
   if (fstat(descriptor.number(), &status) != 0) refuse_with_errno();
   if (S_ISDIR(status.st_mode)) throw Refusal("is a folder");

@@ -71,11 +71,9 @@ class Machine {
       case 'V':
         return push(Text{builder_.keep(unescape_unicode(line()))});
       case 'U':
-        return push(Text{take(number<uint8_t>())});
-      case 'T':
-        return push(Text{take(number<uint32_t>())});
       case 0x8c:
         return push(Text{take(number<uint8_t>())});
+      case 'T':
       case 'X':
         return push(Text{take(number<uint32_t>())});
       case 0x8d:
@@ -85,7 +83,6 @@ class Machine {
       case 'B':
         return push(Bytes{take(number<uint32_t>())});
       case 0x8e:
-        return push(Bytes{take(number<uint64_t>())});
       case 0x96:
         return push(Bytes{take(number<uint64_t>())});
       // Containers
@@ -128,9 +125,8 @@ class Machine {
       case 0x93:
         return push_global_of_stack();
       case 'R':
+      case 0x81:  // NEWOBJ: cls.__new__(cls, *args), which for those on the list is the same
         return reduce();
-      case 0x81:
-        return reduce();  // NEWOBJ: cls.__new__(cls, *args), which for those on the list is the same
       case 0x92:
         return stack_.push_back(call_with_keywords(builder_, *pop_items(3).front()));
       case 'i':

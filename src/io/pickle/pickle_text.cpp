@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "io/refusal.h"
+#include "text.h"
 #include "utf8.h"
 
 namespace rcnn::io::pickle {
@@ -35,10 +36,9 @@ std::optional<int64_t> parse_integer(std::string_view text) {
 }
 
 double parse_double(std::string_view text) {
-  double value = 0;
-  const auto [stopped, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || stopped != text.data() + text.size()) malformed();
-  return value;
+  const auto value = number<double>(text);
+  if (!value) malformed();
+  return *value;
 }
 
 std::string unescape_string(std::string_view text) {

@@ -19,9 +19,8 @@ constexpr uint16_t kUtf8Flag = 1 << 11;
 
 #pragma pack(push, 1)
 
-/// Before each file's data.
-struct Local {
-  uint32_t signature = kLocalSignature;
+/// What both records of a file say of it.
+struct File {
   uint16_t version = 0;
   uint16_t flags = 0;
   uint16_t method = 0;
@@ -34,20 +33,17 @@ struct Local {
   uint16_t extra_length = 0;
 };
 
+/// Before each file's data.
+struct Local {
+  uint32_t signature = kLocalSignature;
+  File file;
+};
+
 /// One a file in the central directory, which lies behind the last file.
 struct Central {
   uint32_t signature = kCentralSignature;
   uint16_t made_by = 0;
-  uint16_t version = 0;
-  uint16_t flags = 0;
-  uint16_t method = 0;
-  uint16_t time = 0;
-  uint16_t date = 0;
-  uint32_t crc = 0;
-  uint32_t compressed = 0;
-  uint32_t size = 0;
-  uint16_t name_length = 0;
-  uint16_t extra_length = 0;
+  File file;
   uint16_t comment_length = 0;
   uint16_t disk = 0;
   uint16_t internal_attributes = 0;

@@ -117,24 +117,25 @@ ZipReader::Directory ZipReader::find_directory() const {
 uint64_t ZipReader::read_entry(uint64_t position, uint64_t directory_begin) {
   const auto record = record_at<zip::Central>(archive_, position, archive_.size());
   if (record.signature != zip::kCentralSignature) damaged_zip("a directory entry is none");
+  const zip::File& file = record.file;
   position += sizeof record;
-  const uint64_t next = position + record.name_length + record.extra_length + record.comment_length;
+  const uint64_t next = position + file.name_length + file.extra_length + record.comment_length;
   if (next > archive_.size()) damaged_zip("a directory entry leaves it");
-  const std::string_view name = archive_.substr(position, record.name_length);
-  uint64_t size = record.size;
-  uint64_t compressed = record.compressed;
+  const std::string_view name = archive_.substr(position, file.name_length);
+  uint64_t size = file.size;
+  uint64_t compressed = file.compressed;
   uint64_t offset = record.offset;
-  read_zip64(archive_.substr(position + record.name_length, record.extra_length), size, compressed, offset);
+  read_zip64(archive_.substr(position + file.name_length, file.extra_length), size, compressed, offset);
 
   // The local record's lengths differ from those here, and only they say where the data begin.
   const auto local = record_at<zip::Local>(archive_, offset, directory_begin);
   if (local.signature != zip::kLocalSignature) damaged_zip("a file's record is none");
-  const uint64_t begin = offset + sizeof local + local.name_length + local.extra_length;
+  const uint64_t begin = offset + sizeof local + local.file.name_length + local.file.extra_length;
   if (begin > directory_begin || compressed > directory_begin - begin) damaged_zip("a file leaves it");
 
   const bool readable =
-      record.method == zip::kStored && (record.flags & zip::kEncryptedFlag) == 0 && compressed == size;
-  const Entry entry{.data = archive_.substr(begin, compressed), .crc = record.crc, .readable = readable};
+      file.method == zip::kStored && (file.flags & zip::kEncryptedFlag) == 0 && compressed == size;
+  const Entry entry{.data = archive_.substr(begin, compressed), .crc = file.crc, .readable = readable};
   if (!entries_.emplace(name, entry).second) damaged_zip("it has two files of one name");
   return next;
 }

@@ -49,26 +49,21 @@ std::string padding_extra(uint64_t position) {
 
 void ZipWriter::add(std::string_view name, std::string_view data) {
   const uint64_t offset = position_;
-  zip::Local local;
-  local.version = kZip64Version;
-  local.flags = zip::kUtf8Flag;
-  local.crc = libdeflate_crc32(0, data.data(), data.size());
-  local.size = local.compressed = saturated<uint32_t>(data.size());
-  local.name_length = static_cast<uint16_t>(name.size());
+  const auto size = saturated<uint32_t>(data.size());
+  zip::Local local{.file = {.version = kZip64Version,
+                            .flags = zip::kUtf8Flag,
+                            .crc = libdeflate_crc32(0, data.data(), data.size()),
+                            .compressed = size,
+                            .size = size,
+                            .name_length = static_cast<uint16_t>(name.size())}};
   std::string extra = zip64_extra({data.size(), data.size()});
   extra += padding_extra(offset + sizeof local + name.size() + extra.size());
-  local.extra_length = static_cast<uint16_t>(extra.size());
+  local.file.extra_length = static_cast<uint16_t>(extra.size());
   for (const auto part : {bytes_of(local), name, std::string_view(extra), data}) write(part);
 
-  zip::Central central;
-  central.version = central.made_by = kZip64Version;
-  central.flags = local.flags;
-  central.crc = local.crc;
-  central.size = central.compressed = local.size;
-  central.offset = saturated<uint32_t>(offset);
-  central.name_length = local.name_length;
+  zip::Central central{.made_by = kZip64Version, .file = local.file, .offset = saturated<uint32_t>(offset)};
   const std::string central_extra = zip64_extra({data.size(), data.size(), offset});
-  central.extra_length = static_cast<uint16_t>(central_extra.size());
+  central.file.extra_length = static_cast<uint16_t>(central_extra.size());
   directory_.append(bytes_of(central)).append(name).append(central_extra);
   ++entries_;
 }

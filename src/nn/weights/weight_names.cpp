@@ -138,7 +138,7 @@ std::string summary_of(const io::WeightFile& file, const RecognisedNames& names,
                                fmt::join(copies, ", ")));
   }
   auto others = file.left_out;
-  if (!names.left_out.empty()) others.push_back(summarize(names.left_out));
+  if (!names.left_out.empty()) others.push_back(counted_parts(names.left_out));
   if (!others.empty()) said.push_back(fmt::format("left out: {}", fmt::join(others, ", ")));
   return fmt::format("{}", fmt::join(said, "; "));
 }

@@ -50,6 +50,13 @@ class Pictures : public Dataset {
   int64_t broken = -1;
   std::set<int64_t> broken_too;
 
+  /// To the records from `first` on, as many as the record's number says.
+  void give_proposals(int64_t first = 0) {
+    for (int64_t i = first; i < size(); ++i) {
+      records_[static_cast<size_t>(i)].proposals.emplace(static_cast<size_t>(i), Box{0, 0, 4, 4});
+    }
+  }
+
   /// Every third is upright.
   void give_shapes() {
     for (size_t i = 0; i < records_.size(); ++i)
@@ -346,6 +353,31 @@ TEST(Loader, GoesAtAnyMoment) {
     Batch batch;
     for (int taken = 0; taken < i % 3; ++taken) ASSERT_TRUE(loader.next(batch));
   }
+}
+
+TEST(Loader, ProposalsComeWithTheirImages) {
+  const auto pictures = std::make_shared<Pictures>(11);
+  Loader without(pictures, kTransform, {.batch_size = 4});
+  for (const Batch& batch : epoch(without, 0)) EXPECT_TRUE(batch.images.proposals.empty());
+  pictures->broken_too = {3, 7};
+  pictures->give_proposals();
+  Loader loader(pictures, kTransform, {.batch_size = 4, .workers = 2, .bad_images = Policy::skip});
+  for (const Batch& batch : epoch(loader, 0)) {
+    ASSERT_EQ(batch.images.proposals.size(), batch.indices.size());
+    for (size_t i = 0; i < batch.indices.size(); ++i) {
+      EXPECT_EQ(batch.images.proposals[i].sizes(), (std::vector<int64_t>{batch.indices[i], 4}));
+    }
+  }
+}
+
+TEST(Loader, RefusesABatchOfWhichSomeHaveProposals) {
+  const auto pictures = std::make_shared<Pictures>(4);
+  pictures->give_proposals(1);
+  Loader loader(pictures, kTransform, {.batch_size = 4});
+  loader.start(0);
+  Batch batch;
+  EXPECT_THAT(message_of<c10::Error>([&] { loader.next(batch); }),
+              HasSubstr("3 of the 4 images of a batch have proposals"));
 }
 
 TEST(Loader, RefusesWhatCannotWork) {

@@ -106,6 +106,18 @@ TEST(Transform, WithoutObjectsTheTargetIsEmptyNotUndefined) {
   EXPECT_EQ(sample.target.labels.scalar_type(), at::kLong);
 }
 
+TEST(Transform, ProposalsAreUndefinedWithoutAndEmptyWhereThereIsNone) {
+  const at::Tensor image = at::zeros({10, 20, 3}, at::kByte);
+  Record record;
+  EXPECT_FALSE(transform(image, record, {.min_size = 10}, 0).proposals.defined());
+  record.proposals.emplace();
+  EXPECT_EQ(transform(image, record, {.min_size = 10}, 0).proposals.sizes(), (std::vector<int64_t>{0, 4}));
+  // Twice as large, and in the order in which they are given.
+  record.proposals = {{10, 0, 20, 10}, {1, 2, 5, 8}};
+  EXPECT_TRUE(transform(image, record, {.min_size = 20}, 0)
+                  .proposals.equal(at::tensor({20.F, 0.F, 40.F, 20.F, 2.F, 4.F, 10.F, 16.F}).view({2, 4})));
+}
+
 TEST(Transform, FlipsAsOftenAsAskedAndBySeedAlone) {
   const at::Tensor image = at::arange(6, at::kByte).view({1, 2, 3});
   int flips = 0;
@@ -234,17 +246,16 @@ TEST(Transform, BoxesFollowTheirPixels) {
     const int64_t x2 = x1 + 1 + random.below(width - x1), y2 = y1 + 1 + random.below(height - y1);
     at::Tensor image = at::randint(0, 200, {height, width, 3}, at::kByte);
     image.slice(0, y1, y2).slice(1, x1, x2).fill_(255);
-    const Record one{.id = "a",
-                     .image = "",
-                     .objects = {{.box = {static_cast<float>(x1), static_cast<float>(y1),
-                                          static_cast<float>(x2), static_cast<float>(y2)},
-                                  .label = 1}}};
+    const Box box{static_cast<float>(x1), static_cast<float>(y1), static_cast<float>(x2),
+                  static_cast<float>(y2)};
+    const Record one{.id = "a", .image = "", .objects = {{.box = box, .label = 1}}, .proposals = {{box}}};
     TransformOptions options{.min_size = 16, .max_size = 200, .flip = 0.5, .min_sizes = {16, 40, 90}};
     if (seed % 2 == 1) {
       options.min_sizes.clear();
       options.scale_jitter = {.min = 0.3, .max = 3, .size = {16 + random.below(60), 16 + random.below(60)}};
     }
     const Sample sample = transform(image, one, options, seed);
+    EXPECT_TRUE(sample.proposals.equal(sample.target.boxes)) << "proposals move as boxes do";
     const auto expected = around(sample.image);
     if (sample.target.boxes.size(0) == 0) {
       EXPECT_EQ(expected, Box());

@@ -1,5 +1,5 @@
 #include "fuzz.h"
-#include "io/parse.h"
+#include "io/safetensors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace rcnn::io;

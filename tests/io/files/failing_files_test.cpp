@@ -16,7 +16,7 @@
 
 #include "io/files/atomic_writer.h"
 #include "io/files/file_system.h"
-#include "io/write_safetensors.h"
+#include "io/safetensors.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
 

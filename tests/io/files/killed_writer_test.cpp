@@ -18,7 +18,7 @@
 #include <rcnn/io/files/atomic_file.h>
 #include <rcnn/io/safetensors.h>
 
-#include "io/write_safetensors.h"
+#include "io/safetensors.h"
 #include "tests/io/files/killing_files.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"

@@ -40,6 +40,17 @@ void change(std::string& archive, uint32_t signature, Field Record::*field, Fiel
   std::memcpy(archive.data() + position, &record, sizeof record);
 }
 
+/// The same for a field of what both records of a file have.
+template <class Record, class Field>
+void change(std::string& archive, uint32_t signature, zip::File Record::*file, Field zip::File::*field,
+            Field value) {
+  Record record;
+  std::memcpy(&record, archive.data() + archive.find(little_endian(signature, sizeof signature)),
+              sizeof record);
+  (record.*file).*field = value;
+  change(archive, signature, file, record.*file);
+}
+
 TEST(ZipTest, ReadsWhatItWrites) {
   const std::string archive = torch_zip(kPickle, {{"0", "first"}, {"1", ""}, {"ü", std::string(1000, 'x')}});
   const ZipReader zip(archive);
@@ -65,7 +76,7 @@ TEST(ZipTest, LargeFieldsStandInZip64Records) {
   change(archive, zip::kEndSignature, &zip::End::entries, uint16_t{UINT16_MAX});
   EXPECT_EQ(zip_error(archive), "no error");
   // A size of all ones without the record that it promises.
-  change(archive, zip::kCentralSignature, &zip::Central::compressed, UINT32_MAX);
+  change(archive, zip::kCentralSignature, &zip::Central::file, &zip::File::compressed, UINT32_MAX);
   EXPECT_THAT(zip_error(archive), HasSubstr("a file leaves it"));
 }
 
@@ -89,11 +100,17 @@ TEST(ZipTest, DamageIsFound) {
   EXPECT_THAT(damaged(zip::kEnd64LocatorSignature, &zip::End64Locator::end64_offset, uint64_t{0}), prefix);
   EXPECT_THAT(damaged(zip::kCentralSignature, &zip::Central::offset, uint32_t{UINT32_MAX}), prefix);
   EXPECT_THAT(damaged(zip::kCentralSignature, &zip::Central::offset, uint32_t{1}), prefix);
-  EXPECT_THAT(damaged(zip::kCentralSignature, &zip::Central::name_length, uint16_t{UINT16_MAX}), prefix);
-  EXPECT_THAT(damaged(zip::kCentralSignature, &zip::Central::extra_length, uint16_t{UINT16_MAX}), prefix);
-  EXPECT_THAT(damaged(zip::kLocalSignature, &zip::Local::extra_length, uint16_t{UINT16_MAX}), prefix);
+  EXPECT_THAT(
+      damaged(zip::kCentralSignature, &zip::Central::file, &zip::File::name_length, uint16_t{UINT16_MAX}),
+      prefix);
+  EXPECT_THAT(
+      damaged(zip::kCentralSignature, &zip::Central::file, &zip::File::extra_length, uint16_t{UINT16_MAX}),
+      prefix);
+  EXPECT_THAT(
+      damaged(zip::kLocalSignature, &zip::Local::file, &zip::File::extra_length, uint16_t{UINT16_MAX}),
+      prefix);
   EXPECT_THAT(damaged(zip::kLocalSignature, &zip::Local::signature, uint32_t{0}), prefix);
-  EXPECT_EQ(damaged(zip::kCentralSignature, &zip::Central::crc, uint32_t{0}),
+  EXPECT_EQ(damaged(zip::kCentralSignature, &zip::Central::file, &zip::File::crc, uint32_t{0}),
             "the CRC of archive/data.pkl in it does not match: the file is damaged");
 }
 
@@ -109,10 +126,10 @@ TEST(ZipTest, TwoFilesOfOneNameOrPlaceAreRefused) {
 
 TEST(ZipTest, OnlyTorchsArchivesAreWeights) {
   std::string compressed = torch_zip(kPickle);
-  change(compressed, zip::kCentralSignature, &zip::Central::method, uint16_t{8});
+  change(compressed, zip::kCentralSignature, &zip::Central::file, &zip::File::method, uint16_t{8});
   EXPECT_THAT(refusal_of(compressed), HasSubstr("archive/data.pkl in it is compressed"));
   std::string encrypted = torch_zip(kPickle);
-  change(encrypted, zip::kCentralSignature, &zip::Central::flags, uint16_t{1});
+  change(encrypted, zip::kCentralSignature, &zip::Central::file, &zip::File::flags, uint16_t{1});
   EXPECT_NE(refusal_of(encrypted), "no error");
 
   const TempFolder folder;

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include <rcnn/data/dataset.h>
+#include <rcnn/data/loading/read_ahead.h>
 #include <rcnn/data/loading/transforms.h>
 #include <rcnn/data/problems.h>
 #include <rcnn/export.h>
@@ -48,12 +51,13 @@ struct LoaderOptions {
 /// Images of the permutation gather in batches, a shape's images (Record::size) in their own where they are
 /// grouped: padding then wastes less. Batches come in the order in which they became full, the rest at the
 /// end.
+///
+/// Proposals come along where the records have some; of one batch all have to, or none.
 class RCNN_EXPORT Loader {
  public:
   Loader(std::shared_ptr<const Dataset> dataset, TransformOptions transform, LoaderOptions options);
-  ~Loader();  ///< stops and joins the workers
 
-  int64_t batches_per_epoch() const;
+  int64_t batches_per_epoch() const { return batches_; }
 
   /// Starts (epoch, batch); pending work of an earlier start is dropped.
   void start(int64_t epoch, int64_t first_batch = 0);
@@ -64,14 +68,29 @@ class RCNN_EXPORT Loader {
   bool next(Batch& batch);
 
   /// How many of the epoch's batches next() came past: where start() would go on.
-  int64_t position() const;
+  int64_t position() const { return loaded_.position(); }
 
   /// What was left out of the batches that next() came past, each image once, in their order.
-  const std::vector<BadImage>& skipped() const;
+  const std::vector<BadImage>& skipped() const { return skipped_; }
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  using Indices = std::vector<int64_t>;
+  struct Loaded {
+    Batch batch;
+    std::vector<BadImage> bad;
+  };
+  std::vector<Indices> batches_of(int64_t epoch) const;
+  Loaded load(int64_t epoch, const Indices& indices) const;
+  void add(int64_t epoch, int64_t index, Loaded& loaded) const;
+
+  const std::shared_ptr<const Dataset> dataset_;
+  const TransformOptions transform_;
+  const LoaderOptions options_;
+  int64_t batches_ = 0;  // of an epoch
+  bool started_ = false;
+  std::vector<BadImage> skipped_;
+  std::set<int64_t> skipped_indices_;
+  ReadAhead<Loaded> loaded_;  // last: its threads end before what they use
 };
 
 }  // namespace rcnn::data

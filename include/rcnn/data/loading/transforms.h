@@ -36,9 +36,10 @@ struct TransformOptions {
 
 /// An image with its ground truth.
 struct Sample {
-  at::Tensor image;  ///< uint8 [H, W, 3] RGB, at its own scale: the network resizes it
-  ImageSize size;    ///< network scale
-  Target target;     ///< at network scale
+  at::Tensor image;           ///< uint8 [H, W, 3] RGB, at its own scale: the network resizes it
+  ImageSize size;             ///< network scale
+  Target target;              ///< at network scale
+  at::Tensor proposals = {};  ///< float32 [P, 4] at network scale; undefined where the record has none
 };
 
 /// The size that an image of `size` is resized to: scaled by min(min_size / shorter, max_size / longer), each
@@ -55,7 +56,8 @@ RCNN_EXPORT ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size
 /// them; boxes go by the scale as it came out. Boxes are clipped to the cut, and one of which nothing is left
 /// (no area) is dropped; slivers stay, as in torchvision and detectron2.
 ///
-/// Ignored objects go to target.ignore. Random choices depend on `seed` alone.
+/// Ignored objects go to target.ignore. Proposals are carried along as boxes are. Random choices depend on
+/// `seed` alone.
 RCNN_EXPORT Sample transform(const at::Tensor& image, const Record& record, const TransformOptions& options,
                              uint64_t seed);
 
