@@ -18,10 +18,14 @@ namespace {
 
 using ConfusionMatching = Matching<Choice::first_best>;
 
-/// Offers a detection the free objects, those of its own category first: they win among equal ones.
+/// Objects and their IoU with a detection.
+using Reached = std::vector<std::pair<size_t, double>>;
+
+/// Offers a detection the free objects, those of its own category first: they win among equal ones. `others`
+/// is memory to work in.
 void offer_all(ConfusionMatching& matching, const Placed<CocoDetection>& detection,
-               const std::vector<Placed<CocoTruth>>& objects) {
-  std::vector<std::pair<size_t, double>> others;
+               const std::vector<Placed<CocoTruth>>& objects, Reached& others) {
+  others.clear();
   for (size_t i = 0; i < objects.size(); ++i) {
     if (!matching.is_free(i)) continue;
     const double iou = coco_iou(detection.item->box, objects[i].item->box);
@@ -35,12 +39,14 @@ void offer_all(ConfusionMatching& matching, const Placed<CocoDetection>& detecti
 }
 
 }  // namespace
+
 Confusion confusion(std::span<const CocoTruth> truths, std::span<const CocoDetection> detections,
                     std::span<const int64_t> category_ids, const ConfusionOptions& options) {
   require(options.iou_threshold > 0, "confusion: iou_threshold must be above 0");
   const size_t background = category_ids.size(), side = background + 1;
   Confusion result{.categories = std::ssize(category_ids), .counts = std::vector<int64_t>(side * side)};
   const auto count = [&](size_t there, size_t found) { ++result.counts[there * side + found]; };
+  Reached others;
   ConfusionMatching matching({options.iou_threshold});
   for (const auto& [id, image] : by_image(truths, detections, category_ids)) {
     matching.clear();
@@ -48,7 +54,7 @@ Confusion confusion(std::span<const CocoTruth> truths, std::span<const CocoDetec
     for (const auto& detection : image.detections) {
       if (detection.item->score < options.score_threshold) break;
       matching.clear_offers();
-      offer_all(matching, detection, image.truths);
+      offer_all(matching, detection, image.truths, others);
       if (const auto taken = matching.take()) {
         count(image.truths[*taken].category, detection.category);
       } else if (!image.in_crowd(detection, options.iou_threshold)) {
