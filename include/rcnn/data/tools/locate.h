@@ -16,8 +16,9 @@ struct RCNN_EXPORT DatasetPart {
   DataOptions options;
   SplitOptions split;
 
-  /// Throws ConfigError when it comes from several data sets, for what works on the files of one.
-  void require_one_source() const;
+  /// For what works on the files of one data set: throws ConfigError when it comes from several, or has
+  /// another format than VOC's or COCO's.
+  void require_own_files() const;
 };
 
 /// What a person says beside the name of a data set.
