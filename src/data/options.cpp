@@ -4,12 +4,11 @@
 #include <spdlog/fmt/ranges.h>
 
 #include <rcnn/config/config.h>
-#include <rcnn/data/formats/formats.h>
+#include <rcnn/data/formats/coco.h>
+#include <rcnn/data/formats/voc.h>
 #include <rcnn/data/joined.h>
 #include <rcnn/data/options.h>
 #include <rcnn/data/tools/locate.h>
-
-#include "config/suggestion.h"
 
 namespace rcnn::data {
 namespace {
@@ -18,34 +17,9 @@ void read_policy(const config::Node& node, const char* key, Policy& policy) {
   node.read(key, policy, {{"skip", Policy::skip}, {"stop", Policy::stop}});
 }
 
-void read_type(const config::Node& node, DataOptions& options) {
-  std::string name = "voc";
-  node.read("type", name);
-  const auto known = formats().names();
-  if (formats().find(name) == nullptr) {
-    throw node.error("type", fmt::format("must be one of {}, not {}{}", fmt::join(known, ", "), name,
-                                         config::suggestion(name, known)));
-  }
-  using Type = DataOptions::Type;
-  options.type = name == "voc" ? Type::voc : name == "coco" ? Type::coco : Type::other;
-  if (options.type == Type::other) options.format = name;
-}
-
-/// As formats() have it.
-std::string format_of(const DataOptions& options) {
-  switch (options.type) {
-    case DataOptions::Type::voc:
-      return "voc";
-    case DataOptions::Type::coco:
-      return "coco";
-    default:
-      return options.format;
-  }
-}
-
 /// Which images a part of the data set has.
 void read_split(const config::Node& node, const DataOptions& options, SplitOptions& split) {
-  if (options.type != DataOptions::Type::coco) {
+  if (options.type == DataOptions::Type::voc) {
     node.read("split", split.split);
   } else {
     split.annotations = options.root / node.require("annotations");
@@ -66,7 +40,6 @@ SourceOptions voc_source(const config::Node& train, const std::filesystem::path&
 /// What train's images come from, if they come from several data sets.
 void read_sources(const config::Node& train, DataOptions::Type type, std::vector<SourceOptions>& sources) {
   if (!train.has("sources")) return;
-  if (type == DataOptions::Type::other) throw train.error("sources", "are of voc or coco alone");
   for (const auto* key : {"split", "annotations", "images"}) {
     if (train.has(key)) throw train.error(key, "contradicts sources; null takes an inherited one away");
   }
@@ -131,6 +104,17 @@ void check_sizes(const config::Node& node, const DataOptions& options) {
   }
 }
 
+/// Adds what all formats have in common.
+template <class FormatOptions>
+FormatOptions complete(FormatOptions format, const DataOptions& options, const SplitOptions& split) {
+  format.classes = options.classes;
+  format.bad_boxes = options.bad_boxes;
+  format.bad_images = options.bad_images;
+  format.limit = split.limit;
+  format.max_megapixels = options.max_megapixels;
+  return format;
+}
+
 std::shared_ptr<Dataset> open_joined(const DataOptions& options, const SplitOptions& split,
                                      Problems& problems) {
   std::vector<NamedDataset> parts;
@@ -166,7 +150,7 @@ std::string origin(const DataOptions& options, const SplitOptions& split) {
 
 DataOptions DataOptions::from(const config::Node& node) {
   DataOptions options;
-  read_type(node, options);
+  node.read("type", options.type, {{"voc", Type::voc}, {"coco", Type::coco}});
   std::string root;
   node.read("root", root);
   options.root = config::data_path(root);
@@ -207,10 +191,13 @@ LoaderOptions DataOptions::train_loader() const {
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split, Problems& problems) {
   if (!split.sources.empty()) return open_joined(options, split, problems);
-  const auto name = format_of(options);
-  const auto* open_format = formats().find(name);
-  if (open_format == nullptr) throw ConfigError(fmt::format("data: there is no format {}", name));
-  return (*open_format)(options, split, problems);
+  if (options.type == DataOptions::Type::voc) {
+    const VocOptions voc{.root = options.root, .split = split.split};
+    return read_voc(complete(voc, options, split), problems);
+  }
+  const CocoOptions coco{
+      .annotations = split.annotations, .images = split.images, .keep_empty = split.keep_empty};
+  return read_coco(complete(coco, options, split), problems);
 }
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split) {

@@ -1,17 +1,12 @@
 #include <cstdlib>
 #include <filesystem>
-#include <memory>
-#include <stdexcept>
 #include <string>
-#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <rcnn/config/config.h>
-#include <rcnn/data/formats/formats.h>
 #include <rcnn/data/options.h>
-#include <rcnn/data/tools/locate.h>
 
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
@@ -57,44 +52,6 @@ TEST(DataOptions, CocoHasFilesInsteadOfSplits) {
   EXPECT_EQ(options.test.annotations, "/else/val.json");
   EXPECT_EQ(options.test.limit, 3);
   EXPECT_TRUE(options.test.keep_empty);
-}
-
-/// One image of a class that the split names.
-class Single : public Dataset {
- public:
-  explicit Single(std::string name) : categories_{{1, std::move(name)}} {}
-  int64_t size() const override { return 1; }
-  const Record& record(int64_t) const override { return record_; }
-  const std::vector<Category>& categories() const override { return categories_; }
-
- private:
-  Record record_{.id = "a", .image = "a.jpg", .objects = {}};
-  std::vector<Category> categories_;
-};
-
-TEST(Formats, OneOfOnesOwnIsFoundByName) {
-  //! [format]
-  formats().add("single", [](const DataOptions& options, const SplitOptions& split, Problems& problems) {
-    problems.warn("nothing to see", options.root / split.split);
-    return std::make_shared<Single>(split.split);
-  });
-  //! [format]
-  EXPECT_THROW(formats().add("single", {}), std::invalid_argument);
-  EXPECT_THROW(formats().add("coco", {}), std::invalid_argument);
-  const auto options = parse(R"({"type": "single", "root": "/sets", "train": {"split": "cat"}})");
-  Problems problems;
-  const auto dataset = open(options, options.train, problems);
-  EXPECT_EQ(dataset->categories(), (std::vector<Category>{{1, "cat"}}));
-  EXPECT_THAT(problems.text(Severity::warning), HasSubstr("nothing to see: /sets/cat"));
-  const DatasetPart part{.name = "train", .options = options, .split = options.train};
-  EXPECT_THAT(message_of<ConfigError>([&] { part.require_own_files(); }), HasSubstr("the format single"));
-  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"type": "single", "train": {"sources": ["a"]}})"); }),
-              HasSubstr("train.sources: are of voc or coco alone"));
-}
-
-TEST(Formats, AnotherNameIsRefusedWithThoseThatAreKnown) {
-  EXPECT_THAT(message_of<ConfigError>([] { parse(R"({"type": "koco"})"); }),
-              AllOf(HasSubstr("here: type: must be one of voc, coco"), HasSubstr("did you mean coco?")));
 }
 
 TEST(DataOptions, AbsentKeysKeepTheDefaults) {

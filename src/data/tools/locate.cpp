@@ -161,11 +161,7 @@ std::vector<DatasetPart> all_parts(const fs::path& dataset, const fs::path& imag
 
 }  // namespace
 
-void DatasetPart::require_own_files() const {
-  if (options.type == DataOptions::Type::other) {
-    throw ConfigError(fmt::format("{}: is of the format {}; only the files of Pascal VOC and COCO are taken",
-                                  name, options.format));
-  }
+void DatasetPart::require_one_source() const {
   if (split.sources.empty()) return;
   throw ConfigError(fmt::format("{}: is joined from {} data sets; take them one by one, as folders or files",
                                 name, split.sources.size()));

@@ -315,7 +315,7 @@ std::vector<size_t> stratified_split(const std::vector<std::vector<int64_t>>& la
 
 std::vector<WrittenPart> write_split(const DatasetPart& from, const fs::path& output,
                                      const std::vector<SplitShare>& parts, uint64_t seed) {
-  from.require_own_files();
+  from.require_one_source();
   check(parts);
   auto written = name_files(from, output, parts);
   if (from.options.type == DataOptions::Type::voc) {

@@ -16,9 +16,8 @@ struct RCNN_EXPORT DatasetPart {
   DataOptions options;
   SplitOptions split;
 
-  /// For what works on the files of one data set: throws ConfigError when it comes from several, or has
-  /// another format than VOC's or COCO's.
-  void require_own_files() const;
+  /// Throws ConfigError when it comes from several data sets, for what works on the files of one.
+  void require_one_source() const;
 };
 
 /// What a person says beside the name of a data set.
