@@ -1,6 +1,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -19,6 +20,7 @@ namespace {
 /// spdlog's default pattern and registry stay out of it: programs that use spdlog themselves keep their
 /// settings.
 struct Log {
+  std::map<std::filesystem::path, spdlog::sink_ptr> files;
   std::shared_ptr<spdlog::sinks::dist_sink_mt> sinks = std::make_shared<spdlog::sinks::dist_sink_mt>();
   spdlog::logger logger{"rcnn", sinks};
 
@@ -60,10 +62,15 @@ void also_to(const std::filesystem::path& file) {
   try {
     auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string());
     sink->set_pattern("%Y-%m-%d %H:%M:%S.%e %v");
+    instance().files[file] = sink;
     instance().sinks->add_sink(std::move(sink));
   } catch (const spdlog::spdlog_ex& error) {
     throw DataError(error.what());
   }
+}
+
+void no_longer_to(const std::filesystem::path& file) {
+  if (const auto sink = instance().files.extract(file)) instance().sinks->remove_sink(sink.mapped());
 }
 
 }  // namespace rcnn::log

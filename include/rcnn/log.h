@@ -19,4 +19,7 @@ RCNN_EXPORT void warn(std::string_view message);
 /// cannot be opened; when it can no longer be written that is a warning, told once.
 RCNN_EXPORT void also_to(const std::filesystem::path& file);
 
+/// Ends what also_to() with this file began.
+RCNN_EXPORT void no_longer_to(const std::filesystem::path& file);
+
 }  // namespace rcnn::log

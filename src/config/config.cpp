@@ -84,17 +84,13 @@ void merge_override(Document& document, const std::string& text) {
   if (equals == std::string::npos) fail(text, "an override is key=value, as in train.lr=0.01");
   const std::string key = text.substr(0, equals);
 
-  std::vector<std::string> parts;
-  for (size_t begin = 0; begin <= key.size();) {
-    const size_t dot = std::min(key.find('.', begin), key.size());
-    parts.push_back(key.substr(begin, dot - begin));
-    begin = dot + 1;
-  }
+  const auto parts = split_key(key);
   if (std::count(parts.begin(), parts.end(), "") || parts.size() > kMaxDepth) {
     fail(text, "a key is names with dots between them, as in train.lr=0.01");
   }
-  for (size_t dot = key.find('.'); dot != std::string::npos; dot = key.find('.', dot + 1)) {
-    const std::string outer = key.substr(0, dot);
+  std::string outer;
+  for (size_t i = 0; i + 1 < parts.size(); ++i) {
+    outer = join_key(outer, parts[i]);
     const Json* value = document.find(outer);
     if (value && !value->is_object()) fail(key, fmt::format("{} is {}, not an object", outer, value->dump()));
   }
@@ -108,6 +104,7 @@ void merge_override(Document& document, const std::string& text) {
     }
     patch.dump();  // throws when the text is not UTF-8
     document.merge(patch, kCommandLine);
+    document.override_stages(patch);
   } catch (const JsonError& error) {
     fail(key, error.what());
   } catch (const Json::type_error&) {
@@ -151,6 +148,30 @@ Config Config::parse(std::string_view text, const std::string& origin,
 
 Node Config::root() const {
   return {document_, ""};
+}
+
+Config Config::without(const std::string& key) const {
+  auto document = std::make_shared<Document>(*document_);
+  document->erase(key);
+  return Config(std::move(document));
+}
+
+Config Config::merged(const Node& patch, const std::string& part) const {
+  auto document = std::make_shared<Document>(*document_);
+  if (const Json* object = patch.document_->find(patch.path_))
+    document->merge(*object, fmt::format("{}, {}", patch.document_->origin(patch.path_), part));
+  return Config(std::move(document));
+}
+
+Config Config::replaced(
+    const std::function<std::string(const std::string& key, const std::string& value)>& replace) const {
+  auto document = std::make_shared<Document>(*document_);
+  document->replace_strings(replace);
+  return Config(std::move(document));
+}
+
+ConfigError Config::error(const std::string& key, std::string_view what) const {
+  return document_->error(key, what);
 }
 
 std::string Config::dump() const {

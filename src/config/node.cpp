@@ -143,12 +143,47 @@ Node Node::child(std::string_view key) const {
   return {document_, path};
 }
 
+bool Node::is_list(std::string_view key) const {
+  const Json* found = has(key) ? document_->find(join_key(path_, key)) : nullptr;
+  return found && found->is_array();
+}
+
+std::vector<Node> Node::list(std::string_view key) const {
+  std::vector<Node> nodes;
+  if (!has(key)) return nodes;
+  const std::string path = join_key(path_, key);
+  const Json* found = document_->find(path);
+  if (!found->is_array()) throw document_->error(path, must_be("a list", *found));
+  for (size_t i = 0; i < found->size(); ++i) {
+    const auto element = join_key(path, std::to_string(i + 1));
+    if (!(*found)[i].is_object()) throw document_->error(element, must_be("an object", (*found)[i]));
+    nodes.push_back({document_, element});
+  }
+  return nodes;
+}
+
+std::vector<std::string> Node::keys() const {
+  std::vector<std::string> keys;
+  if (const Json* object = document_->find(path_)) {
+    for (const auto& [key, value] : object->items()) keys.push_back(key);
+  }
+  for (const auto& key : keys) document_->mark_asked(path_, key);
+  return keys;
+}
+
 void Node::finish() const {
   const Json* object = document_->find(path_);
   if (!object) return;
   const std::set<std::string> known = document_->asked(path_);
   for (const auto& [key, value] : object->items()) {
     if (!known.contains(key)) throw error(key, "unknown key" + suggestion(key, known));
+  }
+}
+
+void Node::refuse(std::initializer_list<std::string_view> keys, std::string_view choice) const {
+  for (const auto key : keys) {
+    if (has(key))
+      throw error(key, fmt::format("has no meaning with {}; null takes an inherited one away", choice));
   }
 }
 

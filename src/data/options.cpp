@@ -4,11 +4,9 @@
 #include <spdlog/fmt/ranges.h>
 
 #include <rcnn/config/config.h>
-#include <rcnn/data/formats/coco.h>
-#include <rcnn/data/formats/voc.h>
+#include <rcnn/data/formats/format.h>
 #include <rcnn/data/joined.h>
 #include <rcnn/data/options.h>
-#include <rcnn/data/tools/locate.h>
 
 namespace rcnn::data {
 namespace {
@@ -17,29 +15,9 @@ void read_policy(const config::Node& node, const char* key, Policy& policy) {
   node.read(key, policy, {{"skip", Policy::skip}, {"stop", Policy::stop}});
 }
 
-/// Which images a part of the data set has.
-void read_split(const config::Node& node, const DataOptions& options, SplitOptions& split) {
-  if (options.type == DataOptions::Type::voc) {
-    node.read("split", split.split);
-  } else {
-    split.annotations = options.root / node.require("annotations");
-    split.images = options.root / node.require("images");
-  }
-}
-
-SourceOptions voc_source(const config::Node& train, const std::filesystem::path& list) {
-  const auto folder = list.parent_path();
-  if (!folder.string().ends_with("ImageSets/Main") || list.extension() != ".txt") {
-    throw train.error("sources",
-                      fmt::format("must be lists ROOT/ImageSets/Main/NAME.txt, not {}", list.string()));
-  }
-  const auto root = folder.parent_path().parent_path();
-  return {.name = (root / list.stem()).string(), .root = config::data_path(root), .split = list.stem()};
-}
-
 /// What train's images come from, if they come from several data sets.
-void read_sources(const config::Node& train, DataOptions::Type type, std::vector<SourceOptions>& sources) {
-  if (!train.has("sources")) return;
+void read_sources(const config::Node& train, const Format& format, std::vector<SourceOptions>& sources) {
+  if (!format.source || !train.has("sources")) return;
   for (const auto* key : {"split", "annotations", "images"}) {
     if (train.has(key)) throw train.error(key, "contradicts sources; null takes an inherited one away");
   }
@@ -47,9 +25,7 @@ void read_sources(const config::Node& train, DataOptions::Type type, std::vector
   train.read("sources", files);
   if (files.empty()) throw train.error("sources", "names no data set");
   for (const std::filesystem::path file : files) {
-    auto source = type == DataOptions::Type::voc
-                      ? voc_source(train, file)
-                      : SourceOptions{.name = file, .annotations = config::data_path(file)};
+    auto source = format.source(train, file);
     const auto same = [&](const SourceOptions& other) { return other.name == source.name; };
     if (std::any_of(sources.begin(), sources.end(), same)) {
       throw train.error("sources", fmt::format("names {} twice", file.string()));
@@ -104,17 +80,6 @@ void check_sizes(const config::Node& node, const DataOptions& options) {
   }
 }
 
-/// Adds what all formats have in common.
-template <class FormatOptions>
-FormatOptions complete(FormatOptions format, const DataOptions& options, const SplitOptions& split) {
-  format.classes = options.classes;
-  format.bad_boxes = options.bad_boxes;
-  format.bad_images = options.bad_images;
-  format.limit = split.limit;
-  format.max_megapixels = options.max_megapixels;
-  return format;
-}
-
 std::shared_ptr<Dataset> open_joined(const DataOptions& options, const SplitOptions& split,
                                      Problems& problems) {
   std::vector<NamedDataset> parts;
@@ -125,9 +90,7 @@ std::shared_ptr<Dataset> open_joined(const DataOptions& options, const SplitOpti
     whole.sources.clear();
     whole.split = source.split;
     whole.annotations = source.annotations;
-    if (options.type == DataOptions::Type::coco) {
-      whole.images = locate(source.annotations).front().split.images;
-    }
+    whole.images.clear();
     Problems found;
     parts.push_back({source.name, open(own, whole, found)});
     problems.add(found, source.name);
@@ -142,7 +105,7 @@ std::string origin(const DataOptions& options, const SplitOptions& split) {
     for (const auto& source : split.sources) names.push_back(source.name);
     return fmt::format("{} together", fmt::join(names, ", "));
   }
-  if (options.type == DataOptions::Type::coco) return split.annotations.string();
+  if (!split.annotations.empty()) return split.annotations.string();
   return fmt::format("{}, split {}", options.root.string(), split.split);
 }
 
@@ -150,21 +113,22 @@ std::string origin(const DataOptions& options, const SplitOptions& split) {
 
 DataOptions DataOptions::from(const config::Node& node) {
   DataOptions options;
-  node.read("type", options.type, {{"voc", Type::voc}, {"coco", Type::coco}});
+  options.type = formats().read(node, options.type);
+  const auto& format = formats().at(options.type);
   std::string root;
   node.read("root", root);
   options.root = config::data_path(root);
   node.read("classes", options.classes);
   const auto train = node.child("train");
-  read_sources(train, options.type, options.train.sources);
-  if (options.train.sources.empty()) read_split(train, options, options.train);
+  read_sources(train, format, options.train.sources);
+  if (options.train.sources.empty()) format.read_split(train, options, options.train);
   train.read("limit", options.train.limit, {.min = 0});
   read_transform(train, options.train.transform);
   train.read("group_by_aspect", options.train.group_by_aspect);
-  if (options.type == Type::coco) train.read("keep_empty", options.train.keep_empty);
+  if (format.read_train) format.read_train(train, options.train);
   train.finish();
   const auto test = node.child("test");
-  read_split(test, options, options.test);
+  format.read_split(test, options, options.test);
   test.read("limit", options.test.limit, {.min = 0});
   test.finish();
   node.read("min_size", options.min_size, {.min = 16});
@@ -191,13 +155,7 @@ LoaderOptions DataOptions::train_loader() const {
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split, Problems& problems) {
   if (!split.sources.empty()) return open_joined(options, split, problems);
-  if (options.type == DataOptions::Type::voc) {
-    const VocOptions voc{.root = options.root, .split = split.split};
-    return read_voc(complete(voc, options, split), problems);
-  }
-  const CocoOptions coco{
-      .annotations = split.annotations, .images = split.images, .keep_empty = split.keep_empty};
-  return read_coco(complete(coco, options, split), problems);
+  return formats().at(options.type).open(options, split, problems);
 }
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split) {

@@ -1,12 +1,13 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/eval/voc_map.h>
 #include <rcnn/printable.h>
 
+#include "eval/matching.h"
+#include "eval/precision_curve.h"
 #include "eval/require.h"
 
 namespace rcnn::eval {
@@ -30,70 +31,51 @@ std::optional<double> overlap(const Box& a, const Box& b) {
   return width * height / (area(a) + area(b) - width * height);
 }
 
-/// The index of the truth of class `label` with the highest IoU; none below the threshold.
-std::optional<size_t> best_truth(const std::vector<GroundTruth>& truths, int64_t label, const Box& box,
-                                 double threshold) {
-  std::optional<size_t> best;
-  double best_iou = -std::numeric_limits<double>::infinity();
-  for (size_t i = 0; i < truths.size(); ++i) {
-    if (truths[i].label != label) continue;
-    const auto iou = overlap(box, truths[i].box);
-    if (iou && *iou > best_iou) {
-      best = i;
-      best_iou = *iou;
-    }
-  }
-  return best_iou >= threshold ? best : std::nullopt;
-}
+/// An object of a class, and the place of its image.
+struct PlacedTruth {
+  size_t image = 0;
+  const GroundTruth* truth = nullptr;
+};
 
-/// The area under the curve whose precision at each recall is the highest at that recall or a greater one.
-double area_rule(const VocClassResult& curve) {
-  double sum = 0, highest = 0;
-  for (size_t i = curve.recall.size(); i-- > 0;) {
-    highest = std::max(highest, curve.precision[i]);
-    sum += highest * (curve.recall[i] - (i > 0 ? curve.recall[i - 1] : 0));
-  }
-  return sum;
-}
+/// What is of one class; the objects by image.
+struct OfClass {
+  std::vector<PlacedTruth> truths;
+  std::vector<ScoredBox> detections;
+};
 
-/// `found` counts the true positives after each detection: recall >= level / 10 is 10 found >= level truths.
-double points11_rule(const VocClassResult& curve, const std::vector<int64_t>& found) {
+/// The mean of the highest precision at recall 0, 0.1 .. 1 or a greater one; recall >= level / 10 is 10 found
+/// >= level truths.
+double points11_rule(const std::vector<double>& envelope, int64_t truths) {
   double sum = 0;
   for (int64_t level = 0; level <= 10; ++level) {
-    double highest = 0;
-    for (size_t i = 0; i < found.size(); ++i) {
-      if (10 * found[i] >= level * curve.truths) highest = std::max(highest, curve.precision[i]);
-    }
-    sum += highest / 11;
+    const int64_t needed = std::max<int64_t>(1, (level * truths + 9) / 10);
+    sum += precision_at(envelope, static_cast<size_t>(needed)) / 11;
   }
   return sum;
 }
 
-/// Fills in the curve and the average precision of class `label`, whose truths and detections are counted.
-void score_class(const std::vector<ImageResult>& images, int64_t label, std::vector<ScoredBox>& detections,
-                 const VocMapOptions& options, VocClassResult& result) {
-  std::ranges::stable_sort(detections, std::ranges::greater{}, &ScoredBox::score);
-
-  std::vector<std::vector<bool>> taken(images.size());
-  std::vector<int64_t> found;
-  int64_t true_positives = 0, false_positives = 0;
-  for (const ScoredBox& detection : detections) {
-    const auto& truths = images[detection.image].truths;
-    auto& taken_here = taken[detection.image];
-    taken_here.resize(truths.size());
-    const auto match = best_truth(truths, label, detection.box, options.iou_threshold);
-    if (!match || taken_here[*match]) {
-      ++false_positives;
-    } else if (!truths[*match].difficult) {
-      ++true_positives;
-      taken_here[*match] = true;
+/// Fills in the curve and the average precision of a class, whose truths are counted.
+void score_class(OfClass& of_class, const VocMapOptions& options, VocClassResult& result) {
+  std::ranges::stable_sort(of_class.detections, std::ranges::greater{}, &ScoredBox::score);
+  const auto& truths = of_class.truths;
+  Matching<Choice::best_alone> matching({options.iou_threshold});
+  for (const auto& [image, truth] : truths) matching.add(truth->difficult);
+  PrecisionCurve curve;
+  for (const auto& [score, image, box] : of_class.detections) {
+    matching.clear_offers();
+    for (const auto& there : std::ranges::equal_range(truths, image, {}, &PlacedTruth::image)) {
+      const auto iou = overlap(box, there.truth->box);
+      if (iou) matching.offer(static_cast<size_t>(&there - truths.data()), *iou);
     }
-    const int64_t counted = true_positives + false_positives;
-    found.push_back(true_positives);
-    result.precision.push_back(counted > 0 ? double(true_positives) / double(counted) : 0);
-    result.recall.push_back(double(true_positives) / double(result.truths));
+    const auto taken = matching.take();
+    const bool ignored = taken && truths[*taken].truth->difficult;
+    curve.add({.matched = taken && !ignored, .ignored = ignored});
+    const auto found = static_cast<double>(curve.found());
+    result.precision.push_back(curve.counted() > 0 ? found / static_cast<double>(curve.counted()) : 0);
+    result.recall.push_back(found / static_cast<double>(result.truths));
   }
-  result.average_precision = options.rule == VocRule::area ? area_rule(result) : points11_rule(result, found);
+  result.average_precision = options.rule == VocRule::area ? area_under(curve.envelope(), result.truths)
+                                                           : points11_rule(curve.envelope(), result.truths);
 }
 
 }  // namespace
@@ -101,7 +83,7 @@ void score_class(const std::vector<ImageResult>& images, int64_t label, std::vec
 VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes, const VocMapOptions& options) {
   VocMap result;
   result.classes.resize(num_classes);
-  std::vector<std::vector<ScoredBox>> detections(num_classes);
+  std::vector<OfClass> classes(num_classes);
   for (size_t image = 0; image < images.size(); ++image) {
     const auto index = [&](int64_t label) {
       require(label >= 1 && label <= num_classes, "voc_map: image {} has label {}, expected 1..{}", image,
@@ -109,11 +91,13 @@ VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes, cons
       return label - 1;
     };
     for (const GroundTruth& truth : images[image].truths) {
-      result.classes[index(truth.label)].truths += truth.difficult ? 0 : 1;
+      const auto label = index(truth.label);
+      classes[label].truths.push_back({image, &truth});
+      result.classes[label].truths += truth.difficult ? 0 : 1;
     }
     for (const Detection& detection : images[image].detections) {
       require(!std::isnan(detection.score), "voc_map: image {} has a score that is not a number", image);
-      detections[index(detection.label)].push_back({detection.score, image, detection.box});
+      classes[index(detection.label)].detections.push_back({detection.score, image, detection.box});
     }
   }
 
@@ -121,9 +105,9 @@ VocMap voc_map(const std::vector<ImageResult>& images, int64_t num_classes, cons
   int64_t scored = 0;
   for (int64_t i = 0; i < num_classes; ++i) {
     VocClassResult& of_class = result.classes[i];
-    of_class.detections = int64_t(detections[i].size());
+    of_class.detections = std::ssize(classes[i].detections);
     if (of_class.truths == 0) continue;
-    score_class(images, i + 1, detections[i], options, of_class);
+    score_class(classes[i], options, of_class);
     sum += *of_class.average_precision;
     ++scored;
   }

@@ -62,7 +62,7 @@ TensorDetector TensorDetector::load(const std::filesystem::path& weights, const 
 
 TensorDetector::TensorDetector(const nn::DescribedModel& model, const at::Device& device,
                                const ViewOptions& views, int64_t view_batch)
-    : model_(nn::as_detection_model(model.model)),
+    : model_(nn::as_detection_model(model.model, model.config.root().child("model"))),
       categories_(model.categories),
       device_(device),
       views_(views),

@@ -39,4 +39,13 @@ MultiTaskLoss fast_rcnn_loss(const at::Tensor& scores, const at::Tensor& labels,
   return {classification / count(labels), smooth_l1(deltas.to(at::kFloat), targets, beta) / count(labels)};
 }
 
+at::Tensor fast_rcnn_loss_of_each(const at::Tensor& scores, const at::Tensor& labels,
+                                  const at::Tensor& positives, const at::Tensor& deltas,
+                                  const at::Tensor& targets, double beta) {
+  check("fast_rcnn_loss_of_each", "scores", scores, 2, "[S, C + 1]", labels);
+  const auto classification = at::cross_entropy_loss(scores.to(at::kFloat), labels, {}, at::Reduction::None);
+  const auto box = smooth_l1(deltas.to(at::kFloat), targets, beta, at::Reduction::None).sum(1);
+  return classification.index_add(0, positives, box);
+}
+
 }  // namespace rcnn::losses

@@ -7,6 +7,8 @@
 #include <rcnn/nn/models/faster_rcnn.h>
 #include <rcnn/nn/necks/fpn.h>
 #include <rcnn/nn/registry.h>
+#include <rcnn/nn/roi/box_head.h>
+#include <rcnn/nn/roi/pooler.h>
 
 namespace rcnn::nn {
 
@@ -20,7 +22,8 @@ void Registry<Module, Arguments...>::add(const std::string& name, Factory factor
 template <class Module, class... Arguments>
 std::shared_ptr<Module> Registry<Module, Arguments...>::make(const config::Node& node,
                                                              Arguments... arguments) const {
-  const auto type = node.require("type");
+  auto type = default_type_.empty() ? node.require("type") : default_type_;
+  node.read("type", type);
   const auto factory = factories_.find(type);
   if (factory == factories_.end()) {
     std::vector<std::string> known;
@@ -38,6 +41,12 @@ auto resnet(int64_t depth) {
   return [depth](const config::Node& node) { return make_resnet(depth, node); };
 }
 
+auto level_pooler(RoiPoolerOptions::Kind kind) {
+  return [kind](const config::Node& node, const std::vector<FeatureSpec>& features) {
+    return make_level_pooler(kind, node, features);
+  };
+}
+
 }  // namespace
 
 Registry<BackboneImpl>& backbones() {
@@ -51,8 +60,22 @@ Registry<BackboneImpl>& backbones() {
   return registry;
 }
 
-Registry<NeckImpl, const std::vector<FeatureSpec>&>& necks() {
-  static Registry<NeckImpl, const std::vector<FeatureSpec>&> registry({{"fpn", make_fpn}});
+Registry<NeckImpl, const NeckInputs&>& necks() {
+  static Registry<NeckImpl, const NeckInputs&> registry({{"fpn", make_fpn}});
+  return registry;
+}
+
+Registry<RoiPoolerImpl, const std::vector<FeatureSpec>&>& poolers() {
+  static Registry<RoiPoolerImpl, const std::vector<FeatureSpec>&> registry(
+      {{"align", level_pooler(RoiPoolerOptions::Kind::align)},
+       {"pool", level_pooler(RoiPoolerOptions::Kind::pool)}},
+      "align");
+  return registry;
+}
+
+Registry<BoxHeadImpl, const std::vector<GridSpec>&>& box_heads() {
+  static Registry<BoxHeadImpl, const std::vector<GridSpec>&> registry(
+      {{"mlp", make_mlp_head}, {"conv", make_conv_head}, {"res5", make_res5_head}}, "mlp");
   return registry;
 }
 
@@ -62,7 +85,9 @@ Registry<ModelImpl, int64_t>& models() {
 }
 
 template class Registry<BackboneImpl>;
-template class Registry<NeckImpl, const std::vector<FeatureSpec>&>;
+template class Registry<NeckImpl, const NeckInputs&>;
+template class Registry<RoiPoolerImpl, const std::vector<FeatureSpec>&>;
+template class Registry<BoxHeadImpl, const std::vector<GridSpec>&>;
 template class Registry<ModelImpl, int64_t>;
 
 }  // namespace rcnn::nn

@@ -7,7 +7,7 @@
 
 #include <rcnn/train/lr_range.h>
 
-#include "train/median.h"
+#include "median.h"
 
 namespace rcnn::train {
 namespace {

@@ -8,7 +8,7 @@
 #include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
-#include "train/median.h"
+#include "median.h"
 
 namespace rcnn::train {
 void Meter::add_losses(int64_t iteration, double lr, std::vector<int64_t> indices,

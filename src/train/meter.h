@@ -6,7 +6,7 @@
 
 #include <rcnn/nn/models/model.h>
 #include <rcnn/nn/weights/weights.h>
-#include <rcnn/train/trainer.h>
+#include <rcnn/train/hooks.h>
 
 namespace rcnn::train {
 

@@ -1,94 +1,24 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cmath>
 #include <functional>
-#include <limits>
 #include <map>
 #include <numeric>
 #include <utility>
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <rcnn/data/fingerprint.h>
 #include <rcnn/log.h>
 #include <rcnn/train/run.h>
 
+#include "train/changes.h"
+
 namespace rcnn::train {
 namespace {
 
-constexpr const char* kFingerprint = "fingerprint";
 constexpr const char* kIteration = "iteration";
-
-/// The first few, and how many more there are.
-std::string some_of(std::vector<std::string> texts, std::string_view separator) {
-  constexpr size_t kShown = 8;
-  const size_t all = texts.size();
-  if (all > kShown) {
-    texts.resize(kShown);
-    texts.push_back(fmt::format("and {} more", all - kShown));
-  }
-  return fmt::format("{}", fmt::join(texts, separator));
-}
-
-/// What the run was started with and has no longer.
-struct Changes {
-  std::vector<std::string> texts;
-  bool of_scores = false;  ///< scores are others than they were
-};
-
-bool decides_scores(const std::string& key) {
-  for (const char* when : {"eval.period", "eval.best", "eval.patience"}) {
-    if (key == when) return false;
-  }
-  return key.starts_with("eval.") || key.starts_with("data.test.") || key == "data.type";
-}
-
-Changes changes(const RunFolder::Found& found, const Training& training, const at::Tensor& now) {
-  const auto& [file, saved] = found;
-  const auto stored = [&, &saved = saved](const char* key) {
-    const auto entry = saved.metadata.find(key);
-    return entry == saved.metadata.end() ? "" : entry->second;
-  };
-  Changes changes;
-  const auto before = config::Config::parse(stored("config"), found.file.string());
-  for (const auto& [key, was, is] : config::differences(before, training.described.config)) {
-    if (key == "data.workers") continue;  // any number gives the same batches
-    changes.texts.push_back(
-        fmt::format("{} was {}, is {}", key, was.empty() ? "absent" : was, is.empty() ? "absent" : is));
-    changes.of_scores |= decides_scores(key);
-  }
-  if (stored("categories") != nn::description_of(training.described).at("categories")) {
-    changes.texts.push_back("the classes are others, or in another order");
-  }
-  const auto images = saved.state.data.find(kFingerprint);
-  if (images == saved.state.data.end() || images->second.sizes() != now.sizes()) {
-    const int64_t was = images == saved.state.data.end() ? 0 : images->second.numel();
-    changes.texts.push_back(fmt::format("the training images were {}, are {}", was, now.numel()));
-  } else if (!at::equal(images->second, now)) {
-    std::vector<std::string> ids;
-    const auto changed = (images->second != now).nonzero().flatten();
-    for (int64_t i = 0; i < changed.numel(); ++i) {
-      ids.push_back(training.dataset->record(changed[i].item<int64_t>()).id);
-    }
-    changes.texts.push_back(fmt::format("other training images or boxes: {}", some_of(std::move(ids), ", ")));
-  }
-  return changes;
-}
-
-void refuse_changes(std::vector<std::string> changed, const std::filesystem::path& folder,
-                    Run::Resume resume) {
-  if (changed.empty()) return;
-  const auto what = some_of(std::move(changed), "; ");
-  if (resume == Run::Resume::anyway)
-    return log::warn(fmt::format("goes on although something has changed: {}", what));
-  throw ConfigError(
-      fmt::format("{}: not what the run was started with: {}; change it back, or go on all the same by "
-                  "--resume-anyway",
-                  folder.string(), what));
-}
 
 /// Which iteration weights are of, see Run; none where they do not say.
 std::optional<int64_t> iteration_of(const io::SafeTensors& weights) {
@@ -126,28 +56,17 @@ nn::TensorMap weights_of(const TrainingState& state, const torch::nn::Module& mo
   return weights;
 }
 
+/// Puts the means over all processes in their place, so that all decide alike.
+void average(Scores& scores, Peers& peers) {
+  if (peers.count() == 1) return;
+  std::vector<double> values;
+  for (const auto& [name, value] : scores) values.push_back(value);
+  const auto means = at::tensor(values, at::kDouble);
+  peers.mean({means});
+  for (size_t i = 0; i < scores.size(); ++i) scores[i].second = means[static_cast<int64_t>(i)].item<double>();
+}
+
 }  // namespace
-
-ScoringOptions ScoringOptions::from(const config::Node& eval) {
-  ScoringOptions options;
-  eval.read("period", options.period, {.min = 0});
-  eval.read("best", options.best);
-  eval.read("patience", options.patience, {.min = 0});
-  if (options.patience > 0 && options.period == 0) throw eval.error("patience", "needs a period above 0");
-  return options;
-}
-
-double ScoringOptions::deciding(const Scores& scores) const {
-  const auto found =
-      best.empty() ? scores.begin() : std::ranges::find(scores, best, &Scores::value_type::first);
-  if (found == scores.end()) {
-    std::vector<std::string> names;
-    for (const auto& [name, value] : scores) names.push_back(name);
-    throw ConfigError(
-        fmt::format("eval.best: the scores have no {}; they have {}", best, some_of(names, ", ")));
-  }
-  return std::isnan(found->second) ? -std::numeric_limits<double>::infinity() : found->second;
-}
 
 Run::Run(Training training, RunFolder folder, const ScoringOptions& scoring, Resume resume)
     : training_(std::move(training)),
@@ -158,7 +77,7 @@ Run::Run(Training training, RunFolder folder, const ScoringOptions& scoring, Res
   Changes changed;
   if (found) {
     for (const auto& what : damaged) log::warn(fmt::format("{}; passed over", what));
-    changed = changes(*found, training_, fingerprint_);
+    changed = changes_since(*found, training_, fingerprint_);
     refuse_changes(changed.texts, folder_.path(), resume);
   } else {
     if (resume != Resume::no) {
@@ -259,6 +178,11 @@ std::optional<io::SafeTensors> Run::weights_after(int64_t iteration) const {
   }
 }
 
+/// Whether it is this process that writes files.
+bool Run::writes() const {
+  return training_.peers->rank() == 0;
+}
+
 bool Run::is_due(const Checkpoint& checkpoint) const {
   if (!scored_.empty() && scored_.back().iteration == checkpoint.iteration) return false;
   const int64_t period = scoring_.period;
@@ -280,7 +204,7 @@ void Run::wait_for_writer() {
 /// Begins `task` when the one before is over.
 void Run::write(std::function<void()> task) {
   wait_for_writer();
-  writer_ = std::async(std::launch::async, std::move(task));
+  if (writes()) writer_ = std::async(std::launch::async, std::move(task));
 }
 
 void Run::save(bool with_weights) {
@@ -301,16 +225,21 @@ void Run::save(bool with_weights) {
   });
 }
 
-void Run::check_in(const Checkpoint& checkpoint, const RunHooks& hooks) {
+void Run::check_in(const Checkpoint& checkpoint, const Hooks& hooks) {
   save(/*with_weights=*/true);
-  if (!hooks.evaluate || !is_due(checkpoint)) return;
+  if (hooks.evaluate && is_due(checkpoint)) score(checkpoint, hooks);
+  if (hooks.on_checkpoint) hooks.on_checkpoint(checkpoint);
+}
+
+void Run::score(const Checkpoint& checkpoint, const Hooks& hooks) {
   auto scores = hooks.evaluate(training_.described);
-  if (!scores) return;
+  if (training_.peers->any(!scores)) return;
+  average(*scores, *training_.peers);
   const bool better = !best() || scoring_.deciding(*scores) > scoring_.deciding(best()->scores);
   wait_for_writer();  // who goes on from these scores needs their state
   scored_.push_back(
       {.epoch = checkpoint.epoch, .iteration = checkpoint.iteration, .scores = std::move(*scores)});
-  folder_.append(scored_.back());
+  if (writes()) folder_.append(scored_.back());
   if (better) {
     best_ = std::ssize(scored_) - 1;
     write([this, weights = weights_] { io::write_safetensors(folder_.best_weights(), *weights); });
@@ -318,30 +247,36 @@ void Run::check_in(const Checkpoint& checkpoint, const RunHooks& hooks) {
   if (hooks.on_scores) hooks.on_scores(scored_.back());
 }
 
-Run::Outcome Run::fit(const RunHooks& hooks) {
-  for (const auto& prepare : std::exchange(preparations_, {})) prepare();
-  const auto interrupted = [&] { return hooks.interrupted && hooks.interrupted(); };
-  const TrainHooks train_hooks{
+Run::Outcome Run::fit(const Hooks& hooks) {
+  for (const auto& prepare : std::exchange(preparations_, {})) {
+    if (writes()) prepare();
+  }
+  const Hooks own{
       .on_progress =
           [&](const Progress& progress) {
-            folder_.append(progress);
+            if (writes()) folder_.append(progress);
             if (hooks.on_progress) hooks.on_progress(progress);
           },
       .on_checkpoint = [&](const Checkpoint& checkpoint) { check_in(checkpoint, hooks); },
-      .checkpoint_due = [&](const Checkpoint& checkpoint) { return hooks.evaluate && is_due(checkpoint); },
+      .checkpoint_due =
+          [&](const Checkpoint& checkpoint) {
+            return (hooks.evaluate && is_due(checkpoint)) ||
+                   (hooks.checkpoint_due && hooks.checkpoint_due(checkpoint));
+          },
+      .on_gradients = hooks.on_gradients,
       .stop =
           [&](int64_t iteration) {
-            if (hooks.on_iteration) hooks.on_iteration(iteration);
             if (writer_.valid() && writer_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
               wait_for_writer();
             }
-            return is_exhausted() || interrupted();
+            const bool stop = hooks.stop && hooks.stop(iteration);
+            return is_exhausted() || stop;
           }};
   try {
-    // The run may have been stopped between a state and its scores.
-    if (trainer_->at_checkpoint() || train_hooks.checkpoint_due(trainer_->checkpoint()))
-      trainer_->check_in(train_hooks);
-    if (!is_exhausted() && !interrupted()) trainer_->fit(train_hooks);
+    const bool over = trainer_->iteration() >= trainer_->iterations();
+    // Where it was stopped between a state and its scores, the trainer begins with these.
+    if (!is_exhausted() && (over || !training_.peers->any(own.stop(trainer_->iteration()))))
+      trainer_->fit(own);
     const bool scored =
         !hooks.evaluate || (!scored_.empty() && scored_.back().iteration == trainer_->iteration());
     const bool finished = trainer_->iteration() >= trainer_->iterations() && scored;

@@ -116,8 +116,9 @@ bool RunFolder::is_one(const fs::path& path) {
 }
 
 bool RunFolder::owns(const fs::path& file) {
-  static const std::set<std::string> kNames = {"config.json",      "log.txt",          "metrics.jsonl",
-                                               "last.safetensors", "best.safetensors", RunLock::kFile};
+  static const std::set<std::string> kNames = {"config.json", "log.txt",          "metrics.jsonl",
+                                               "done.json",   "last.safetensors", "best.safetensors",
+                                               RunLock::kFile};
   const auto name = file.filename().string();
   const bool named = kNames.contains(name) || (name.starts_with(kState) && name.ends_with(kExtension)) ||
                      name.starts_with("events.out.tfevents.");

@@ -8,15 +8,20 @@
 #include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/file.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <rcnn/error.h>
 #include <rcnn/train/run_lock.h>
 
-#include "train/host.h"
-
 namespace rcnn::train {
 namespace {
+
+/// This machine's name.
+std::string host() {
+  utsname system{};
+  return uname(&system) == 0 ? system.nodename : "localhost";
+}
 
 std::string content_of(int descriptor) {
   std::array<char, HOST_NAME_MAX + 32> text;

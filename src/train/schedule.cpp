@@ -3,8 +3,6 @@
 
 #include <rcnn/train/schedule.h>
 
-#include "train/refuse.h"
-
 namespace rcnn::train {
 namespace {
 
@@ -47,12 +45,12 @@ void ScheduleOptions::read(const config::Node& node) {
   node.read("final_lr", final_lr, {.min = 0, .max = 1});
   node.read("power", power, {.min = 0});
   if (type == Schedule::steps) {
-    refuse(node, {"final_lr", "power"}, "schedule steps");
+    node.refuse({"final_lr", "power"}, "schedule steps");
   } else {
-    refuse(node, {"steps", "gamma"}, "schedule cosine, polynomial or exponential");
+    node.refuse({"steps", "gamma"}, "schedule cosine, polynomial or exponential");
   }
   if (type == Schedule::cosine || type == Schedule::exponential) {
-    refuse(node, {"power"}, "schedule cosine or exponential");
+    node.refuse({"power"}, "schedule cosine or exponential");
   }
   if (type == Schedule::exponential && final_lr == 0) {
     throw node.error("final_lr", "must be above 0 with schedule exponential");

@@ -1,15 +1,14 @@
 #include <algorithm>
-#include <set>
+#include <string_view>
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <rcnn/error.h>
-#include <rcnn/nn/backbones/backbone.h>
 #include <rcnn/train/solver.h>
 
-#include "train/refuse.h"
+#include "config/name_pattern.h"
 
 namespace rcnn::train {
 namespace {
@@ -17,7 +16,7 @@ namespace {
 /// What parameters of one group share.
 struct Treatment {
   double lr_factor = 1;
-  bool decay = true;
+  double decay_factor = 1;
   bool operator==(const Treatment&) const = default;
 };
 
@@ -54,28 +53,56 @@ bool is_norm(const torch::nn::Module& module) {
                    InstanceNorm1dImpl, InstanceNorm2dImpl, InstanceNorm3dImpl>(module);
 }
 
-/// Adds the parameters that learn to `groups`, in the order of Module::parameters(), each once: a module may
-/// be registered under several names.
-void collect(const torch::nn::Module& module, const SolverOptions& options, bool in_backbone,
-             std::vector<Group>& groups, std::set<const at::TensorImpl*>& seen) {
-  in_backbone = in_backbone || is_one_of<nn::BackboneImpl>(module);
+using Names = std::map<const at::TensorImpl*, std::vector<std::string>>;
+
+/// Each parameter's names: a module may be registered under several.
+Names names_in(const torch::nn::Module& module) {
+  Names names;
+  for (const auto& item : module.named_parameters())
+    names[item.value().unsafeGetTensorImpl()].push_back(item.key());
+  return names;
+}
+
+bool means_one_of(std::string_view pattern, const std::vector<std::string>& names) {
+  return std::ranges::any_of(names, [&](const auto& name) { return config::matches(pattern, name); });
+}
+
+/// Those of the longest pattern that means the parameter.
+Factors factors_of(const std::vector<std::string>& names, const SolverOptions& options) {
+  Factors found;
+  size_t longest = 0;
+  for (const auto& [pattern, factors] : options.factors) {
+    if (pattern.size() <= longest || !means_one_of(pattern, names)) continue;
+    found = factors;
+    longest = pattern.size();
+  }
+  return found;
+}
+
+/// Adds the parameters that learn to `groups`, in the order of Module::parameters(), each once; takes their
+/// names from `names`.
+void collect(const torch::nn::Module& module, const SolverOptions& options, Names& names,
+             std::vector<Group>& groups) {
   const bool norm = is_norm(module);
   for (const auto& item : module.named_parameters(/*recurse=*/false)) {
-    if (!item.value().requires_grad() || !seen.insert(item.value().unsafeGetTensorImpl()).second) continue;
+    const auto found = names.extract(item.value().unsafeGetTensorImpl());
+    if (!item.value().requires_grad() || !found) continue;
     Treatment treatment;
-    if (in_backbone) treatment.lr_factor *= options.backbone_lr;
+    if (means_one_of(SolverOptions::kBackbone, found.mapped())) treatment.lr_factor *= options.backbone_lr;
     if (norm) {
-      treatment.decay = options.norm_decay;
+      treatment.decay_factor = options.norm_decay;
     } else if (item.key() == "bias") {
       treatment.lr_factor *= options.bias_lr;
-      treatment.decay = options.bias_decay;
+      treatment.decay_factor = options.bias_decay;
     }
-    auto group = std::find_if(groups.begin(), groups.end(),
-                              [&](const Group& known) { return known.treatment == treatment; });
+    const auto own = factors_of(found.mapped(), options);
+    treatment.lr_factor *= own.lr;
+    treatment.decay_factor *= own.decay;
+    auto group = std::ranges::find(groups, treatment, &Group::treatment);
     if (group == groups.end()) group = groups.insert(group, {treatment, {}});
     group->parameters.push_back(item.value());
   }
-  for (const auto& child : module.children()) collect(*child, options, in_backbone, groups, seen);
+  for (const auto& child : module.children()) collect(*child, options, names, groups);
 }
 
 template <class Optimizer, class Options>
@@ -83,7 +110,7 @@ std::unique_ptr<torch::optim::Optimizer> make(const std::vector<Group>& groups, 
   std::vector<torch::optim::OptimizerParamGroup> param_groups;
   for (const auto& group : groups) {
     auto own = std::make_unique<Options>(options);
-    if (!group.treatment.decay) own->weight_decay(0);
+    own->weight_decay(own->weight_decay() * group.treatment.decay_factor);
     param_groups.emplace_back(group.parameters, std::move(own));
   }
   return std::make_unique<Optimizer>(param_groups, options);
@@ -110,11 +137,18 @@ void SolverOptions::read(const config::Node& node) {
   node.read("bias_decay", bias_decay);
   node.read("norm_decay", norm_decay);
   node.read("backbone_lr", backbone_lr, {.min = 0});
+  const auto patterns = node.child("factors");
+  for (const auto& pattern : patterns.keys()) {
+    const auto of_pattern = patterns.child(pattern);
+    of_pattern.read("lr", factors[pattern].lr, {.min = 0});
+    of_pattern.read("decay", factors[pattern].decay, {.min = 0});
+    of_pattern.finish();
+  }
   node.read("clip_norm", clip_norm, {.min = 0});
   if (type == SolverType::sgd) {
-    refuse(node, {"betas", "eps"}, "solver sgd");
+    node.refuse({"betas", "eps"}, "solver sgd");
   } else {
-    refuse(node, {"momentum", "nesterov"}, "solver adamw");
+    node.refuse({"momentum", "nesterov"}, "solver adamw");
   }
   if (nesterov && momentum == 0) throw node.error("nesterov", "needs a momentum above 0");
   if (betas.size() != 2 || betas[0] >= 1 || betas[1] >= 1) {
@@ -124,13 +158,14 @@ void SolverOptions::read(const config::Node& node) {
 
 Solver::Solver(const torch::nn::Module& module, const SolverOptions& options)
     : adamw_(options.type == SolverType::adamw), clip_norm_(options.clip_norm) {
-  std::set<const at::TensorImpl*> named, grouped;
+  auto names = names_in(module);
   for (const auto& item : module.named_parameters()) {
-    if (item.value().requires_grad() && named.insert(item.value().unsafeGetTensorImpl()).second)
-      parameters_.emplace(item.key(), item.value());
+    const auto& value = item.value();
+    if (value.requires_grad() && names.at(value.unsafeGetTensorImpl()).front() == item.key())
+      parameters_.emplace(item.key(), value);
   }
   std::vector<Group> groups;
-  collect(module, options, /*in_backbone=*/false, groups, grouped);
+  collect(module, options, names, groups);
   for (const auto& group : groups) lr_factors_.push_back(group.treatment.lr_factor);
   if (options.type == SolverType::sgd) {
     optimizer_ = make<torch::optim::SGD>(groups, torch::optim::SGDOptions(0)

@@ -12,6 +12,8 @@
 #include <rcnn/device.h>
 #include <rcnn/nn/models/model_file.h>
 #include <rcnn/train/ema.h>
+#include <rcnn/train/freeze.h>
+#include <rcnn/train/peers.h>
 #include <rcnn/train/trainer.h>
 #include <rcnn/train/training.h>
 
@@ -66,28 +68,38 @@ MemoryError out_of_memory(const data::Batch& batch) {
       batch.images.sizes.size(), largest.width, largest.height));
 }
 
-data::LoaderOptions with(data::LoaderOptions loader, const TrainOptions& options) {
-  loader.batch_size = options.batch_size;
-  loader.seed = options.seed;
-  return loader;
-}
-
-std::shared_ptr<const data::Dataset> checked(std::shared_ptr<const data::Dataset> dataset,
-                                             const nn::DescribedModel& described) {
-  const size_t classes = dataset->categories().size();
-  if (!described.categories.empty() && described.categories.size() != classes) {
+std::shared_ptr<const data::Dataset> checked(const Training& training) {
+  const size_t model = training.described.categories.size(), data = training.dataset->categories().size();
+  if (model > 0 && model != data) {
     throw ConfigError(
         fmt::format("the model has {} classes and the data set {}: it can be trained on data of its "
                     "own classes only",
-                    described.categories.size(), classes));
+                    model, data));
   }
-  data::check_labels(*dataset);
-  return dataset;
+  data::check_labels(*training.dataset);
+  return training.dataset;
 }
 
-data::TransformOptions as_model_resizes(data::TransformOptions transform, const nn::DescribedModel& model) {
-  transform.resize = model.model->pixels().resize;
+/// The model, without what is not to learn.
+std::shared_ptr<nn::ModelImpl> model_of(const Training& training) {
+  const auto& [model, categories, config] = training.described;
+  freeze(*model, training.options, config.root().child("train"));
+  return model;
+}
+
+data::TransformOptions transform_of(const Training& training) {
+  auto transform = training.data.train_transform();
+  transform.resize = training.described.model->pixels().resize;
   return transform;
+}
+
+data::LoaderOptions loader_of(const Training& training) {
+  auto loader = training.data.train_loader();
+  loader.batch_size = training.options.batch_size;
+  loader.seed = training.options.seed;
+  loader.shard = training.peers->rank();
+  loader.shards = training.peers->count();
+  return loader;
 }
 
 Training with_initial_weights(Training training) {
@@ -97,60 +109,25 @@ Training with_initial_weights(Training training) {
 
 }  // namespace
 
-TrainOptions TrainOptions::from(const config::Node& node) {
-  TrainOptions options;
-  int64_t seed = 0;
-  node.read("epochs", options.epochs, {.min = 1});
-  node.read("iterations", options.iterations, {.min = 0});
-  node.read("batch_size", options.batch_size, {.min = 1});
-  node.read("precision", options.precision, {{"fp32", nn::Precision::fp32}, {"bf16", nn::Precision::bf16}});
-  options.schedule.read(node);
-  options.solver.read(node);
-  node.read("accumulate", options.accumulate, {.min = 1});
-  node.read("base_batch", options.base_batch, {.min = 0});
-  node.read("ema", options.ema, {.min = 0});
-  if (options.ema >= 1) throw node.error("ema", "must be below 1");
-  node.read("seed", seed, {.min = 0});
-  node.read("log_period", options.log_period, {.min = 1});
-  node.read("checkpoint_period", options.checkpoint_period, {.min = 0});
-  node.read("keep_checkpoints", options.keep_checkpoints, {.min = 1});
-  node.finish();
-  options.seed = static_cast<uint64_t>(seed);
-  return options;
-}
-
-double TrainOptions::effective_lr() const {
-  if (base_batch == 0) return schedule.lr;
-  return schedule.lr * static_cast<double>(images_per_step()) / static_cast<double>(base_batch);
-}
-
-Trainer::Trainer(const config::Config& config, const std::string& device)
-    : Trainer(config, nullptr, device) {}
-
 Trainer::Trainer(const config::Config& config, std::shared_ptr<const data::Dataset> dataset,
                  const std::string& device)
     : Trainer(with_initial_weights(Training::from(config, parse_device(device), std::move(dataset)))) {}
 
 Trainer::Trainer(const Training& training)
-    : Trainer(training.described, training.dataset, training.data.train_transform(),
-              training.data.train_loader(), training.options, training.device) {}
-
-Trainer::Trainer(const nn::DescribedModel& described, std::shared_ptr<const data::Dataset> dataset,
-                 const data::TransformOptions& transform, const data::LoaderOptions& loader,
-                 const TrainOptions& options, const at::Device& device)
-    : model_(described.model),
-      config_(described.config),
-      dataset_(checked(std::move(dataset), described)),
-      options_(options),
-      device_(device),
-      loader_(dataset_, as_model_resizes(transform, described), with(loader, options)),
+    : model_(model_of(training)),
+      config_(training.described.config),
+      dataset_(checked(training)),
+      options_(training.options),
+      device_(training.device),
+      peers_(training.peers),
+      loader_(dataset_, transform_of(training), loader_of(training)),
       // The solver holds the parameters, which the move may replace.
-      solver_((model_->to(device), *model_), options.solver),
+      solver_((model_->to(device_), *model_), options_.solver),
       meter_(std::make_unique<Meter>()),
-      iterations_(options.iterations > 0 ? options.iterations
-                                         : options.epochs * loader_.batches_per_epoch()) {
-  options_.schedule.lr = options.effective_lr();
-  if (options.ema > 0) ema_ = std::make_unique<Ema>(*model_, options.ema);
+      iterations_(options_.iterations > 0 ? options_.iterations
+                                          : options_.epochs * loader_.batches_per_epoch()) {
+  options_.schedule.lr = options_.effective_lr();
+  if (options_.ema > 0) ema_ = std::make_unique<Ema>(*model_, options_.ema);
 }
 
 Trainer::~Trainer() = default;
@@ -164,10 +141,11 @@ Trainer::Accumulation Trainer::accumulation() const {
   return {.index = index, .count = std::min(options_.accumulate, iterations_ - (iteration_ - index))};
 }
 
-/// Throws when a loss since the last check is not finite.
+/// Throws when a loss since the last check is not finite, here or in another process.
 void Trainer::check_losses() {
   const auto found = meter_->first_non_finite();
-  if (!found) return;
+  if (!peers_->any(found.has_value())) return;
+  if (!found) throw NonFiniteError("a loss is no longer finite in another process, which says more");
   throw NonFiniteError(
       fmt::format("the loss of iteration {} is no longer finite: {}; images {}; lr {:g}, norm of the last "
                   "gradients {:g}; lower train.lr, lengthen train.warmup_iterations or set train.clip_norm, "
@@ -177,7 +155,7 @@ void Trainer::check_losses() {
 }
 
 /// One iteration; returns its learning rate.
-double Trainer::step(data::Batch& batch, const TrainHooks& hooks) {
+double Trainer::step(data::Batch& batch, const Hooks& hooks) {
   try {
     // Dropout and sampling draw from LibTorch's generators: seeding them here makes each iteration
     // repeatable.
@@ -197,6 +175,7 @@ double Trainer::step(data::Batch& batch, const TrainHooks& hooks) {
     if (place.index == 0) solver_.zero_grad();
     (place.count > 1 ? sum / place.count : sum).backward();
     if (place.last()) {
+      if (peers_->count() > 1) peers_->mean(solver_.gradients());
       if (hooks.on_gradients) hooks.on_gradients(solver_.gradients());
       solver_.set_learning_rate(lr);
       solver_.step();
@@ -210,7 +189,7 @@ double Trainer::step(data::Batch& batch, const TrainHooks& hooks) {
   }
 }
 
-void Trainer::report(double lr, const TrainHooks& hooks) {
+void Trainer::report(double lr, const Hooks& hooks) {
   const auto per_epoch = loader_.batches_per_epoch();
   Progress progress;
   progress.epoch = epoch_ + 1;
@@ -231,18 +210,15 @@ Checkpoint Trainer::checkpoint() const {
           .last = iteration_ >= iterations_};
 }
 
-bool Trainer::at_checkpoint() const {
+bool Trainer::is_due(const Hooks& hooks) const {
+  if (!hooks.on_checkpoint || iteration_ == 0) return false;
   const auto here = checkpoint();
   const auto period = options_.checkpoint_period;
-  return iteration_ > 0 && (here.last || (period > 0 ? iteration_ % period == 0 : here.epoch_end));
+  return here.last || (period > 0 ? iteration_ % period == 0 : here.epoch_end) ||
+         (hooks.checkpoint_due && hooks.checkpoint_due(here));
 }
 
-bool Trainer::is_due(const TrainHooks& hooks) const {
-  return hooks.on_checkpoint &&
-         (at_checkpoint() || (hooks.checkpoint_due && hooks.checkpoint_due(checkpoint())));
-}
-
-void Trainer::check_in(const TrainHooks& hooks) {
+void Trainer::check_in(const Hooks& hooks) {
   const auto exchange = [this] {
     if (ema_) {
       ema_->swap();
@@ -258,8 +234,12 @@ void Trainer::check_in(const TrainHooks& hooks) {
   hooks.on_checkpoint(checkpoint());
 }
 
+bool Trainer::stops(const Hooks& hooks) const {
+  return peers_->any(hooks.stop && hooks.stop(iteration_));
+}
+
 /// The rest of the epoch under way; whether the run is to go on.
-bool Trainer::run_epoch(const TrainHooks& hooks) {
+bool Trainer::run_epoch(const Hooks& hooks) {
   const bool whole = batch_ == 0;
   int64_t done = 0;
   loader_.start(epoch_, batch_);
@@ -276,7 +256,7 @@ bool Trainer::run_epoch(const TrainHooks& hooks) {
     if (report_due || checkpoint_due) check_losses();
     if (report_due) report(lr, hooks);
     if (checkpoint_due) check_in(hooks);
-    if (hooks.stop && hooks.stop(iteration_)) return false;
+    if (stops(hooks)) return false;
   }
   if (whole && done == 0) {
     throw DataError(
@@ -299,8 +279,14 @@ void Trainer::note_skipped() {
   }
 }
 
-void Trainer::fit(const TrainHooks& hooks) {
+void Trainer::fit(const Hooks& hooks) {
+  TORCH_CHECK(!hooks.evaluate && !hooks.on_scores,
+              "Trainer::fit: evaluate and on_scores are hooks of a Run, which scores");
   model_->train();
+  if (is_due(hooks)) {
+    check_in(hooks);
+    if (iteration_ < iterations_ && stops(hooks)) return;
+  }
   // An epoch is shorter than others where all images of a batch are left out: the run then has more of them.
   while (iteration_ < iterations_ && run_epoch(hooks)) {
     if (iteration_ == iterations_) break;

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -9,9 +11,59 @@
 #include <rcnn/log.h>
 #include <rcnn/nn/weights/initial_weights.h>
 #include <rcnn/nn/weights/weight_names.h>
+#include <rcnn/train/freeze.h>
 #include <rcnn/train/training.h>
 
+#include "config/name_pattern.h"
+
 namespace rcnn::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// One entry of model.weights.
+struct Source {
+  fs::path file;
+  std::vector<std::string> only = {};
+  config::Node node;
+};
+
+std::vector<Source> sources_of(const config::Node& model) {
+  std::vector<Source> sources;
+  if (model.is_list("weights")) {
+    for (const auto& node : model.list("weights")) {
+      sources.push_back({.file = config::data_path(node.require("file")), .node = node});
+      node.read("only", sources.back().only);
+      node.finish();
+    }
+    return sources;
+  }
+  std::string name;
+  model.read("weights", name);
+  if (!name.empty()) sources.push_back({.file = config::data_path(name), .node = model});
+  return sources;
+}
+
+/// Throws ConfigError for a pattern of `only` that means nothing of what the file gave.
+void check_patterns(const Source& source, const std::vector<std::string>& loaded,
+                    const nn::ModelImpl& model) {
+  for (const auto& pattern : source.only) {
+    if (std::ranges::any_of(loaded, [&](const auto& name) { return config::matches(pattern, name); }))
+      continue;
+    std::vector<std::string> names;
+    for (const auto& [name, tensor] : nn::state_of(model)) names.push_back(name);
+    throw source.node.error("only", fmt::format("{} gives the model no {}{}", source.file.string(), pattern,
+                                                config::nearest_pattern(pattern, names)));
+  }
+}
+
+}  // namespace
+
+std::vector<fs::path> initial_weights(const config::Node& model) {
+  std::vector<fs::path> files;
+  for (const auto& source : sources_of(model)) files.push_back(source.file);
+  return files;
+}
 
 Training Training::from(const config::Config& config, const at::Device& device,
                         std::shared_ptr<const data::Dataset> dataset) {
@@ -20,35 +72,55 @@ Training Training::from(const config::Config& config, const at::Device& device,
   auto options = TrainOptions::from(root.child("train"));
   const auto model_node = root.child("model");
   root.has("eval");
+  if (root.has("stages"))
+    throw root.error("stages", "a chain of trainings (rcnn train), where one is wanted");
   root.finish();
   if (!dataset) dataset = data::open(data, data.train);
   torch::manual_seed(options.seed);
   auto model = nn::make_model(model_node, static_cast<int64_t>(dataset->categories().size()));
+  freeze(*model, options, root.child("train"));
   nn::DescribedModel described{std::move(model), dataset->categories(), config};
-  return {std::move(data), std::move(options), std::move(dataset), std::move(described), device};
+  return {.data = std::move(data),
+          .options = std::move(options),
+          .dataset = std::move(dataset),
+          .described = std::move(described),
+          .device = device};
 }
 
 void Training::load_initial_weights() {
   if (std::exchange(has_initial_weights, true)) return;
   const auto node = described.config.root().child("model");
-  std::string name;
-  node.read("weights", name);
-  if (name.empty()) return;
-  const auto file = config::data_path(name);
-  if (std::error_code unclear; !std::filesystem::exists(file, unclear) && !unclear) {
-    throw WeightsError(
-        fmt::format("{}: No such file; data/README.md says under \"Weights\" where model.weights come from",
-                    file.string()));
+  auto& model = *described.model;
+  std::set<std::string> loaded;  // by any of the files
+  nn::LoadReport all;
+  std::string files;
+  bool chosen = false;
+  for (const auto& source : sources_of(node)) {
+    const auto file = source.file.string();
+    if (std::error_code unclear; !fs::exists(source.file, unclear) && !unclear) {
+      throw WeightsError(fmt::format(
+          "{}: No such file; data/README.md says under \"Weights\" where model.weights come from", file));
+    }
+    const auto weights = nn::read_weights(source.file, nn::WeightNamesOptions::from(node));
+    if (!weights.summary.empty()) log::info(fmt::format("{}: {}", file, weights.summary));
+    auto report = nn::load_initial(model, weights.tensors, file, source.only);
+    check_patterns(source, report.loaded, model);
+    loaded.insert(report.loaded.begin(), report.loaded.end());
+    std::erase_if(report.fresh, [&](const std::string& name) { return loaded.contains(name); });
+    all.fresh = report.fresh;
+    all.unused.insert(all.unused.end(), report.unused.begin(), report.unused.end());
+    report.unused.insert(report.unused.end(), weights.left_out.begin(), weights.left_out.end());
+    log::info(fmt::format("initial weights {}: {} tensors; start fresh: {}; unused: {}", file,
+                          report.loaded.size(), report.fresh.empty() ? "none" : nn::counted_parts(report.fresh),
+                          report.unused.empty() ? "none" : nn::counted_parts(report.unused)));
+    chosen |= !source.only.empty();
+    files += files.empty() ? file : ", " + file;
   }
-  const auto weights = nn::read_weights(file, nn::WeightNamesOptions::from(node));
-  if (!weights.summary.empty()) log::info(fmt::format("{}: {}", file.string(), weights.summary));
-  auto report = nn::load_initial(*described.model, weights.tensors, file.string());
-  const auto doubts = nn::doubts_about(report);
-  report.unused.insert(report.unused.end(), weights.left_out.begin(), weights.left_out.end());
-  log::info(fmt::format("initial weights {}: {} tensors; start fresh: {}; unused: {}", file.string(),
-                        report.loaded.size(), report.fresh.empty() ? "none" : nn::counted_parts(report.fresh),
-                        report.unused.empty() ? "none" : nn::counted_parts(report.unused)));
-  if (!doubts.empty()) log::warn(fmt::format("initial weights {}: {}", file.string(), doubts));
+  // What is left fresh on request is no cause for doubt.
+  if (files.empty() || chosen) return;
+  all.loaded.assign(loaded.begin(), loaded.end());
+  const auto doubts = nn::doubts_about(all, model);
+  if (!doubts.empty()) log::warn(fmt::format("initial weights {}: {}", files, doubts));
 }
 
 }  // namespace rcnn::train

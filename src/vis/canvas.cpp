@@ -53,7 +53,7 @@ cv::Scalar class_colour(int64_t label) {
   return {channel(0), channel(4), channel(2)};
 }
 
-std::string as_ascii(const std::string& name) {
+std::string in_ascii(const std::string& name) {
   std::string text;
   for (const unsigned char c : name) {
     const bool continues = (c & 0xC0) == 0x80;

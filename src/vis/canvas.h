@@ -22,7 +22,7 @@ void check_box(const Box& box, int64_t label, size_t classes, const char* who);
 cv::Scalar class_colour(int64_t label);
 
 /// OpenCV's fonts are ASCII: any other character becomes '?', a UTF-8 sequence one.
-std::string as_ascii(const std::string& name);
+std::string in_ascii(const std::string& name);
 
 /// Line width and text in proportion to the image.
 struct Style {

@@ -66,7 +66,7 @@ void draw_boxes(cv::Mat& canvas, std::vector<SheetBox> boxes, const std::vector<
     const cv::Rect frame = pixels_of(box, canvas);
     const cv::Scalar colour = class_colour(label);
     draw_box(canvas, frame, std::max(2, style.line), colour, ignore);
-    auto placed = place_label(canvas, as_ascii(categories[label - 1].name), frame, style);
+    auto placed = place_label(canvas, in_ascii(categories[label - 1].name), frame, style);
     if (!placed || !find_room(*placed, canvas, frame, labels)) continue;
     labels.push_back(std::move(*placed));
     colours.push_back(colour);
@@ -76,7 +76,7 @@ void draw_boxes(cv::Mat& canvas, std::vector<SheetBox> boxes, const std::vector<
 
 /// What fits of a name, its middle left out.
 Text fitted(const std::string& name, int width) {
-  const std::string whole = as_ascii(name);
+  const std::string whole = in_ascii(name);
   Text text(whole, kFontScale);
   for (size_t kept = whole.size(); text.size.width > width && kept > 2; --kept) {
     const size_t head = kept / 2, tail = kept - head;
@@ -166,7 +166,7 @@ at::Tensor ContactSheet::page() const {
   std::vector<LegendEntry> legend;
   for (size_t i = 0; i < categories_.size(); ++i) {
     if (counts_[i] == 0) continue;
-    legend.push_back({Text(fmt::format("{} ({})", as_ascii(categories_[i].name), counts_[i]), kFontScale),
+    legend.push_back({Text(fmt::format("{} ({})", in_ascii(categories_[i].name), counts_[i]), kFontScale),
                       class_colour(static_cast<int64_t>(i) + 1)});
   }
   if (any_ignored_) {

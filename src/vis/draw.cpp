@@ -22,7 +22,7 @@ at::Tensor draw_detections(const at::Tensor& image, std::span<const Detection> d
   }
   std::vector<cv::Rect> strips;
   for (const Detection& d : detections) {
-    const std::string text = fmt::format("{} {:.2f}", as_ascii(categories[d.label - 1].name), d.score);
+    const std::string text = fmt::format("{} {:.2f}", in_ascii(categories[d.label - 1].name), d.score);
     const cv::Rect box = pixels_of(d.box, canvas);
     auto label = place_label(canvas, text, box, style);
     if (!label) continue;

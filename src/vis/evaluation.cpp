@@ -4,9 +4,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/eval/coco_matches.h>
+#include <rcnn/eval/coco/coco_matches.h>
 #include <rcnn/eval/comparable.h>
-#include <rcnn/eval/image_scores.h>
+#include <rcnn/eval/errors/image_scores.h>
 #include <rcnn/vis/evaluation.h>
 
 #include "vis/report/html.h"

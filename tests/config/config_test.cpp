@@ -202,6 +202,56 @@ TEST_F(ConfigTest, MalformedOverridesAreRefused) {
   EXPECT_EQ(parse_error(text, {"train.lr=\xff"}), "command line: train.lr: not valid UTF-8");
 }
 
+TEST_F(ConfigTest, NamesOfParametersAreKeysWithDots) {
+  const std::string text = R"({"train": {"factors": {"rpn.*": {"lr": 2}, "all": {"lr": 3}}}})";
+  EXPECT_EQ(with(text, {}), R"(train.factors."rpn.*".lr=2 train.factors.all.lr=3 )");
+  EXPECT_EQ(with(text, {R"(train.factors."rpn.*".lr=5)", R"(train.factors."roi.*".decay=0)"}),
+            R"(train.factors."rpn.*".lr=5 train.factors.all.lr=3 train.factors."roi.*".decay=0 )");
+  EXPECT_EQ(with(text, {R"(train.factors."rpn.*"=null)"}), "train.factors.all.lr=3 ");
+  EXPECT_THAT(parse_error(R"({"factors": {"a.b": {"c.d": 1}}})"),
+              HasSubstr(R"(factors."a.b"."c.d": a key must not be empty nor hold a dot)"));
+  for (const char* key : {R"("rpn.*)", R"("rpn.*"x)", R"("")"})
+    EXPECT_THAT(parse_error(text, {std::string("train.factors.") + key + "=1"}), HasSubstr("a key is names"))
+        << key;
+  const auto factors = Config::parse(text, "x.json").root().child("train").child("factors");
+  EXPECT_THAT(factors.keys(), testing::ElementsAre("rpn.*", "all"));
+  double lr = 0;
+  factors.child("rpn.*").read("lr", lr);
+  EXPECT_EQ(lr, 2);
+}
+
+TEST_F(ConfigTest, AnObjectOfItIsLaidOverIt) {
+  const auto config = Config::parse(
+      R"({"a": {"x": 1, "y": [1]}, "b": 2, "parts": [{"with": {"a": {"x": 3, "y": null, "z": 4}}}]})",
+      "x.json");
+  const auto merged =
+      config.without("parts").merged(config.root().list("parts")[0].child("with"), "part one");
+  EXPECT_EQ(compact(merged), "a.x=3 a.z=4 b=2 ");
+  EXPECT_EQ(compact(config.without("parts")), "a.x=1 a.y=[1] b=2 ");
+  EXPECT_STREQ(merged.error("a.x", "is wrong").what(), "x.json, part one: a.x: is wrong");
+  EXPECT_STREQ(merged.error("b", "is wrong").what(), "x.json: b: is wrong");
+}
+
+TEST_F(ConfigTest, EveryStringIsReplaced) {
+  const auto config = Config::parse(R"({"a": "x", "b": [{"c": "x"}, "y", 1]})", "here");
+  std::vector<std::string> keys;
+  const auto replaced = config.replaced([&](const std::string& key, const std::string& value) {
+    keys.push_back(key);
+    return value + value;
+  });
+  EXPECT_EQ(compact(replaced), R"(a="xx" b=[{"c":"xx"},"yy",1] )");
+  EXPECT_THAT(keys, testing::ElementsAre("a", "b.1.c", "b.2"));
+}
+
+TEST_F(ConfigTest, TheCommandLineHasTheLastWordInStages) {
+  const std::string stages =
+      R"({"train": {"lr": 1, "seed": 1}, "stages": [{"with": {"train": {"lr": 2}}}, {"with": {}}, {},
+          {"with": {"train": {"_replace_": true, "lr": 3}}}]})";
+  EXPECT_EQ(with(stages, {"train.lr=7", "train.seed=8"}),
+            R"(train.lr=7 train.seed=8 stages=[{"with":{"train":{"lr":7}}},{"with":{}},{},)"
+            R"({"with":{"train":{"_replace_":true,"lr":7,"seed":8}}}] )");
+}
+
 TEST_F(ConfigTest, EveryLeafKnowsWhereItCameFrom) {
   const auto base =
       write("base.json", R"({"a": {"kept": 1, "changed": 1, "overridden": 1, "empty": {}}, "b": {"x": 1}})");

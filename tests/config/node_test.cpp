@@ -213,5 +213,32 @@ TEST(NodeTest, ThreadsMayReadTheSameConfig) {
   for (auto& thread : threads) thread.join();
 }
 
+TEST(NodeTest, ListsOfObjectsHaveAViewEach) {
+  const auto root =
+      Config::parse(R"({"stages": [{"name": "a"}, {"name": 3, "more": 1}], "one": {}, "odd": [{}, 1]})",
+                    "x.json")
+          .root();
+  const auto stages = root.list("stages");
+  ASSERT_EQ(stages.size(), 2u);
+  EXPECT_EQ(stages[0].require("name"), "a");
+  EXPECT_EQ(error_of([&] { stages[1].require("name"); }), "x.json: stages.2.name: must be a string, not 3");
+  EXPECT_EQ(error_of([&] { stages[1].finish(); }), "x.json: stages.2.more: unknown key");
+  EXPECT_TRUE(root.list("none").empty());
+  EXPECT_TRUE(root.is_list("stages"));
+  EXPECT_FALSE(root.is_list("one"));
+  EXPECT_FALSE(root.is_list("none"));
+  EXPECT_EQ(error_of([&] { root.list("one"); }), "x.json: one: must be a list, not an object");
+  EXPECT_EQ(error_of([&] { root.list("odd"); }), "x.json: odd.2: must be an object, not 1");
+}
+
+TEST(NodeTest, KeysWithoutMeaningAreRefused) {
+  const auto root = Config::parse(R"({"eps": 1})", "x.json").root();
+  root.refuse({"momentum"}, "solver adamw");
+  EXPECT_EQ(error_of([&] {
+              root.refuse({"momentum", "eps"}, "solver sgd");
+            }),
+            "x.json: eps: has no meaning with solver sgd; null takes an inherited one away");
+}
+
 }  // namespace
 }  // namespace rcnn::config

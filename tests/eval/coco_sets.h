@@ -7,7 +7,7 @@
 
 #include <torch/torch.h>
 
-#include <rcnn/eval/coco_map.h>
+#include <rcnn/eval/coco/coco_map.h>
 #include <rcnn/io/safetensors.h>
 
 namespace rcnn::eval {

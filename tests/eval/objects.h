@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <rcnn/eval/coco_map.h>
+#include <rcnn/eval/coco/coco_map.h>
 
 namespace rcnn::eval {
 

@@ -92,8 +92,9 @@ TEST(TensorDetector, ProposalsLieInTheImageAndAreTheNetworks) {
   const auto image = patches(120, 180, 1);  // twice what the network sees
   const auto proposals = to_list(detector.proposals(image));
   const torch::NoGradGuard no_grad;
-  const auto network =
-      nn::as_detection_model(model.model)->proposals({.images = {image}, .sizes = {{60, 90}}}).front();
+  const auto network = std::dynamic_pointer_cast<nn::DetectionModelImpl>(model.model)
+                           ->proposals({.images = {image}, .sizes = {{60, 90}}})
+                           .front();
   ASSERT_EQ(std::ssize(proposals), network.boxes.size(0));
   EXPECT_GT(proposals.size(), 2u);
   EXPECT_LE(proposals.size(), 20u);  // rpn.test.post_nms

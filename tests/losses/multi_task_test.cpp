@@ -47,6 +47,19 @@ TEST(MultiTask, FastRcnnIsHandComputed) {
   EXPECT_NEAR(loss.box.item<double>(), (1 - 1. / 18) / 2, 1e-6);
 }
 
+TEST(MultiTask, FastRcnnOfEachRoiIsHandComputed) {
+  const auto scores = torch::tensor({{std::log(2.f), 0.f, 0.f}, {std::log(2.f), 0.f, 0.f}});
+  const auto deltas = torch::tensor({{1.f, 0.f, 0.f, 0.f}}).requires_grad_();
+  const auto each =
+      fast_rcnn_loss_of_each(scores, labels({0, 2}), labels({1}), deltas, torch::zeros({1, 4}), 1. / 9);
+  EXPECT_TRUE(close(each, torch::tensor({-std::log(0.5f), -std::log(0.25f) + 17.f / 18})));
+  each[0].backward();
+  EXPECT_TRUE(identical(deltas.grad(), torch::zeros({1, 4}))) << "the other RoI's";
+  const auto none =
+      fast_rcnn_loss_of_each(torch::zeros({0, 3}), labels({}), labels({}), kNoBoxes, kNoBoxes, 1);
+  EXPECT_EQ(none.sizes(), (std::vector<int64_t>{0}));
+}
+
 TEST(MultiTask, BoxLossIsDividedByTheSamplesNotByThePositives) {
   const auto deltas = torch::ones({2, 4}), targets = torch::zeros({2, 4});  // costs 8 at beta 0
   EXPECT_FLOAT_EQ(

@@ -32,6 +32,13 @@ TEST(SmoothL1, SumsOverAllElements) {
   EXPECT_FLOAT_EQ(smooth_l1(input, torch::zeros({2, 2}), 1).item<float>(), 3.125f);
 }
 
+TEST(SmoothL1, GivesTheElementsThemselvesWhereTheyAreAskedFor) {
+  const auto input = torch::tensor({{0.5f, 2.f}, {-2.f, 0.f}});
+  EXPECT_TRUE(close(smooth_l1(input, torch::zeros({2, 2}), 1, at::Reduction::None),
+                    torch::tensor({{0.125f, 1.5f}, {1.5f, 0.f}})));
+  EXPECT_TRUE(identical(smooth_l1(input, torch::zeros({2, 2}), 0, at::Reduction::None), input.abs()));
+}
+
 TEST(SmoothL1, BetaZeroIsTheL1Distance) {
   EXPECT_EQ(loss_of(0.25f, 0), 0.25f);
   EXPECT_EQ(loss_of(-2, 0), 2);

@@ -25,6 +25,9 @@ run_all() {
   "$folder/train_custom_dataset" "$output"
   "$folder/detect_image" "$output/weights.safetensors" "$output/example.png"
   "$folder/register_backbone" "$output/mynet"
+  "$folder/register_neck"
+  "$folder/register_format" "$output/boxes"
+  "$folder/train_segmenter" "$output/segmenter"
   "$prefix/$bindir/rcnn" detect --weights "$output/weights.safetensors" "$output/example.png" --output "$output/found"
   echo '{"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 1, "name": "cat"}], "annotations":
     [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9]}]}' >"$output/truths.json"

@@ -3,12 +3,8 @@
 
 #include <ATen/autocast_mode.h>
 
-#include <rcnn/nn/backbones/backbone.h>
+#include <rcnn/nn/feature_extractor.h>
 #include <rcnn/nn/models/faster_rcnn.h>
-#include <rcnn/nn/necks/neck.h>
-#include <rcnn/nn/registry.h>
-#include <rcnn/nn/roi/roi_heads.h>
-#include <rcnn/nn/rpn/rpn.h>
 
 #include "tests/parity/detections.h"
 #include "tests/parity/parity.h"
@@ -20,32 +16,20 @@ constexpr const char* kConfig = "torchvision/fasterrcnn_resnet18_fpn";
 constexpr const char* kFloat32Case =
     "fasterrcnn_resnet18_fpn.float32";  // whose choices do not hang on a last digit
 
-/// Faster R-CNN from the normalised image on, put together here so that its input can have any memory format.
-struct Parts : torch::nn::Module {
-  explicit Parts(const config::Node& model) {
-    const auto backbone = register_module("backbone", std::make_shared<torch::nn::Module>());
-    body = backbone->register_module("body", backbones().make(model.child("backbone")));
-    fpn = backbone->register_module("fpn", necks().make(model.child("neck"), body->features()));
-    auto features = fpn->features();
-    rpn = register_module("rpn", Rpn(features, RpnOptions::from(model.child("rpn"))));
-    features.pop_back();
-    const auto roi = model.child("roi");
-    roi_heads = register_module(
-        "roi_heads", RoiHeads(features, test::kCocoClasses, RoiHeadsOptions::from(roi), roi.child("head")));
+/// An extractor that gets its input in planes, not channels_last.
+class InPlanes : public FeatureExtractorImpl {
+ public:
+  explicit InPlanes(std::shared_ptr<FeatureExtractorImpl> extractor) : extractor_(std::move(extractor)) {
+    for (const auto& part : extractor_->named_children()) register_module(part.key(), part.value());
   }
-
-  std::vector<Detections> detect(const at::Tensor& input) {
-    const std::vector<ImageSize> sizes(input.size(0), {input.size(2), input.size(3)});
-    auto maps = fpn->forward(body->forward(input));
-    const auto proposals = rpn->forward(maps, sizes, nullptr).proposals.boxes;
-    maps.pop_back();
-    return roi_heads->detect(maps, proposals, sizes);
+  Features forward(const at::Tensor& images) override {
+    EXPECT_TRUE(images.is_contiguous(at::MemoryFormat::ChannelsLast));
+    return extractor_->forward(images.contiguous());
   }
+  std::vector<FeatureSpec> levels() const override { return extractor_->levels(); }
 
-  std::shared_ptr<BackboneImpl> body;
-  std::shared_ptr<NeckImpl> fpn;
-  Rpn rpn = nullptr;
-  RoiHeads roi_heads = nullptr;
+ private:
+  std::shared_ptr<FeatureExtractorImpl> extractor_;
 };
 
 /// bfloat16 autocast of what runs on the CPU, as long as it lives.
@@ -92,12 +76,15 @@ class Precision : public test::Parity<> {
 
 TEST_F(Precision, TheMemoryFormatDoesNotMatter) {
   const torch::NoGradGuard no_grad;
-  Parts parts(config_->root().child("model"));
-  load_state(parts, test::parity_weights(kFloat32Case), kFloat32Case);
-  parts.eval();
-  const auto input = network_input(batch(1), model_->pixels(), 32, at::kCPU);
-  ASSERT_TRUE(input.is_contiguous(at::MemoryFormat::ChannelsLast));
-  const auto found = parts.detect(input), planes = parts.detect(input.contiguous());
+  const auto node = config_->root().child("model");
+  const auto extractor = std::make_shared<InPlanes>(make_feature_extractor(node));
+  const auto levels = extractor->levels();
+  FasterRcnnImpl in_planes(extractor, Rpn(levels, RpnOptions::from(node.child("rpn"))),
+                           make_roi_heads(node.child("roi"), for_rois(levels, levels), test::kCocoClasses),
+                           model_->pixels());
+  load_state(in_planes, test::parity_weights(kFloat32Case), kFloat32Case);
+  in_planes.eval();
+  const auto found = model_->detect(batch(1)), planes = in_planes.detect(batch(1));
   for (size_t i = 0; i < found.size(); ++i) {
     EXPECT_GE(found[i].scores.size(0), 50);
     test::expect_same(to_list(planes[i]), to_list(found[i]));

@@ -6,6 +6,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/config/config.h>
+#include <rcnn/nn/models/detection_model.h>
 #include <rcnn/nn/models/model_file.h>
 
 namespace rcnn {

@@ -5,12 +5,10 @@
 #include <thread>
 #include <vector>
 
-#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-
-#include <rcnn/data/images/image.h>
+#include <spdlog/fmt/fmt.h>
 
 #include "tests/support/temp_folder.h"
 #include "tests/tools/rcnn.h"
@@ -56,7 +54,12 @@ TEST_F(LrFind, WritesTheLossAtEachRateAndSuggestsOne) {
   EXPECT_EQ(finished.out.substr(0, 9), "train.lr=");
   EXPECT_NEAR(std::stod(finished.out.substr(9)) / json["suggestion"].get<double>(), 1, 0.06);
   EXPECT_THAT(finished.err, HasSubstr("falls steepest"));
-  EXPECT_EQ(data::read_image(output_ / "lr_find.png").sizes(), (std::vector<int64_t>{600, 900, 3}));
+  const auto picture = file_bytes(output_ / "lr_find.svg");
+  EXPECT_THAT(picture, testing::StartsWith("<svg xmlns="));
+  EXPECT_THAT(picture, HasSubstr("data-log")) << "rates are on a logarithmic axis";
+  for (const char* rate : {"steepest", "lowest"}) {
+    EXPECT_THAT(picture, HasSubstr(fmt::format(">{} {:.2g}</text>", rate, json[rate].get<double>())));
+  }
 
   int files = 0;
   for ([[maybe_unused]] const auto& entry : fs::directory_iterator(output_)) ++files;
@@ -76,7 +79,7 @@ TEST_F(LrFind, WithoutAFallItSaysSo) {
   EXPECT_EQ(finished.out, "");
   EXPECT_THAT(finished.err, HasSubstr("no suggestion: the loss does not fall clearly at any rate"));
   EXPECT_TRUE(numbers()["suggestion"].is_null());
-  EXPECT_TRUE(fs::exists(output_ / "lr_find.png"));
+  EXPECT_TRUE(fs::exists(output_ / "lr_find.svg"));
 }
 
 TEST_F(LrFind, WhatMakesNoSenseIsRefusedBeforeAnythingIsDone) {
@@ -103,7 +106,7 @@ TEST_F(LrFind, ASignalEndsItWithTheLossesSoFar) {
   EXPECT_EQ(finished.out, "");
   EXPECT_THAT(finished.err, HasSubstr("of 100000 iterations"));
   EXPECT_GE(numbers()["points"].size(), 20u);
-  EXPECT_TRUE(fs::exists(output_ / "lr_find.png"));
+  EXPECT_TRUE(fs::exists(output_ / "lr_find.svg"));
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ const std::vector<Command> kReadmeCommands = {
     {"rcnn train --output runs/voc --resume"},
     {"rcnn lr-find configs/faster_rcnn/resnet18_c4_bccd.json --output runs/lr",
      "{} $short --iterations 10",
-     {"runs/lr/lr_find.png", "runs/lr/lr_find.json"}},
+     {"runs/lr/lr_find.svg", "runs/lr/lr_find.json"}},
     {"rcnn eval --weights runs/bccd/last.safetensors"},
     {"rcnn eval --weights runs/bccd/last.safetensors data.test.split=val eval.metric=coco --results "
      "found.json",
@@ -127,6 +127,11 @@ const std::vector<Command> kReadmeCommands = {
      {"runs/demo/run/last.safetensors", "runs/demo/detections/detections.json"}},
     {"rcnn --version"},
     {"rcnn train --help"},
+    {"rcnn train chain.json --output runs/chain",
+     "{} $short",
+     {"runs/chain/1-heads/last.safetensors", "runs/chain/2-whole/done.json"}},
+    {"rcnn train --output runs/chain --resume"},
+    {"rcnn config show chain.json"},
     {"cmake --install build/release --prefix $HOME/rcnn",
      "{}",
      {"rcnn/bin/rcnn", "rcnn/include/rcnn/rcnn.h"}},
@@ -281,6 +286,10 @@ class Readme : public testing::Test {
     // After the conversion: an image belongs to one part there.
     fs::copy_file(lists / "train.txt", lists / "trainval.txt");
     fs::copy_file(lists / "test.txt", lists / "val.txt");
+
+    const auto page = file_bytes(fs::path(RCNN_SOURCE) / "README.md");
+    const auto chain = page.find(R"({ "_base_": ["configs/)");
+    folder_.write("chain.json", page.substr(chain, page.find("] }\n\n", chain) + 3 - chain));
 
     folder_.write("yolo_set/classes.txt", "star\n");
     folder_.write("yolo_set/labels/train/a.txt", "0 0.5 0.5 0.25 0.25\n");

@@ -15,10 +15,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/error.h>
-#include <rcnn/eval/coco_summary.h>
+#include <rcnn/eval/score.h>
 
 #include "coco_files.h"
-#include "coco_score.h"
 #include "tests/support/temp_folder.h"
 #include "tests/tools/rcnn.h"
 
@@ -265,12 +264,11 @@ class ScorePairs : public testing::Test {
 };
 
 /// As the program does it, without starting it; nothing for a pair that is refused.
-std::optional<Score> score_of(const std::string& folder) {
+std::optional<eval::Score> score_of(const std::string& folder) {
   try {
-    return coco_score(eval::coco_input(to_annotations(data::read_coco_file(folder + "/gt.json")),
-                                       to_results(data::read_coco_results(folder + "/dt.json")),
-                                       {.annotations = "gt.json", .results = "dt.json"}),
-                      {});
+    return eval::coco_score(eval::coco_input(to_annotations(data::read_coco_file(folder + "/gt.json")),
+                                             to_results(data::read_coco_results(folder + "/dt.json")),
+                                             {.annotations = "gt.json", .results = "dt.json"}));
   } catch (const DataError&) {
     return std::nullopt;
   }
@@ -311,7 +309,9 @@ TEST_F(ScorePairs, AreScoredAsPycocotoolsDoesOrRefused) {
     ASSERT_TRUE(numbers[i].is_array()) << numbers[i];
     for (size_t n = 0; n < std::size(kNumbers); ++n) {
       // numpy sums pairwise, which shows in the last bits.
-      EXPECT_NEAR(score->json[kNumbers[n]].get<double>(), numbers[i][n].get<double>(), 1e-12) << kNumbers[n];
+      const auto& [name, value] = score->numbers.at(n);
+      EXPECT_EQ(name, kNumbers[n]);
+      EXPECT_NEAR(value, numbers[i][n].get<double>(), 1e-12) << name;
     }
   }
   if (judged.exit_code == 77) GTEST_SKIP() << "not judged: " << judged.out;

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -329,6 +330,105 @@ TEST_F(TrainCommand, AFullDiskEndsItWithTheStatesThatAreThere) {
   EXPECT_EQ(finished.exit_code, 3) << finished.err;
   EXPECT_THAT(finished.err, AllOf(HasSubstr("error: cannot write "), HasSubstr("File too large")));
   EXPECT_EQ(bytes("run/state-00000003.safetensors"), before);
+}
+
+/// A chain of two trainings, of six and of five iterations.
+class ChainCommand : public StoppedTraining {
+ protected:
+  ChainCommand() {
+    auto text = tiny_config();
+    text.insert(text.rfind('}'), R"(, "stages": [
+        {"name": "first", "kind": "train", "with": {"train": {"iterations": 6, "freeze": ["backbone.*"]}}},
+        {"name": "second", "kind": "train", "with": {"train": {"iterations": 5, "lr": 0.02},
+                                                     "model": {"weights": "stage:first/best.safetensors"}}}])");
+    config_ = temp_.write("config.json", text);
+  }
+
+  std::string out(const std::string& name) const { return (temp_.path() / "chain" / name).string(); }
+};
+
+TEST_F(ChainCommand, RunsItsStagesAndTheOtherCommandsTakeTheirFolders) {
+  const auto finished = train("chain");
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, AllOf(HasSubstr("stage 1 of 2, first: train in " + out("1-first")),
+                                  HasSubstr("stage 2 of 2, second: train in " + out("2-second")),
+                                  HasSubstr("initial weights " + out("1-first/best.safetensors"))));
+  EXPECT_THAT(bytes("chain/log.txt"), AllOf(HasSubstr("iter 6/6"), HasSubstr("iter 5/5")));
+  EXPECT_THAT(bytes("chain/1-first/log.txt"), AllOf(HasSubstr("iter 6/6"), Not(HasSubstr("iter 5/5"))));
+  EXPECT_EQ(run_rcnn({"eval", "--weights", out("2-second/last.safetensors"), "--device", "cpu"}, temp_.path())
+                .exit_code,
+            0);
+  EXPECT_EQ(run_rcnn({"report", out("2-second"), "--output", out("report.html")}, temp_.path()).exit_code, 0);
+  EXPECT_THAT(error_of(run_rcnn({"report", (temp_.path() / "chain").string(), "--output", out("x.html")},
+                                temp_.path()),
+                       2),
+              HasSubstr("holds a chain of stages"));
+  EXPECT_THAT(error_of(run_rcnn({"lr-find", config_.string(), "--output", out("lr")}, temp_.path()), 2),
+              HasSubstr("stages: a chain"));
+
+  EXPECT_THAT(error_of(train("chain"), 2), HasSubstr("holds a run already"));
+  const auto again =
+      run_rcnn({"train", "--output", (temp_.path() / "chain").string(), "--resume"}, temp_.path());
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.err, AllOf(HasSubstr("first: done before"), HasSubstr("second: done before"),
+                               Not(HasSubstr("iter "))));
+  EXPECT_THAT(error_of(train("chain", {"--resume", "train.batch_size=1"}), 2),
+              AllOf(HasSubstr("1-first: not what the run was started with"),
+                    HasSubstr("train.batch_size was 2, is 1")));
+}
+
+TEST_F(ChainCommand, StoppedInAnyStageEndsAsIfItHadNeverBeen) {
+  ASSERT_EQ(train("chain", {"train.iterations=100"}).exit_code, 0);
+  fs::rename(temp_.path() / "chain", temp_.path() / "whole");
+  for (const auto& [text, signal, code] :
+       {std::tuple("1-first", SIGKILL, 137), {"1-first", SIGTERM, 143}, {"2-second", SIGINT, 130}}) {
+    auto program = start("chain", {"train.iterations=100", "--resume"});
+    wait_for(program, std::string("train in ") + out(text));
+    for (int i = 0;
+         i < 6000 && bytes(std::string("chain/") + text + "/log.txt").find("iter 2/") == std::string::npos;
+         ++i)
+      std::this_thread::sleep_for(1ms);
+    program.send(signal);
+    const auto finished = program.finish();
+    ASSERT_EQ(finished.exit_code, code) << finished.err;
+    if (signal != SIGKILL) {
+      EXPECT_THAT(finished.err,
+                  HasSubstr("go on by: rcnn train --output " + (temp_.path() / "chain").string()));
+    }
+  }
+  const auto finished = train("chain", {"train.iterations=100", "--resume"});
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  for (const char* name : {"1-first/last.safetensors", "1-first/done.json", "2-second/last.safetensors",
+                           "2-second/best.safetensors", "2-second/done.json", "config.json"}) {
+    EXPECT_TRUE(bytes(std::string("chain/") + name) == bytes(std::string("whole/") + name))
+        << name << " is another";
+  }
+}
+
+TEST_F(ChainCommand, IsShownAndTriedStageByStage) {
+  const auto shown = run_rcnn({"config", "show", config_.string(), "train.seed=5"}, temp_.path());
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_THAT(
+      shown.out,
+      AllOf(HasSubstr("train.seed = 5"), HasSubstr("# stage 2-second, of the kind train: as above, but"),
+            HasSubstr("train.lr = 0.02"), HasSubstr(R"(model.weights = "stage:first/best.safetensors")"),
+            HasSubstr(config_.string() + ", stage second")));
+  const auto tried = run_rcnn({"train", config_.string(), "--dry-run", "--device", "cpu"}, temp_.path());
+  EXPECT_EQ(tried.exit_code, 0) << tried.err;
+  EXPECT_THAT(tried.out, AllOf(HasSubstr("stage 1-first"), HasSubstr("the whole run  6 iterations"),
+                               HasSubstr("stage 2-second\nread, and tried no further: it needs ")));
+  EXPECT_EQ(std::distance(fs::directory_iterator(temp_.path()), {}), 2) << "scenes and config.json";
+  ASSERT_EQ(train("chain").exit_code, 0);
+  const auto done = train("chain", {"--resume", "--dry-run"});
+  EXPECT_EQ(done.out, "stage 1-first\ndone before\nstage 2-second\ndone before\n");
+  fs::remove_all(out("2-second"));
+  EXPECT_THAT(train("chain", {"--resume", "--dry-run"}).out, HasSubstr("the whole run  5 iterations"));
+  EXPECT_FALSE(fs::exists(out("2-second")));
+  EXPECT_THAT(error_of(train("new", {R"(stages=[{"name": "a", "kind": "trian"}])"}), 2),
+              HasSubstr("did you mean train?"));
+  EXPECT_THAT(error_of(train("new", {R"(train.freeze=["bckbone.*"])", "stages=null"}), 2),
+              HasSubstr("did you mean backbone.*?"));
+  EXPECT_FALSE(fs::exists(temp_.path() / "new"));
 }
 
 // Processes of their own, which begin as copies of this one: until they end, they do only what is safe beside

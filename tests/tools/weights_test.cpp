@@ -12,6 +12,7 @@
 
 #include <rcnn/io/safetensors.h>
 #include <rcnn/io/torch_file.h>
+#include <rcnn/nn/models/detection_model.h>
 #include <rcnn/nn/weights/weights.h>
 
 #include "tests/support/temp_folder.h"

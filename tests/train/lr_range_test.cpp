@@ -13,6 +13,7 @@
 
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_model.h"
+#include "tests/train/training_of.h"
 #include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::train {
@@ -105,9 +106,9 @@ class LrRangeTest : public testing::Test {
     TrainOptions options;
     options.schedule = {.lr = 5, .warmup_iterations = 1000, .steps = {0.5}};
     options.base_batch = 16;
-    Trainer trainer(bare(tiny_model(std::ssize(dataset->categories()))), dataset,
-                    {.min_size = 64, .max_size = 96}, {.workers = 0}, lr_range_options(options, range),
-                    at::kCPU);
+    Trainer trainer(training_of(bare(tiny_model(std::ssize(dataset->categories()))), dataset,
+                                {.min_size = 64, .max_size = 96}, {.workers = 0},
+                                lr_range_options(options, range)));
     size_t reports = 0;
     const auto points = run_lr_range(trainer, [&](const Progress&) { ++reports; });
     EXPECT_EQ(reports, points.size());

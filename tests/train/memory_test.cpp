@@ -11,6 +11,7 @@
 
 #include "tests/support/resident_memory.h"
 #include "tests/support/tiny_model.h"
+#include "tests/train/training_of.h"
 
 namespace rcnn::train {
 namespace {
@@ -53,9 +54,9 @@ void expect_memory_stays(const LongRun& run) {
   options.batch_size = 1;
   options.schedule.lr = 1e-4;
   options.log_period = 1;
-  Trainer trainer(bare(tiny_model(1)), std::make_shared<ManySizes>(kImages, run.heights, run.widths),
-                  {.max_size = 160, .flip = 0.5, .min_sizes = run.min_sizes}, {.workers = 1}, options,
-                  at::kCPU);
+  Trainer trainer(
+      training_of(bare(tiny_model(1)), std::make_shared<ManySizes>(kImages, run.heights, run.widths),
+                  {.max_size = 160, .flip = 0.5, .min_sizes = run.min_sizes}, {.workers = 1}, options));
   std::vector<double> lowest;
   trainer.fit({.on_progress =
                    [&](const Progress& progress) {

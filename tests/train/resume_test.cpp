@@ -15,6 +15,7 @@
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_model.h"
 #include "tests/train/few_scenes.h"
+#include "tests/train/training_of.h"
 
 namespace rcnn::train {
 namespace {
@@ -58,8 +59,8 @@ class Resume : public FewScenes {
     Fresh(const TrainOptions& options, std::shared_ptr<data::Dataset> dataset, int64_t workers,
           uint64_t weights)
         : model(tiny_model(5, weights)),
-          trainer(bare(model), std::move(dataset), {.min_size = 64, .max_size = 96, .flip = 0.5},
-                  {.workers = workers, .bad_images = data::Policy::skip}, options, at::kCPU) {}
+          trainer(training_of(bare(model), std::move(dataset), {.min_size = 64, .max_size = 96, .flip = 0.5},
+                              {.workers = workers, .bad_images = data::Policy::skip}, options)) {}
 
     /// Adds to `trace`; ends after iteration `last`, or at the run's end.
     void run(Trace& trace, int64_t last = 0) {

@@ -66,6 +66,11 @@ class RunTest : public testing::Test {
     };
   }
 
+  static bool never_asked(int64_t) {
+    ADD_FAILURE() << "there is nothing to stop";
+    return true;
+  }
+
   std::vector<std::string> files(const std::string& prefix) const {
     std::vector<std::string> names;
     for (const auto& entry : fs::directory_iterator(temp_.path() / "run")) {
@@ -83,11 +88,15 @@ TEST_F(RunTest, LeavesTheLastStatesTheWeightsAndTheBest) {
   const auto run = open(config(), {.period = 1, .best = "mAP"});
   std::vector<int64_t> scored, iterations;
   const auto outcome =
-      run->fit({.on_iteration = [&](int64_t iteration) { iterations.push_back(iteration); },
-                .evaluate = scoring({0.1, 0.4, 0.3, 0.4}),
-                .on_scores = [&](const ScoredIteration& s) { scored.push_back(s.iteration); }});
+      run->fit({.evaluate = scoring({0.1, 0.4, 0.3, 0.4}),
+                .on_scores = [&](const ScoredIteration& s) { scored.push_back(s.iteration); },
+                .stop =
+                    [&](int64_t iteration) {
+                      iterations.push_back(iteration);
+                      return false;
+                    }});
   EXPECT_EQ(outcome, Run::Outcome::finished);
-  EXPECT_EQ(iterations.size(), 12u);
+  EXPECT_EQ(iterations.size(), 13u) << "before the first, and after each";
   EXPECT_THAT(scored, ElementsAre(3, 6, 9, 12));
   EXPECT_THAT(files("state-"), ElementsAre("state-00000009.safetensors", "state-00000012.safetensors"));
   ASSERT_TRUE(run->best());
@@ -106,9 +115,7 @@ TEST_F(RunTest, LeavesTheLastStatesTheWeightsAndTheBest) {
 
 TEST_F(RunTest, GoesOnFromWhereItWasInterruptedAsIfItHadNeverBeen) {
   const auto path = temp_.path() / "run";
-  const auto hooks = [](std::vector<double> scores) {
-    return RunHooks{.evaluate = scoring(std::move(scores))};
-  };
+  const auto hooks = [](std::vector<double> scores) { return Hooks{.evaluate = scoring(std::move(scores))}; };
   open(config(), {.period = 1, .best = "mAP"})->fit(hooks({0.1, 0.4, 0.3, 0.2}));
   const auto names =
       std::vector<std::string>{"last.safetensors", "best.safetensors", "state-00000012.safetensors"};
@@ -129,10 +136,8 @@ TEST_F(RunTest, GoesOnFromWhereItWasInterruptedAsIfItHadNeverBeen) {
     fs::remove_all(path);
     {
       const auto run = open(config(), {.period = 1, .best = "mAP"}, RunResume::yes);
-      int64_t done = 0;
       auto interrupted = hooks(scores);
-      interrupted.on_iteration = [&](int64_t iteration) { done = iteration; };
-      interrupted.interrupted = [&] { return done == stop; };
+      interrupted.stop = [&](int64_t iteration) { return iteration == stop; };
       EXPECT_EQ(run->fit(interrupted), Run::Outcome::interrupted);
       EXPECT_EQ(files("state-").back(), run->folder().state(stop).filename());
     }
@@ -160,7 +165,7 @@ TEST_F(RunTest, AnEvaluationThatWasInterruptedIsMadeAnew) {
                               stop = true;
                               return std::optional<Scores>();
                             },
-                        .interrupted = [&] { return stop; }}),
+                        .stop = [&](int64_t) { return stop; }}),
               Run::Outcome::interrupted);
     EXPECT_EQ(run->trainer().iteration(), 3);
     EXPECT_TRUE(run->scored().empty());
@@ -175,8 +180,7 @@ TEST_F(RunTest, ARunThatIsOverStaysOver) {
   open(config(), {.period = 2})->fit({.evaluate = scoring({0.1, 0.4})});
   const auto metrics = file_bytes(temp_.path() / "run" / "metrics.jsonl");
   const auto run = open(config(), {.period = 2}, RunResume::yes);
-  EXPECT_EQ(run->fit({.on_iteration = [](int64_t) { FAIL(); }, .evaluate = scoring({})}),
-            Run::Outcome::finished);
+  EXPECT_EQ(run->fit({.evaluate = scoring({}), .stop = never_asked}), Run::Outcome::finished);
   EXPECT_EQ(file_bytes(temp_.path() / "run" / "metrics.jsonl"), metrics);
   EXPECT_EQ(run->scored().size(), 2u);
 }
@@ -189,8 +193,7 @@ TEST_F(RunTest, EndsWhenItIsNoLongerBetter) {
     EXPECT_EQ(run->best()->iteration, 3);
   }
   const auto run = open(config(), {.period = 1, .best = "mAP", .patience = 2}, RunResume::yes);
-  EXPECT_EQ(run->fit({.on_iteration = [](int64_t) { FAIL(); }, .evaluate = scoring({})}),
-            Run::Outcome::no_longer_better);
+  EXPECT_EQ(run->fit({.evaluate = scoring({}), .stop = never_asked}), Run::Outcome::no_longer_better);
 }
 
 TEST_F(RunTest, IsScoredWhereEpochsEndWhateverTheCheckpointsAre) {
@@ -261,10 +264,8 @@ TEST_F(RunTest, ABestThatIsLostIsSaidAndTheNextBestTakesItsPlace) {
   const auto longer = config({"train.epochs=5"});
   {
     const auto run = open(longer, options);
-    int64_t done = 0;
-    run->fit({.on_iteration = [&](int64_t iteration) { done = iteration; },
-              .evaluate = scoring({0.4, 0.1, 0.2}),
-              .interrupted = [&] { return done == 10; }});
+    run->fit(
+        {.evaluate = scoring({0.4, 0.1, 0.2}), .stop = [](int64_t iteration) { return iteration == 10; }});
   }
   const auto best = temp_.path() / "run" / "best.safetensors";
   fs::remove(best);
@@ -318,9 +319,7 @@ TEST_F(RunTest, ADamagedStateDoesNotPushOutThoseThatCome) {
   {
     const auto run = open(config(overrides), {}, RunResume::yes);
     EXPECT_EQ(run->trainer().iteration(), 8);
-    int64_t done = 0;
-    run->fit({.on_iteration = [&](int64_t iteration) { done = iteration; },
-              .interrupted = [&] { return done == 9; }});
+    run->fit({.stop = [](int64_t iteration) { return iteration == 9; }});
   }
   EXPECT_THAT(files("state-"), ElementsAre("state-00000008.safetensors", "state-00000009.safetensors",
                                            "state-00000012.safetensors.damaged"));
@@ -342,10 +341,8 @@ TEST_F(RunTest, ScoresOfAnotherMetricCountNoMore) {
   {
     const auto run = open(longer("coco"), options, RunResume::anyway);
     EXPECT_EQ(run->best(), nullptr);
-    int64_t done = 0;
-    EXPECT_EQ(run->fit({.on_iteration = [&](int64_t iteration) { done = iteration; },
-                        .evaluate = coco({0.2, 0.5, 0.1}),
-                        .interrupted = [&] { return done == 19; }}),
+    EXPECT_EQ(run->fit({.evaluate = coco({0.2, 0.5, 0.1}),
+                        .stop = [](int64_t iteration) { return iteration == 19; }}),
               Run::Outcome::interrupted);
     EXPECT_EQ(run->best()->iteration, 15);
   }
@@ -426,10 +423,12 @@ TEST_F(RunTest, ALossThatIsNotFiniteNamesTheLastGoodState) {
                                 "train.checkpoint_period=1", "train.warmup_iterations=1000000"}));
   // From iteration 4 on the weights are of no use.
   const auto message = message_of<NonFiniteError>([&] {
-    run->fit({.on_iteration = [&](int64_t iteration) {
-      if (iteration != 3) return;
-      for (const auto& parameter : run->training().described.model->parameters())
-        parameter.data().fill_(1e30);
+    run->fit({.stop = [&](int64_t iteration) {
+      if (iteration == 3) {
+        for (const auto& parameter : run->training().described.model->parameters())
+          parameter.data().fill_(1e30);
+      }
+      return false;
     }});
   });
   EXPECT_THAT(message,
@@ -441,9 +440,10 @@ TEST_F(RunTest, AFileThatCannotBeWrittenEndsTheRun) {
   const auto run = open(config({"train.checkpoint_period=1"}));
   int64_t last = 0;
   const auto message = message_of<DataError>([&] {
-    run->fit({.on_iteration = [&](int64_t iteration) {
+    run->fit({.stop = [&](int64_t iteration) {
       last = iteration;
       if (iteration == 2) fs::create_directory(run->folder().state(3));  // in the state's place
+      return false;
     }});
   });
   EXPECT_THAT(message, HasSubstr("state-00000003.safetensors"));

@@ -127,7 +127,8 @@ struct Backbone : nn::BackboneImpl {
 /// Every kind of parameter; all are 1.
 struct Network : torch::nn::Module {
   Network() {
-    backbone = register_module("body", std::make_shared<Backbone>());
+    backbone = register_module("backbone", std::make_shared<torch::nn::Module>())
+                   ->register_module("body", std::make_shared<Backbone>());
     head = register_module("head", torch::nn::Linear(1, 1));
     group_norm = register_module("gn", torch::nn::GroupNorm(1, 1));
     const torch::NoGradGuard no_grad;
@@ -192,6 +193,48 @@ TEST(Solver, TheBackboneHasARateOfItsOwn) {
   EXPECT_EQ(Network::value(network.head->bias), 0.5);
 }
 
+TEST(Solver, FactorsAreOfTheLongestPatternThatMeansAParameter) {
+  for (const auto type : {SolverType::sgd, SolverType::adamw}) {
+    const Network network;
+    network.step(
+        {.type = type,
+         .eps = 0,
+         .weight_decay = 0,
+         .bias_lr = 2,
+         .factors = {{"*", {.lr = 0.5}}, {"backbone.*", {.lr = 2}}, {"backbone.body.bn*", {.lr = 0}}}},
+        1);
+    const double rounding = 1e-6;  // of AdamW's square roots in float32
+    EXPECT_NEAR(Network::value(network.head->weight), 0.875, rounding);
+    EXPECT_NEAR(Network::value(network.head->bias), 0.75, rounding) << "times bias_lr";
+    EXPECT_NEAR(Network::value(network.backbone->conv->weight), 0.5, rounding);
+    EXPECT_NEAR(Network::value(network.backbone->norm->weight), 1, rounding);
+  }
+}
+
+TEST(Solver, FactorsOfTheDecayStandBesideTheOtherKeys) {
+  const Network network;
+  network.step({.weight_decay = 1,
+                .bias_decay = false,
+                .factors = {{"head.*", {.decay = 2}}, {"backbone.body.conv.weight", {.decay = 0}}}},
+               0);
+  EXPECT_EQ(Network::value(network.head->weight), 0.5);
+  EXPECT_EQ(Network::value(network.head->bias), 1);
+  EXPECT_EQ(Network::value(network.backbone->conv->weight), 1);
+  EXPECT_EQ(Network::value(network.backbone->norm->weight), 0.75);
+}
+
+TEST(Solver, BackboneLrIsAFactorOfItsNames) {
+  const auto groups = [](const SolverOptions& options) {
+    const auto model = tiny_model(2);
+    const Solver solver(*model, options);
+    std::vector<size_t> sizes;
+    for (const auto& group : solver.optimizer().param_groups()) sizes.push_back(group.params().size());
+    return sizes;
+  };
+  EXPECT_EQ(groups({.bias_lr = 2, .backbone_lr = 0.5}),
+            groups({.bias_lr = 2, .factors = {{"backbone.body.*", {.lr = 0.5}}}}));
+}
+
 TEST(Solver, ByDefaultThereIsOneGroupInTheModulesOrder) {
   const auto model = tiny_model(2);
   const Solver solver(*model, {});
@@ -244,7 +287,12 @@ SolverOptions solver_options(const std::string& text) {
 TEST(SolverOptions, EveryKeyArrives) {
   const auto sgd =
       solver_options(R"({"solver": "sgd", "momentum": 0.5, "nesterov": true, "weight_decay": 0.25,
-      "bias_lr": 2, "bias_decay": false, "norm_decay": false, "backbone_lr": 0.125, "clip_norm": 35})");
+      "bias_lr": 2, "bias_decay": false, "norm_decay": false, "backbone_lr": 0.125, "clip_norm": 35,
+      "factors": {"rpn.*": {"lr": 3}, "*.bias": {"decay": 0.5}}})");
+  ASSERT_EQ(sgd.factors.size(), 2u);
+  EXPECT_EQ(sgd.factors.at("rpn.*").lr, 3);
+  EXPECT_EQ(sgd.factors.at("rpn.*").decay, 1);
+  EXPECT_EQ(sgd.factors.at("*.bias").decay, 0.5);
   EXPECT_EQ(sgd.type, SolverType::sgd);
   EXPECT_EQ(sgd.momentum, 0.5);
   EXPECT_TRUE(sgd.nesterov);
@@ -279,6 +327,12 @@ TEST(SolverOptions, WrongValuesAreNamed) {
     const auto text = std::string(R"({"solver": "adamw", "betas": )") + betas + "}";
     EXPECT_THAT(message_of<ConfigError>([&] { solver_options(text); }), HasSubstr("betas")) << betas;
   }
+  EXPECT_THAT(message_of<ConfigError>([] { solver_options(R"({"factors": {"rpn.*": {"rate": 1}}})"); }),
+              HasSubstr(R"(here: factors."rpn.*".rate: unknown key)"));
+  EXPECT_THAT(message_of<ConfigError>([] { solver_options(R"({"factors": {"rpn.*": {"lr": -1}}})"); }),
+              HasSubstr(R"(here: factors."rpn.*".lr: must be at least 0)"));
+  EXPECT_THAT(message_of<ConfigError>([] { solver_options(R"({"factors": {"rpn.*": 1}})"); }),
+              HasSubstr(R"(here: factors."rpn.*": must be an object)"));
   for (const char* key : {"bias_lr", "backbone_lr", "clip_norm", "weight_decay"}) {
     EXPECT_THAT(message_of<ConfigError>([&] { solver_options(std::string("{\"") + key + "\": -1}"); }),
                 HasSubstr(key));
@@ -298,6 +352,15 @@ struct Shared : torch::nn::Module {
   }
   torch::nn::Linear layer{1, 1};
 };
+
+TEST(Solver, AnyNameOfAModuleUnderTwoCounts) {
+  Shared module;
+  Solver solver(module, {.momentum = 0, .weight_decay = 0, .factors = {{"b.weight", {.lr = 0}}}});
+  solver.set_learning_rate(0.5);
+  solver.step();
+  EXPECT_EQ(module.layer->weight.item<double>(), 1);
+  EXPECT_EQ(module.layer->bias.item<double>(), 0.5);
+}
 
 TEST(Solver, AModuleUnderTwoNamesIsSteppedOnce) {
   for (const auto type : {SolverType::sgd, SolverType::adamw}) {

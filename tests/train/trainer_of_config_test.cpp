@@ -55,14 +55,14 @@ class Boxes : public data::Dataset {
 //! [data set]
 
 TEST_F(TrainerOfConfigTest, TrainsWhatTheConfigDescribes) {
-  Trainer trainer(config(), "cpu");
+  Trainer trainer(config(), nullptr, "cpu");
   EXPECT_EQ(trainer.iterations(), 3);
   std::vector<double> losses;
   trainer.fit({.on_progress = [&](const Progress& progress) { losses.push_back(progress.loss); }});
   EXPECT_EQ(losses.size(), 3u);
   EXPECT_EQ(trainer.described().categories.size(), 5u);
 
-  Trainer again(config(), "cpu");
+  Trainer again(config(), nullptr, "cpu");
   again.fit();
   EXPECT_TRUE(same_weights(*again.described().model, *trainer.described().model));
 }
@@ -85,27 +85,27 @@ TEST_F(TrainerOfConfigTest, TakesADataSetOfOnesOwn) {
 
 TEST_F(TrainerOfConfigTest, StartsFromTheWeightsThatTheConfigNames) {
   const auto file = folder_->path() / "start.safetensors";
-  Trainer first(config(), "cpu");
+  Trainer first(config(), nullptr, "cpu");
   first.fit();
   nn::save_model(file, first.described());
-  Trainer second(config({"model.weights=" + file.string()}), "cpu");
+  Trainer second(config({"model.weights=" + file.string()}), nullptr, "cpu");
   EXPECT_TRUE(same_weights(*second.described().model, *first.described().model));
 }
 
 TEST_F(TrainerOfConfigTest, SaysWhatIsWrong) {
-  EXPECT_THAT(message_of<ConfigError>([] { Trainer(config({"train.lrr=1"}), "cpu"); }),
+  EXPECT_THAT(message_of<ConfigError>([] { Trainer(config({"train.lrr=1"}), nullptr, "cpu"); }),
               HasSubstr("did you mean lr?"));
-  EXPECT_THAT(message_of<ConfigError>([] { Trainer(config(), "tpu"); }), HasSubstr("tpu"));
-  EXPECT_THAT(message_of<WeightsError>([] { Trainer(config({"model.weights=/gone.pth"}), "cpu"); }),
+  EXPECT_THAT(message_of<ConfigError>([] { Trainer(config(), nullptr, "tpu"); }), HasSubstr("tpu"));
+  EXPECT_THAT(message_of<WeightsError>([] { Trainer(config({"model.weights=/gone.pth"}), nullptr, "cpu"); }),
               HasSubstr("gone.pth"));
-  EXPECT_THAT(message_of<DataError>([] { Trainer(config({"data.root=/nowhere"}), "cpu"); }),
+  EXPECT_THAT(message_of<DataError>([] { Trainer(config({"data.root=/nowhere"}), nullptr, "cpu"); }),
               HasSubstr("/nowhere"));
 }
 
 TEST_F(TrainerOfConfigTest, ADecimalCommaOfTheHostsLocaleChangesNothing) {
   const auto losses = [] {
     std::vector<double> all;
-    Trainer trainer(config({"train.lr=0.0125", "data.train.flip=0.25"}), "cpu");
+    Trainer trainer(config({"train.lr=0.0125", "data.train.flip=0.25"}), nullptr, "cpu");
     trainer.fit({.on_progress = [&](const Progress& progress) { all.push_back(progress.loss); }});
     return all;
   };

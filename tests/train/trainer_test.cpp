@@ -22,6 +22,7 @@
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_model.h"
 #include "tests/train/few_scenes.h"
+#include "tests/train/training_of.h"
 #include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::train {
@@ -47,8 +48,8 @@ class TrainerTest : public FewScenes {
   static Run train(const TrainOptions& options, const std::shared_ptr<data::Dataset>& dataset,
                    int64_t workers = 0) {
     Run run{tiny_model(std::ssize(dataset->categories())), {}, {}};
-    Trainer trainer(bare(run.model), dataset, {.min_size = 64, .max_size = 96, .flip = 0.5},
-                    {.workers = workers}, options, at::kCPU);
+    Trainer trainer(training_of(bare(run.model), dataset, {.min_size = 64, .max_size = 96, .flip = 0.5},
+                                {.workers = workers}, options));
     trainer.fit({.on_progress =
                      [&](const Progress& progress) {
                        EXPECT_TRUE(run.model->is_training());
@@ -89,9 +90,9 @@ TEST_F(TrainerTest, TheSameSeedGivesTheSameBitsWhateverCameBeforeAndHoweverManyL
 
 TEST_F(TrainerTest, LeavesOutBadImagesOnRequest) {
   const auto trainer = [](const std::set<int64_t>& bad, data::Policy policy) {
-    return Trainer(bare(tiny_model(5)), std::make_shared<Damaged>(images(), bad),
-                   {.min_size = 64, .max_size = 96}, {.workers = 2, .bad_images = policy}, few_iterations(7),
-                   at::kCPU);
+    return Trainer(training_of(bare(tiny_model(5)), std::make_shared<Damaged>(images(), bad),
+                               {.min_size = 64, .max_size = 96}, {.workers = 2, .bad_images = policy},
+                               few_iterations(7)));
   };
   auto skipping = trainer({0, 1, 2}, data::Policy::skip);
   int64_t iterations = 0;
@@ -241,8 +242,8 @@ TEST_F(TrainerTest, NothingMovesBeforeEnoughIsAccumulated) {
   options.accumulate = 2;
   options.checkpoint_period = 1;
   const auto model = tiny_model(5);
-  Trainer trainer(bare(model), images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, {.workers = 0},
-                  options, at::kCPU);
+  Trainer trainer(training_of(bare(model), images(), {.min_size = 64, .max_size = 96, .flip = 0.5},
+                              {.workers = 0}, options));
   std::vector<double> moved = {};
   auto before = copy_of(*model);
   trainer.fit({.on_checkpoint = [&](const Checkpoint&) {
@@ -259,14 +260,37 @@ TEST_F(TrainerTest, TheAveragedWeightsAreKeptAndTheOthersLearnOn) {
   options.ema = 0.9;
   options.checkpoint_period = 1;
   const auto model = tiny_model(5);
-  Trainer trainer(bare(model), images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, {.workers = 0},
-                  options, at::kCPU);
+  Trainer trainer(training_of(bare(model), images(), {.min_size = 64, .max_size = 96, .flip = 0.5},
+                              {.workers = 0}, options));
   std::map<std::string, at::Tensor> averaged;
   trainer.fit({.on_checkpoint = [&](const Checkpoint&) { averaged = copy_of(*model); }});
   EXPECT_TRUE(same_weights(*model, *plain.model));
   const auto start = copy_of(*tiny_model(5)), end = copy_of(*model);
   EXPECT_GT(distance(averaged, end), 0);
   EXPECT_LT(distance(start, averaged), distance(start, end));
+}
+
+TEST_F(TrainerTest, BeginsWithTheCheckpointWhereItStands) {
+  auto options = few_iterations(4);
+  options.checkpoint_period = 2;
+  Trainer trainer(
+      training_of(bare(tiny_model(5)), images(), {.min_size = 64, .max_size = 96}, {.workers = 0}, options));
+  std::vector<int64_t> checkpoints;
+  const auto on_checkpoint = [&](const Checkpoint& here) { checkpoints.push_back(here.iteration); };
+  trainer.fit({.on_checkpoint = on_checkpoint, .stop = [](int64_t iteration) { return iteration == 2; }});
+  EXPECT_THAT(checkpoints, ElementsAre(2));
+  trainer.fit({.on_checkpoint = on_checkpoint, .stop = [](int64_t iteration) { return iteration == 2; }});
+  EXPECT_THAT(checkpoints, ElementsAre(2, 2)) << "and is stopped there";
+  trainer.fit({.on_checkpoint = on_checkpoint});
+  EXPECT_THAT(checkpoints, ElementsAre(2, 2, 2, 4));
+}
+
+TEST_F(TrainerTest, HooksThatNobodyCallsAreRefused) {
+  Trainer trainer(training_of(bare(tiny_model(5)), images(), {.min_size = 64, .max_size = 96}, {.workers = 0},
+                              few_iterations(1)));
+  const auto evaluate = [](const nn::DescribedModel&) { return std::optional<Scores>(); };
+  EXPECT_THAT(message_of<c10::Error>([&] { trainer.fit({.evaluate = evaluate}); }),
+              HasSubstr("hooks of a Run"));
 }
 
 TEST_F(TrainerTest, ARateOfZeroChangesNothing) {
@@ -301,8 +325,8 @@ class Greedy : public nn::DetectionModelImpl {
 };
 
 TEST_F(TrainerTest, SaysWhatToLowerWhenMemoryRunsOut) {
-  Trainer trainer(bare(std::make_shared<Greedy>()), images(), {.min_size = 64, .max_size = 96},
-                  {.workers = 0}, few_iterations(1), at::kCPU);
+  Trainer trainer(training_of(bare(std::make_shared<Greedy>()), images(), {.min_size = 64, .max_size = 96},
+                              {.workers = 0}, few_iterations(1)));
   EXPECT_THAT(message_of<MemoryError>([&] { trainer.fit({}); }),
               AllOf(HasSubstr("a batch of 2 images of 96 x 64"), HasSubstr("train.batch_size"),
                     HasSubstr("data.max_size"), HasSubstr("train.precision=bf16")));
@@ -333,8 +357,8 @@ TEST_F(TrainerTest, LossesKeepTheirNamesAndTheirOrder) {
   const auto message = [](std::vector<std::vector<std::string>> names, int64_t log_period) {
     auto options = few_iterations(std::ssize(names));
     options.log_period = log_period;
-    Trainer trainer(bare(std::make_shared<Named>(std::move(names))), images(),
-                    {.min_size = 64, .max_size = 96}, {.workers = 0}, options, at::kCPU);
+    Trainer trainer(training_of(bare(std::make_shared<Named>(std::move(names))), images(),
+                                {.min_size = 64, .max_size = 96}, {.workers = 0}, options));
     return message_of<c10::Error>([&] { trainer.fit({}); });
   };
   for (const int64_t period : {1, 10}) {
@@ -350,8 +374,8 @@ TEST_F(TrainerTest, AHookThatThrowsLeavesTheModelAsItWas) {
   options.ema = 0.9;
   options.checkpoint_period = 2;
   const auto model = tiny_model(5);
-  Trainer trainer(bare(model), images(), {.min_size = 64, .max_size = 96, .flip = 0.5}, {.workers = 0},
-                  options, at::kCPU);
+  Trainer trainer(training_of(bare(model), images(), {.min_size = 64, .max_size = 96, .flip = 0.5},
+                              {.workers = 0}, options));
   EXPECT_EQ(message_of<std::runtime_error>([&] {
               trainer.fit({.on_checkpoint = [](const Checkpoint&) { throw std::runtime_error("mine"); }});
             }),
@@ -387,8 +411,8 @@ class Mislabelled : public data::Dataset {
 TEST_F(TrainerTest, ALabelWithoutACategoryIsNamedBeforeTheFirstIteration) {
   for (const int64_t label : {0, 6}) {
     EXPECT_THAT(message_of<DataError>([&] {
-                  Trainer(bare(tiny_model(5)), std::make_shared<Mislabelled>(images(), label), {}, {},
-                          few_iterations(1), at::kCPU);
+                  Trainer(training_of(bare(tiny_model(5)), std::make_shared<Mislabelled>(images(), label), {},
+                                      {}, few_iterations(1)));
                 }),
                 AllOf(HasSubstr("record scene_00001"), HasSubstr("label " + std::to_string(label)),
                       HasSubstr("5 categories")));
@@ -396,7 +420,7 @@ TEST_F(TrainerTest, ALabelWithoutACategoryIsNamedBeforeTheFirstIteration) {
   auto described = bare(tiny_model(4));
   described.categories = {{1, "a"}, {2, "b"}, {3, "c"}, {4, "d"}};
   EXPECT_THAT(
-      message_of<ConfigError>([&] { Trainer(described, images(), {}, {}, few_iterations(1), at::kCPU); }),
+      message_of<ConfigError>([&] { Trainer(training_of(described, images(), {}, {}, few_iterations(1))); }),
       HasSubstr("the model has 4 classes and the data set 5"));
 }
 
@@ -409,8 +433,8 @@ TEST_F(TrainerTest, AnImageThatChangesItsSizeIsNamed) {
   for (const int64_t workers : {0, 2}) {
     for (const auto policy : {data::Policy::stop, data::Policy::skip}) {
       data::write_image(changed, dataset->image(0));
-      Trainer trainer(bare(tiny_model(5)), dataset, {.min_size = 64, .max_size = 96},
-                      {.workers = workers, .bad_images = policy}, few_iterations(9), at::kCPU);
+      Trainer trainer(training_of(bare(tiny_model(5)), dataset, {.min_size = 64, .max_size = 96},
+                                  {.workers = workers, .bad_images = policy}, few_iterations(9)));
       const auto replace = [&](int64_t iteration) {
         if (iteration == 1) data::write_image(changed, at::zeros({32, 48, 3}, at::kByte));
         return false;
@@ -431,9 +455,9 @@ TEST_F(TrainerTest, AnEpochEndsWhereTheImagesOfItsLastBatchesAreLeftOut) {
   // In batches of one, whichever image comes last in an epoch is sometimes among the bad.
   auto options = few_iterations(12);
   options.batch_size = 1;
-  Trainer trainer(bare(tiny_model(5)), std::make_shared<Damaged>(images(), std::set<int64_t>{0, 1, 2}),
-                  {.min_size = 64, .max_size = 96}, {.workers = 0, .bad_images = data::Policy::skip}, options,
-                  at::kCPU);
+  Trainer trainer(training_of(
+      bare(tiny_model(5)), std::make_shared<Damaged>(images(), std::set<int64_t>{0, 1, 2}),
+      {.min_size = 64, .max_size = 96}, {.workers = 0, .bad_images = data::Policy::skip}, options));
   std::vector<Checkpoint> checkpoints;
   trainer.fit({.on_checkpoint = [&](const Checkpoint& checkpoint) { checkpoints.push_back(checkpoint); }});
   EXPECT_THAT(iterations(checkpoints), ElementsAre(2, 4, 6, 8, 10, 12)) << "two good ones an epoch";
@@ -445,8 +469,8 @@ TEST_F(TrainerTest, AnEpochEndsWhereTheImagesOfItsLastBatchesAreLeftOut) {
 
 TEST_F(TrainerTest, ResizesToTheSizeThatTheModelsPixelsAskFor) {
   const auto size_of_batch = [&](Resize resize) {
-    Trainer trainer(bare(std::make_shared<Greedy>(resize)), images(), {.min_size = 65, .max_size = 200},
-                    {.workers = 0}, few_iterations(1), at::kCPU);
+    Trainer trainer(training_of(bare(std::make_shared<Greedy>(resize)), images(),
+                                {.min_size = 65, .max_size = 200}, {.workers = 0}, few_iterations(1)));
     return message_of<MemoryError>([&] { trainer.fit({}); });
   };
   EXPECT_THAT(size_of_batch(Resize::torchvision), HasSubstr("images of 97 x 65"));  // 97.5
@@ -485,7 +509,7 @@ TrainOptions train_options(const std::string& text) {
 TEST(TrainOptions, EveryKeyArrives) {
   const auto options = train_options(R"({"epochs": 3, "iterations": 40, "batch_size": 5, "lr": 0.5,
       "warmup_iterations": 6, "steps": [0.5, 30], "gamma": 0.25, "momentum": 0.75, "weight_decay": 0.125,
-      "accumulate": 4, "base_batch": 16, "ema": 0.5, "seed": 9, "log_period": 11, "checkpoint_period": 12})");
+      "accumulate": 4, "base_batch": 16, "ema": 0.5, "seed": 9, "log_period": 11, "checkpoint_period": 12, "freeze": ["a.*"]})");
   EXPECT_EQ(options.epochs, 3);
   EXPECT_EQ(options.iterations, 40);
   EXPECT_EQ(options.batch_size, 5);
@@ -501,6 +525,7 @@ TEST(TrainOptions, EveryKeyArrives) {
   EXPECT_EQ(options.seed, 9u);
   EXPECT_EQ(options.log_period, 11);
   EXPECT_EQ(options.checkpoint_period, 12);
+  EXPECT_THAT(options.freeze, ElementsAre("a.*"));
 }
 
 TEST(TrainOptions, AbsentKeysKeepTheDefaults) {

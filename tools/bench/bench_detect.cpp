@@ -25,6 +25,7 @@
 #include <rcnn/infer/results.h>
 #include <rcnn/infer/tensor_detector.h>
 
+#include "median.h"
 #include "rcnn/freed_memory.h"
 
 namespace rcnn::bench {
@@ -40,11 +41,6 @@ struct Options {
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
 }
 
 void bench_detect(const Options& options) {

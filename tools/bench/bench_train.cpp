@@ -29,10 +29,12 @@
 #include <rcnn/io/weight_file.h>
 #include <rcnn/nn/layers/frozen_batch_norm.h>
 #include <rcnn/nn/layers/precision.h>
-#include <rcnn/nn/models/detection_model.h>
+#include <rcnn/nn/models/model.h>
 #include <rcnn/nn/weights/weights.h>
 #include <rcnn/train/solver.h>
 #include <rcnn/version.h>
+
+#include "median.h"
 
 namespace rcnn::bench {
 namespace {
@@ -91,10 +93,10 @@ Options parse(int count, char** arguments) {
   return options;
 }
 
-std::shared_ptr<nn::DetectionModelImpl> model_of(const Options& options) {
+std::shared_ptr<nn::ModelImpl> model_of(const Options& options) {
   torch::manual_seed(0);
   const auto config = config::Config::load(options.config, {});
-  const auto model = nn::make_detection_model(config.root().child("model"), kClasses);
+  const auto model = nn::make_model(config.root().child("model"), kClasses);
   if (!options.weights.empty()) {
     nn::load_state(*model, io::read_weight_file(options.weights).tensors, options.weights);
   } else {
@@ -135,11 +137,6 @@ std::vector<Target> draw_targets(const Options& options) {
 struct Times {
   std::vector<double> forward, backward, optimizer, total, processors;
 };
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
 
 /// Seconds since the last call, once the device has done all that was asked of it.
 class Lap {

@@ -48,7 +48,7 @@ Scene align_on_one_map(int64_t count) {
 
 Scene align_on_a_pyramid(int64_t count) {
   const at::Tensor boxes = boxes_of_all_sizes(count, 1216, 800);
-  const nn::RoiPooler pooler({{"p2", 256, 4}, {"p3", 256, 8}, {"p4", 256, 16}, {"p5", 256, 32}}, {});
+  const nn::LevelPoolerImpl pooler({{"p2", 256, 4}, {"p3", 256, 8}, {"p4", 256, 16}, {"p5", 256, 32}}, {});
   return {.maps = {{256, 200, 304, 4}, {256, 100, 152, 8}, {256, 50, 76, 16}, {256, 25, 38, 32}},
           .rois = {{"rois", rois_of(boxes)}, {"levels", pooler.levels(boxes)}},
           .pool = [](const auto& maps, const Tensors& rois) {

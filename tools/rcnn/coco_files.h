@@ -1,7 +1,7 @@
 #pragma once
 
 #include <rcnn/data/formats/coco_file.h>
-#include <rcnn/eval/coco_input.h>
+#include <rcnn/eval/input/coco_input.h>
 
 namespace rcnn::tools {
 

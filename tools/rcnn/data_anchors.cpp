@@ -10,9 +10,8 @@
 
 #include <rcnn/config/config.h>
 #include <rcnn/data/tools/anchor_coverage.h>
-#include <rcnn/nn/necks/neck.h>
+#include <rcnn/nn/feature_extractor.h>
 #include <rcnn/nn/pixels.h>
-#include <rcnn/nn/registry.h>
 #include <rcnn/nn/rpn/rpn.h>
 #include <rcnn/printable.h>
 
@@ -35,32 +34,16 @@ struct DataAnchorsArguments {
 
 /// The maps of a config's detector, without its heads and its weights.
 data::AnchorMaps anchor_maps(const config::Node& model, const nn::RpnOptions& rpn) {
-  const auto body = nn::backbones().make(model.child("backbone"));
-  std::shared_ptr<nn::NeckImpl> neck;
-  auto features = body->features();
-  int64_t coarsest_pooled = features.back().stride;
-  if (model.has("neck")) {
-    neck = nn::necks().make(model.child("neck"), features);
-    features = neck->features();
-    coarsest_pooled = features[neck->roi_levels() - 1].stride;
-  }
-  if (features.size() > 1 && rpn.anchors.sizes.size() != features.size()) {
-    throw model.error("rpn",
-                      fmt::format("anchors.sizes needs one size for each of the {} levels of the pyramid",
-                                  features.size()));
-  }
-  int64_t divisor = std::max<int64_t>(32, coarsest_pooled);
-  model.read("size_divisor", divisor, {.min = 1, .max = 1024});
+  const auto extractor = nn::make_feature_extractor(model);
+  const auto features = extractor->levels();
+  const int64_t divisor = nn::read_size_divisor(model, *extractor);
+  nn::check_anchors(model, rpn.anchors, features);
 
   // Whether a level rounds up where its stride does not divide the input: asked of the network itself.
   const torch::NoGradGuard no_gradients;
-  body->eval();
+  extractor->eval();
   const int64_t probe = features.back().stride + 1;
-  auto seen = body->forward(torch::zeros({1, 3, probe, probe}));
-  if (neck) {
-    neck->eval();
-    seen = neck->forward(seen);
-  }
+  const auto seen = extractor->forward(torch::zeros({1, 3, probe, probe})).maps;
   data::AnchorMaps maps{
       .strides = {}, .sizes = {}, .inside = rpn.cross_boundary == nn::RpnOptions::CrossBoundary::drop};
   std::vector<int64_t> up;

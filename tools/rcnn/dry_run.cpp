@@ -1,8 +1,11 @@
+#include <algorithm>
+#include <filesystem>
 #include <iostream>
 
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/device.h>
+#include <rcnn/train/stages.h>
 
 #include "commands.h"
 #include "evaluate.h"
@@ -23,6 +26,48 @@ Parameters count(const torch::nn::Module& model) {
   return parameters;
 }
 
+/// Refuses what a run would refuse of how it is scored; returns the test data.
+TestSet check_scoring(const train::Training& training) {
+  const auto eval = training.described.config.root().child("eval");
+  const auto options = EvalOptions::from(eval, training.data);
+  auto test = open_test_set(training.data, training.dataset->categories());
+  check_best(options, test);
+  return test;
+}
+
+/// What there is to say of a chain's stages, one after the other.
+void try_stages(const TrainArguments& arguments) {
+  const train::Chain chain(arguments.config, arguments.output);
+  const train::StageContext context{.device = parse_device(arguments.device),
+                                    .resume = arguments.resume,
+                                    .watch = [](const train::Training& training) {
+                                      check_scoring(training);
+                                      return train::Watch();
+                                    }};
+  if (!arguments.output.empty()) chain.check_folder(arguments.resume);
+  for (const auto& stage : chain.stages()) {
+    std::cout << fmt::format("stage {}\n", stage.folder.filename().string());
+    if (chain.is_done(stage, arguments.resume)) {
+      std::cout << "done before\n";
+      continue;
+    }
+    const auto missing = std::ranges::find_if_not(
+        stage.products, [](const auto& file) { return std::filesystem::exists(file); });
+    if (missing == stage.products.end() && stage.kind == "train") {
+      dry_run({.config = stage.config,
+               .output = arguments.output.empty() ? arguments.output : stage.folder,
+               .device = arguments.device,
+               .resume = arguments.resume});
+      continue;
+    }
+    train::stage_kinds().at(stage.kind).prepare(stage, context);
+    std::cout << "read, and tried no further: "
+              << (missing == stage.products.end()
+                      ? fmt::format("it is no training, but of the kind {}\n", stage.kind)
+                      : fmt::format("it needs {}\n", missing->string()));
+  }
+}
+
 std::string hours(double seconds) {
   return seconds < 3600 ? fmt::format("{:.0f} minutes", seconds / 60)
                         : fmt::format("{:.1f} hours", seconds / 3600);
@@ -31,14 +76,14 @@ std::string hours(double seconds) {
 }  // namespace
 
 void dry_run(const TrainArguments& arguments) {
+  if (train::Chain::is_one(arguments.config)) return try_stages(arguments);
   constexpr int64_t kIterations = 3;  // the first makes what the others use again
   auto training = train::Training::from(arguments.config, parse_device(arguments.device));
-  const auto eval_options = EvalOptions::from(arguments.config.root().child("eval"), training.data.type);
-  const auto test = open_test_set(training.data, training.dataset->categories());
-  check_best(eval_options, test);
+  const auto test = check_scoring(training);
   if (arguments.resume != train::Run::Resume::no && train::RunFolder::is_one(arguments.output)) {
     // Writes nothing: it is never told to train.
-    train::Run(training, train::RunFolder::reopen(arguments.output), eval_options.scoring, arguments.resume);
+    const auto scoring = train::ScoringOptions::from(arguments.config.root().child("eval"));
+    train::Run(training, train::RunFolder::reopen(arguments.output), scoring, arguments.resume);
     training.has_initial_weights = true;  // those of the state, if there is one
   } else if (!arguments.output.empty()) {
     train::RunFolder::check_new(arguments.output);

@@ -15,6 +15,7 @@
 #include "evaluate.h"
 #include "freed_memory.h"
 #include "output_file.h"
+#include "print_score.h"
 #include "score_files.h"
 
 namespace rcnn::tools {
@@ -49,11 +50,12 @@ void score_weights(const EvalArguments& arguments) {
   if (!config_file.empty()) model.config = config::Config::load(config_file, overrides);
   const auto root = model.config.root();
   const auto data = data::DataOptions::from(root.child("data"));
-  const auto options = EvalOptions::from(root.child("eval"), data.type);
+  const auto options = EvalOptions::from(root.child("eval"), data);
   root.has("model");
   root.has("train");
   root.finish();
-  if (options.metric == EvalOptions::Metric::voc && arguments.files.score.max_detections != kMaxDetections) {
+  if (options.metric == EvalOptions::Metric::voc &&
+      arguments.files.score.max_detections != eval::ScoreOptions().max_detections) {
     throw ConfigError("eval: --max-dets is of COCO's scores: give eval.metric=coco with it");
   }
   const auto test = open_test_set(data, model.categories);

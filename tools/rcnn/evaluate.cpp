@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cmath>
 #include <iterator>
-#include <limits>
 #include <tuple>
 #include <unordered_set>
 
@@ -13,7 +12,6 @@
 #include <rcnn/data/dataset.h>
 #include <rcnn/data/formats/coco_file.h>
 #include <rcnn/data/loading/read_ahead.h>
-#include <rcnn/eval/comparable.h>
 #include <rcnn/log.h>
 
 #include "coco_files.h"
@@ -22,13 +20,11 @@
 namespace rcnn::tools {
 namespace {
 
-using Type = data::DataOptions::Type;
-
 /// Every image, with nothing found on it yet. COCO's images have ids and names of their own, with folders
 /// where they have some; others are counted.
 std::vector<ImageDetections> all_images(const TestSet& test) {
   std::vector<ImageDetections> images;
-  const bool coco = test.options.type == Type::coco;
+  const bool coco = !test.options.test.annotations.empty();
   for (int64_t i = 0; i < test.dataset->size(); ++i) {
     const auto& record = test.dataset->record(i);
     const auto name =
@@ -81,17 +77,9 @@ std::optional<Found> find_all(const TestSet& test, Find find, const std::functio
   return found;
 }
 
-nlohmann::ordered_json to_json(const eval::VocMap& result, const std::vector<Category>& categories) {
-  nlohmann::ordered_json per_class = nlohmann::ordered_json::object();
-  for (size_t i = 0; i < categories.size(); ++i) {
-    const auto& ap = result.classes[i].average_precision;
-    per_class[categories[i].name] = ap ? nlohmann::ordered_json(*ap) : nlohmann::ordered_json(nullptr);
-  }
-  return {{"metric", "voc"}, {"mAP", result.mean_average_precision}, {"per_class", per_class}};
-}
-
-Score voc_score(const data::Dataset& dataset, const std::vector<ImageDetections>& images,
-                const eval::VocMapOptions& options) {
+/// The images of a data set and what was found on them, as VOC's evaluation takes them.
+std::vector<eval::ImageResult> image_results(const data::Dataset& dataset,
+                                             const std::vector<ImageDetections>& images) {
   std::vector<eval::ImageResult> results;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     auto& result = results.emplace_back();
@@ -100,11 +88,7 @@ Score voc_score(const data::Dataset& dataset, const std::vector<ImageDetections>
     }
     result.detections = images[static_cast<size_t>(i)].detections;
   }
-  const auto& categories = dataset.categories();
-  const auto map = eval::voc_map(results, std::ssize(categories), options);
-  return {.value = map.mean_average_precision,
-          .table = eval::to_table(map, categories),
-          .json = to_json(map, categories)};
+  return results;
 }
 
 /// The COCO file of the test set as it stands there, areas of outlines included, with the images that were
@@ -147,22 +131,21 @@ std::vector<std::string> limited(const TestSet& test) {
   return {fmt::format("data.test.limit: of the first {} images alone", limit)};
 }
 
-Score score_of(const Found& found, const TestSet& test, const EvalOptions& options,
-               const ScoreOptions& score_options) {
+eval::Score score_of(const Found& found, const TestSet& test, const EvalOptions& options,
+                     const eval::ScoreOptions& score_options) {
   const auto input = [&](const eval::CocoInputOptions& input_options) {
     auto input = coco_input(test, found.images, input_options);
     std::ranges::copy(found.incomplete, std::back_inserter(input.incomparable));
     return input;
   };
   if (options.metric == EvalOptions::Metric::coco) {
-    return coco_score(input({.max_detections = score_options.max_detections}), score_options);
+    return eval::coco_score(input({.max_detections = score_options.max_detections}), score_options);
   }
-  auto score = voc_score(*test.dataset, found.images, options.voc);
-  auto reasons = eval::incomparable(options.voc);
-  for (const auto& more : {limited(test), found.incomplete})
-    std::ranges::copy(more, std::back_inserter(reasons));
-  finish(score, reasons, {});
-  if (score_options.errors) add_errors(input({}), score);
+  auto reasons = limited(test);
+  std::ranges::copy(found.incomplete, std::back_inserter(reasons));
+  auto score = eval::voc_score(image_results(*test.dataset, found.images), test.dataset->categories(),
+                               options.voc, std::move(reasons));
+  if (score_options.errors) eval::add_errors(score, input({}));
   return score;
 }
 
@@ -175,8 +158,9 @@ TestSet open_test_set(data::DataOptions options, const std::vector<Category>& ca
   return {std::move(options), std::move(dataset)};
 }
 
-EvalOptions EvalOptions::from(const config::Node& node, Type type) {
-  EvalOptions options{.metric = type == Type::coco ? Metric::coco : Metric::voc, .voc = {}, .scoring = {}};
+EvalOptions EvalOptions::from(const config::Node& node, const data::DataOptions& data) {
+  EvalOptions options{
+      .metric = data.test.annotations.empty() ? Metric::voc : Metric::coco, .voc = {}, .scoring = {}};
   node.read("metric", options.metric, {{"voc", Metric::voc}, {"coco", Metric::coco}});
   node.read("rule", options.voc.rule, {{"area", eval::VocRule::area}, {"points11", eval::VocRule::points11}});
   node.read("iou_threshold", options.voc.iou_threshold, {.min = 0, .max = 1});
@@ -185,31 +169,17 @@ EvalOptions EvalOptions::from(const config::Node& node, Type type) {
   return options;
 }
 
-train::Scores numbers_of(const Score& score) {
-  train::Scores numbers;
-  const auto add = [&](const auto& self, const std::string& prefix,
-                       const nlohmann::ordered_json& object) -> void {
-    for (const auto& [name, value] : object.items()) {
-      if (value.is_object()) self(self, fmt::format("{}{}.", prefix, name), value);
-      if (value.is_number()) numbers.emplace_back(prefix + name, value.template get<double>());
-      if (value.is_null()) numbers.emplace_back(prefix + name, std::numeric_limits<double>::quiet_NaN());
-    }
-  };
-  add(add, "", score.json);
-  return numbers;
-}
-
 void check_best(const EvalOptions& options, const TestSet& test) {
   const auto& name = options.scoring.best;
   if (name.empty()) return;
   const auto of_nothing = score_of({.images = all_images(test), .incomplete = {}}, test, options, {});
-  if (!std::isfinite(options.scoring.deciding(numbers_of(of_nothing)))) {
+  if (!std::isfinite(options.scoring.deciding(of_nothing.flat()))) {
     throw ConfigError(fmt::format("eval.best: {} has no value: the test data have nothing of it", name));
   }
 }
 
 std::optional<Evaluation> evaluate(const TensorDetector& detector, const TestSet& test,
-                                   const EvalOptions& options, const ScoreOptions& score_options,
+                                   const EvalOptions& options, const eval::ScoreOptions& score_options,
                                    const std::function<bool()>& stop) {
   auto found = find_all(
       test, [&](const at::Tensor& image) { return detector.detect(image); }, stop);
@@ -223,7 +193,7 @@ Evaluation evaluate_proposals(const TensorDetector& detector, const TestSet& tes
       test, [&](const at::Tensor& image) { return detector.proposals(image); }, kNeverStop);
   auto input = coco_input(test, found->images, {.by_category = false});
   std::ranges::copy(found->incomplete, std::back_inserter(input.incomparable));
-  return {.score = proposal_score(input), .images = std::move(found->images)};
+  return {.score = eval::proposal_score(input), .images = std::move(found->images)};
 }
 
 eval::CocoInput coco_input(const TestSet& test, const std::vector<ImageDetections>& images,
@@ -232,7 +202,7 @@ eval::CocoInput coco_input(const TestSet& test, const std::vector<ImageDetection
   const auto& categories = dataset->categories();
   auto incomparable = limited(test);
   eval::CocoAnnotations annotations;
-  if (data.type == Type::coco) {
+  if (!data.test.annotations.empty()) {
     int64_t others = 0;
     std::tie(annotations, others) = annotations_of_file(test, images);
     if (others > 0) {

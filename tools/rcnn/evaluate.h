@@ -6,12 +6,10 @@
 #include <vector>
 
 #include <rcnn/data/options.h>
-#include <rcnn/eval/voc_map.h>
+#include <rcnn/eval/score.h>
 #include <rcnn/infer/results.h>
 #include <rcnn/infer/tensor_detector.h>
 #include <rcnn/train/run.h>
-
-#include "coco_score.h"
 
 namespace rcnn::tools {
 
@@ -23,13 +21,13 @@ struct EvalOptions {
 
   /// Keys: metric (voc, coco), rule (area, points11) and iou_threshold (voc), and those of scoring. Without a
   /// metric it is the one of the data set's type.
-  static EvalOptions from(const config::Node& node, data::DataOptions::Type type);
+  static EvalOptions from(const config::Node& node, const data::DataOptions& data);
 };
 
 inline const std::function<bool()> kNeverStop = [] { return false; };
 
 struct Evaluation {
-  Score score;
+  eval::Score score;
   std::vector<ImageDetections> images;
 };
 
@@ -40,9 +38,6 @@ struct TestSet {
 };
 TestSet open_test_set(data::DataOptions options, const std::vector<Category>& categories);
 
-/// A score's numbers by name: "mAP", "AP50", "per_class.person", "per_class.person.AP50".
-train::Scores numbers_of(const Score& score);
-
 /// Throws ConfigError unless the number that decides, see ScoringOptions, is one that scores on `test` have:
 /// so it is said before a run, not after its first epoch.
 void check_best(const EvalOptions& options, const TestSet& test);
@@ -50,7 +45,7 @@ void check_best(const EvalOptions& options, const TestSet& test);
 /// Detects on every image of a test set and scores the result; progress goes to stderr. `stop` is asked
 /// before each image: true gives it up, and nothing is returned.
 std::optional<Evaluation> evaluate(const TensorDetector& detector, const TestSet& test,
-                                   const EvalOptions& options, const ScoreOptions& score,
+                                   const EvalOptions& options, const eval::ScoreOptions& score,
                                    const std::function<bool()>& stop);
 
 /// The same with the proposals of the detector's RPN, scored alone.

@@ -9,7 +9,7 @@
 
 #include <rcnn/data/options.h>
 #include <rcnn/nn/models/model_summary.h>
-#include <rcnn/train/trainer.h>
+#include <rcnn/train/freeze.h>
 
 #include "commands.h"
 
@@ -48,11 +48,11 @@ int64_t count_classes(const InfoArguments& arguments, const data::DataOptions& o
 
 /// Makes every RoI layer count for as many proposals as the config allows, whatever the weights: with all of
 /// them 0 the proposals are the anchors, of which none is dropped.
-std::shared_ptr<nn::DetectionModelImpl> make_model(InfoArguments arguments, int64_t classes) {
+std::shared_ptr<nn::ModelImpl> make_model(InfoArguments arguments, int64_t classes) {
   for (const auto* all : {"model.rpn.nms_threshold=1", "model.rpn.min_size=0"})
     arguments.overrides.emplace_back(all);
   const auto config = config::Config::load(arguments.config, arguments.overrides);
-  const auto model = nn::make_detection_model(config.root().child("model"), classes);
+  const auto model = nn::make_model(config.root().child("model"), classes);
   const torch::NoGradGuard no_grad;
   for (const auto& parameter : model->parameters()) parameter.zero_();
   return model;
@@ -158,6 +158,7 @@ void run(const InfoArguments& arguments) {
                                        : parse_size(arguments.size);
   report.classes = count_classes(arguments, data_options);
   const auto model = make_model(arguments, report.classes);
+  train::freeze(*model, train_options, root.child("train"));
   report.model = nn::summarize(*model, report.size);
   report.training = training_memory(train_options, nn::total(report.model.layers));
   if (arguments.training) report.training_bytes = nn::training_bytes(*model, report.size);

@@ -12,7 +12,6 @@
 #include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/images/image.h>
 #include <rcnn/device.h>
 #include <rcnn/io/files/atomic_file.h>
 #include <rcnn/io/files/new_folder.h>
@@ -41,7 +40,7 @@ std::string short_number(double rate) {
 
 constexpr double kLeftOut = std::numeric_limits<double>::quiet_NaN();
 
-at::Tensor draw(const std::vector<train::LrPoint>& points, const train::LrSuggestion& suggestion) {
+std::string draw(const std::vector<train::LrPoint>& points, const train::LrSuggestion& suggestion) {
   vis::Curve loss{.name = "loss of a batch", .faint = true};
   vis::Curve smoothed{.name = "smoothed", .y = suggestion.smoothed};
   for (const auto& point : points) {
@@ -104,7 +103,7 @@ void run(const LrFindArguments& arguments) {
   const StopSignals signals(kLrFindStopWords);
   const auto config = config::Config::load(arguments.config, arguments.overrides);
   auto training = train::Training::from(config, parse_device(arguments.device));
-  EvalOptions::from(config.root().child("eval"), training.data.type);
+  EvalOptions::from(config.root().child("eval"), training.data);
   const auto train_options =
       std::exchange(training.options, train::lr_range_options(training.options, arguments.range));
   const std::filesystem::path output = arguments.output;
@@ -122,8 +121,8 @@ void run(const LrFindArguments& arguments) {
   std::optional<double> rate;
   if (suggestion.steepest) rate = in_config(*suggestion.steepest, train_options);
 
-  const auto picture = output / "lr_find.png", numbers = output / "lr_find.json";
-  data::write_image(picture, draw(points, suggestion));
+  const auto picture = output / "lr_find.svg", numbers = output / "lr_find.json";
+  io::write_atomically(picture, draw(points, suggestion));
   io::write_atomically(numbers, to_json(points, suggestion, rate));
   log::info(fmt::format("the loss at each rate: {} and {}", picture.string(), numbers.string()));
   if (signals.requested()) {
@@ -152,7 +151,7 @@ void add_lr_find(CLI::App& app) {
   auto arguments = std::make_shared<LrFindArguments>();
   command->add_option("config", arguments->config, "config file")->required();
   command->add_option("overrides", arguments->overrides, "key=value ..., instead of what the config says");
-  command->add_option("--output", arguments->output, "folder for lr_find.png and lr_find.json; new or empty")
+  command->add_option("--output", arguments->output, "folder for lr_find.svg and lr_find.json; new or empty")
       ->required();
   command->add_option("--iterations", arguments->range.iterations, "batches to train with")
       ->capture_default_str();

@@ -78,7 +78,7 @@ void add_scores(vis::Report& report, const config::Config& config, nn::Described
                 const ReportRunArguments& arguments, vis::EvaluationOptions options, io::OutputFile& output) {
   const auto root = config.root();
   const auto data = data::DataOptions::from(root.child("data"));
-  const auto eval_options = EvalOptions::from(root.child("eval"), data.type);
+  const auto eval_options = EvalOptions::from(root.child("eval"), data);
   root.has("model");
   root.has("train");
   root.finish();
@@ -136,6 +136,10 @@ vis::Report report_of_run(const fs::path& folder, const ReportRunArguments& argu
     throw ConfigError(fmt::format("{}: holds no run: there is no config.json", folder.string()));
   }
   const auto config = config::Config::load(config_file, arguments.overrides);
+  if (config.root().has("stages")) {
+    throw ConfigError(
+        fmt::format("{}: holds a chain of stages: name the folder of one, N-name", folder.string()));
+  }
   const auto absolute = fs::absolute(folder).lexically_normal();
   const auto name = absolute.has_filename() ? absolute.filename() : absolute.parent_path().filename();
   vis::Report report{.title = name.string(), .config = config.dump()};

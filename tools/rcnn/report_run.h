@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <rcnn/eval/coco_input.h>
+#include <rcnn/eval/input/coco_input.h>
 #include <rcnn/io/files/output_file.h>
 #include <rcnn/vis/evaluation.h>
 

@@ -9,6 +9,7 @@
 
 #include "coco_files.h"
 #include "max_detections.h"
+#include "print_score.h"
 
 namespace rcnn::tools {
 
@@ -52,7 +53,8 @@ void score_files(const ScoreFilesArguments& arguments) {
                                        .results = arguments.detections.string(),
                                        .by_category = !arguments.proposals,
                                        .max_detections = arguments.score.max_detections});
-  print(arguments.proposals ? proposal_score(input) : coco_score(input, arguments.score), arguments.json);
+  print(arguments.proposals ? eval::proposal_score(input) : eval::coco_score(input, arguments.score),
+        arguments.json);
 }
 
 }  // namespace rcnn::tools

@@ -5,7 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "coco_score.h"
+#include <rcnn/eval/score.h>
 
 namespace rcnn::tools {
 
@@ -13,7 +13,7 @@ namespace rcnn::tools {
 struct ScoreFilesArguments {
   std::filesystem::path annotations;  ///< COCO instances
   std::filesystem::path detections;   ///< COCO results
-  ScoreOptions score;
+  eval::ScoreOptions score;
   bool proposals = false;  ///< score the detections as proposals, whatever their class
   bool json = false;
   const CLI::Option* of_proposals = nullptr;        ///< --proposals itself

@@ -8,7 +8,8 @@
 
 #include <rcnn/device.h>
 #include <rcnn/log.h>
-#include <rcnn/train/run.h>
+#include <rcnn/nn/models/detection_model.h>
+#include <rcnn/train/stages.h>
 
 #include "commands.h"
 #include "evaluate.h"
@@ -53,7 +54,7 @@ void say_what_is_trained(const train::Training& training) {
 
 /// What is left to say when training is over.
 void say_outcome(const train::Run& run, const train::ScoringOptions& scoring, train::Run::Outcome outcome,
-               int64_t iterations, double seconds) {
+                 int64_t iterations, double seconds) {
   const auto& folder = run.folder();
   if (!run.trainer().skipped().empty()) log::warn(skipped_line(run.trainer().skipped()));
   if (iterations > 0) {
@@ -75,61 +76,92 @@ void say_outcome(const train::Run& run, const train::ScoringOptions& scoring, tr
                         folder.weights().string()));
 }
 
+/// What a training of this program says and asks while it lasts.
+train::Watch watch(const train::Training& training, const std::filesystem::path& output,
+                   StopSignals& signals) {
+  struct State {
+    EvalOptions eval;
+    TestSet test;
+    ProgressLine line{"training"};
+    std::chrono::steady_clock::time_point start = {};
+    int64_t before = 0, iterations = 0;
+    bool warned = false;  // of the test data, which stay the same
+    std::string eta = {};
+  };
+  const auto& config = training.described.config;
+  // What is scored is boxes.
+  nn::as_detection_model(training.described.model, config.root().child("model"));
+  auto eval = EvalOptions::from(config.root().child("eval"), training.data);
+  auto test = open_test_set(training.data, training.dataset->categories());
+  check_best(eval, test);
+  const auto state = std::make_shared<State>(std::move(eval), std::move(test));
+  return {.scoring = state->eval.scoring,
+          .on_begin =
+              [state, &signals](const train::Run& run) {
+                say_what_is_trained(run.training());
+                state->start = std::chrono::steady_clock::now();
+                state->before = run.trainer().iteration();
+                state->iterations = run.trainer().iterations();
+                signals.defer();
+              },
+          .hooks = {.on_progress =
+                        [state](const train::Progress& progress) {
+                          state->line.clear();
+                          log::info(progress_line(progress));
+                          state->eta = fmt::format("  eta {}  loss {:.4f}", duration(progress.eta_seconds),
+                                                   progress.loss);
+                        },
+                    .evaluate = [state, &signals, device = training.device](
+                                    const nn::DescribedModel& model) -> std::optional<train::Scores> {
+                      state->line.clear();
+                      const auto result = evaluate(TensorDetector(model, device), state->test, state->eval,
+                                                   {.per_class = true}, [&] { return signals.requested(); });
+                      if (!result) return std::nullopt;
+                      if (!std::exchange(state->warned, true)) {
+                        for (const auto& warning : result->score.warnings) log::warn(warning);
+                      }
+                      log::info(result->score.table);
+                      return result->score.flat();
+                    },
+                    .stop =
+                        [state, &signals](int64_t iteration) {
+                          state->line.show(iteration, state->iterations, state->eta);
+                          return signals.requested();
+                        }},
+          .on_end =
+              [state, output](const train::Run& run, train::Run::Outcome outcome) {
+                state->line.clear();
+                const int64_t iteration = run.trainer().iteration();
+                if (outcome == train::Run::Outcome::interrupted) {
+                  return log::info(
+                      fmt::format("interrupted: the state after iteration {} is in {}; go on by: rcnn train "
+                                  "--output {} --resume",
+                                  iteration, run.folder().state(iteration).string(), output.string()));
+                }
+                const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - state->start;
+                say_outcome(run, state->eval.scoring, outcome, iteration - state->before, seconds.count());
+              }};
+}
+
 }  // namespace
 
 std::filesystem::path train(const TrainArguments& arguments) {
-  const StopSignals signals;
-  auto training = train::Training::from(arguments.config, parse_device(arguments.device));
-  const auto eval_options = EvalOptions::from(arguments.config.root().child("eval"), training.data.type);
-  const auto test = open_test_set(training.data, training.dataset->categories());
-  check_best(eval_options, test);
-
-  using Resume = train::Run::Resume;
-  const bool reopen = arguments.resume != Resume::no && train::RunFolder::is_one(arguments.output);
-  if (!reopen) training.load_initial_weights();  // nothing is made when they do not fit
-  auto opened =
-      reopen ? train::RunFolder::reopen(arguments.output) : train::RunFolder::create(arguments.output);
-  log::also_to(opened.log());
-  train::Run run(std::move(training), std::move(opened), eval_options.scoring, arguments.resume);
-  say_what_is_trained(run.training());
-
-  const auto start = std::chrono::steady_clock::now();
-  const int64_t before = run.trainer().iteration();
-  const ProgressLine line("training");
-  bool warned = false;  // of the test data, which stay the same
-  std::string eta;
-  signals.defer();
-  const auto outcome = run.fit(
-      {.on_progress =
-           [&](const train::Progress& progress) {
-             line.clear();
-             log::info(progress_line(progress));
-             eta = fmt::format("  eta {}  loss {:.4f}", duration(progress.eta_seconds), progress.loss);
-           },
-       .on_iteration = [&](int64_t iteration) { line.show(iteration, run.trainer().iterations(), eta); },
-       .evaluate = [&](const nn::DescribedModel& model) -> std::optional<train::Scores> {
-         line.clear();
-         const auto result = evaluate(TensorDetector(model, run.training().device), test, eval_options,
-                                      {.per_class = true}, [&] { return signals.requested(); });
-         if (!result) return std::nullopt;
-         if (!std::exchange(warned, true)) {
-           for (const auto& warning : result->score.warnings) log::warn(warning);
-         }
-         log::info(result->score.table);
-         return numbers_of(result->score);
-       },
-       .interrupted = [&] { return signals.requested(); }});
-  line.clear();
-  if (outcome == train::Run::Outcome::interrupted) {
-    log::info(fmt::format(
-        "interrupted: the state after iteration {} is in {}; go on by: rcnn train --output {} --resume",
-        run.trainer().iteration(), run.folder().state(run.trainer().iteration()).string(),
-        run.folder().path().string()));
-    throw CLI::RuntimeError(signals.exit_code());
+  StopSignals signals;
+  const train::StageContext context{
+      .device = parse_device(arguments.device),
+      .resume = arguments.resume,
+      .watch = [&](const train::Training& training) { return watch(training, arguments.output, signals); },
+      .stop = [&] { return signals.requested(); }};
+  const auto weights = [&](const std::filesystem::path& folder, bool done) {
+    if (!done) throw CLI::RuntimeError(signals.exit_code());
+    return folder / "last.safetensors";
+  };
+  if (train::Chain::is_one(arguments.config)) {
+    train::Chain chain(arguments.config, arguments.output);
+    return weights(chain.stages().back().folder, chain.run(context));
   }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  say_outcome(run, eval_options.scoring, outcome, run.trainer().iteration() - before, seconds.count());
-  return run.folder().weights();
+  const train::Stage whole{.name = {}, .kind = {}, .config = arguments.config, .folder = arguments.output};
+  return weights(whole.folder, train::prepare_training(whole, context)());
 }
 
 void add_train(CLI::App& app) {
@@ -143,7 +175,8 @@ void add_train(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   command->add_option(
       "config", arguments->words,
-      "config file (default with --resume: the run's own), key=value ... instead of what it says");
+      "config file (default with --resume: the run's own), key=value ... instead of what it says; one with "
+      "\"stages\" is a chain, each stage in a folder N-name below --output");
   command->add_option("--output", arguments->output,
                       "folder for weights, states, metrics and log; new or empty");
   command->add_flag("--resume", arguments->resume,
@@ -152,7 +185,8 @@ void add_train(CLI::App& app) {
                     "go on even though the config or the data have changed since, or the states are damaged");
   command->add_flag(
       "--dry-run", arguments->dry_run,
-      "only try it: read config, data and weights, train a few iterations, say what the run would take");
+      "only try it: read config, data and weights, train a few iterations, say what the run would take; of a "
+      "chain, each stage that can be tried already");
   command->add_option("--device", arguments->device, "auto, cpu or cuda")->capture_default_str();
   command->callback([arguments] {
     const bool resume = arguments->resume || arguments->resume_anyway;

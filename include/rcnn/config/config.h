@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,8 +18,12 @@ namespace rcnn::config {
 /// A file may name others it starts from, `"_base_": "a.json"` or a list, relative to itself. They merge left
 /// to right (RFC 7396: objects merge, everything else replaces, null deletes), then the file itself, then the
 /// overrides. `"_replace_": true` inside an object makes it replace the inherited one whole. Comments are
-/// allowed; duplicate keys, keys that are empty or hold a dot, nesting deeper than 64 and a chain of bases
-/// that returns to itself are errors.
+/// allowed; duplicate keys, keys that are empty or hold a dot (but in an object "factors", whose keys are
+/// names of parameters), nesting deeper than 64 and a chain of bases that returns to itself are errors. A
+/// dotted key has keys that hold a dot in quotes: `train.factors."rpn.*".lr`.
+///
+/// Where a config is a chain of stages (train/stages.h), an override also takes the place of what a stage's
+/// "with" says under its key.
 ///
 /// A value is immutable; copies share the document.
 class RCNN_EXPORT Config {
@@ -34,6 +39,20 @@ class RCNN_EXPORT Config {
 
   /// The outermost object.
   Node root() const;
+
+  /// The same without a key of the outermost object.
+  Config without(const std::string& key) const;
+
+  /// The same with an object of a config laid over it. Messages about what comes from there name the file
+  /// that it is in, and `part`: "chain.json, stage rpn".
+  Config merged(const Node& patch, const std::string& part) const;
+
+  /// The same with what `replace` makes of it in the place of every string, those in lists included.
+  Config replaced(
+      const std::function<std::string(const std::string& key, const std::string& value)>& replace) const;
+
+  /// An error about a dotted key: "file: dotted.key: what".
+  ConfigError error(const std::string& key, std::string_view what) const;
 
   /// The whole document as indented JSON, keys in the order first met; parse(dump()) gives it back.
   std::string dump() const;

@@ -52,8 +52,21 @@ class RCNN_EXPORT Node {
     value = std::data(words)[one_of(key, known)].second;
   }
 
+  /// The place in `words` of the string under `key`, which must be there and one of them.
+  size_t one_of(std::string_view key, const std::vector<std::string_view>& words) const;
+
   /// The string under `key`; throws when it is absent or no string.
   std::string require(std::string_view key) const;
+
+  /// Whether there is a list under `key`.
+  bool is_list(std::string_view key) const;
+
+  /// The objects of the list under `key`, none when it is absent; throws when it or an element is something
+  /// else. Messages call them key.1, key.2, ...
+  std::vector<Node> list(std::string_view key) const;
+
+  /// The keys of this object, in their order; all are asked for.
+  std::vector<std::string> keys() const;
 
   /// The object under `key`, an empty view when it is absent; throws when it is something else.
   Node child(std::string_view key) const;
@@ -62,13 +75,15 @@ class RCNN_EXPORT Node {
   /// was.
   void finish() const;
 
+  /// Throws ConfigError when one of `keys` is there, which has no meaning with `choice` ("solver adamw").
+  void refuse(std::initializer_list<std::string_view> keys, std::string_view choice) const;
+
   /// An error about `key` of this object: "file: dotted.key: what".
   ConfigError error(std::string_view key, std::string_view what) const;
 
  private:
   friend class Config;
   Node(std::shared_ptr<const Document> document, std::string path);
-  size_t one_of(std::string_view key, const std::vector<std::string_view>& words) const;
 
   std::shared_ptr<const Document> document_;
   std::string path_;  // "model.rpn"; empty for the outermost object

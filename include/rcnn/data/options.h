@@ -37,7 +37,7 @@ struct SplitOptions {
 
 /// A config's "data": where images and boxes are, and what happens to them on the way to the network.
 struct RCNN_EXPORT DataOptions {
-  enum class Type { voc, coco } type = Type::voc;
+  std::string type = "voc";               ///< a name in formats()
   std::filesystem::path root = {};        ///< relative to RCNN_DATA, see config::data_path
   std::vector<std::string> classes = {};  ///< names in label order; empty: read from the annotations
   SplitOptions train{.split = "train", .transform = {.flip = 0.5}};
@@ -48,12 +48,12 @@ struct RCNN_EXPORT DataOptions {
   Policy bad_boxes = Policy::skip;
   Policy bad_images = Policy::stop;
 
-  /// Keys: type (voc, coco), root, classes, train {limit, flip, min_sizes, scale_jitter {min, max, size},
-  /// color_jitter {brightness, contrast, saturation, hue}, group_by_aspect}, test {limit}, min_size,
-  /// max_size, max_megapixels, workers, bad_boxes (skip, stop), bad_images (skip, stop). For VOC train and
-  /// test have `split`; for COCO they have `annotations` and `images`, both relative to `root`, and train has
-  /// `keep_empty`. Instead of these train may have `sources`, a list of files: for VOC
-  /// ROOT/ImageSets/Main/SPLIT.txt, for COCO instances files, relative to RCNN_DATA. Throws ConfigError.
+  /// Keys: type (voc, coco, or what was added to formats()), root, classes, train {limit, flip, min_sizes,
+  /// scale_jitter {min, max, size}, color_jitter {brightness, contrast, saturation, hue}, group_by_aspect},
+  /// test {limit}, min_size, max_size, max_megapixels, workers, bad_boxes (skip, stop), bad_images (skip,
+  /// stop). For VOC train and test have `split`; for COCO they have `annotations` and `images`, both relative
+  /// to `root`, and train has `keep_empty`. Instead of these train may have `sources`, a list of files: for
+  /// VOC ROOT/ImageSets/Main/SPLIT.txt, for COCO instances files, relative to RCNN_DATA. Throws ConfigError.
   static DataOptions from(const config::Node& node);
 
   TransformOptions train_transform() const;

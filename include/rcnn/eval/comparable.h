@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include <rcnn/eval/coco_map.h>
+#include <rcnn/eval/coco/coco_map.h>
 #include <rcnn/eval/voc_map.h>
 #include <rcnn/export.h>
 

@@ -35,4 +35,10 @@ RCNN_EXPORT MultiTaskLoss rpn_loss(const at::Tensor& objectness, const at::Tenso
 RCNN_EXPORT MultiTaskLoss fast_rcnn_loss(const at::Tensor& scores, const at::Tensor& labels,
                                          const at::Tensor& deltas, const at::Tensor& targets, double beta);
 
+/// The same of each RoI alone, both parts together and not averaged: float32 [S]. `positives`, int64 [P], are
+/// the places of the positive RoIs among the S.
+RCNN_EXPORT at::Tensor fast_rcnn_loss_of_each(const at::Tensor& scores, const at::Tensor& labels,
+                                              const at::Tensor& positives, const at::Tensor& deltas,
+                                              const at::Tensor& targets, double beta);
+
 }  // namespace rcnn::losses

@@ -14,7 +14,11 @@ namespace rcnn::nn {
 class BackboneImpl;
 class ModelImpl;
 class NeckImpl;
+class BoxHeadImpl;
+class RoiPoolerImpl;
 struct FeatureSpec;
+struct GridSpec;
+struct NeckInputs;
 
 /// Factories by name. The built-in ones are listed in registry.cpp, where the linker cannot drop them; others
 /// are added at the start of main: `rcnn::nn::backbones().add("mynet", make_mynet);`
@@ -23,7 +27,9 @@ class RCNN_EXPORT Registry {
  public:
   using Factory = std::function<std::shared_ptr<Module>(const config::Node&, Arguments...)>;
 
-  explicit Registry(std::map<std::string, Factory> factories) : factories_(std::move(factories)) {}
+  /// `default_type` is what a config without the key "type" means; empty where it is required.
+  explicit Registry(std::map<std::string, Factory> factories, std::string default_type = "")
+      : factories_(std::move(factories)), default_type_(std::move(default_type)) {}
 
   /// Throws std::invalid_argument when the name is taken.
   void add(const std::string& name, Factory factory);
@@ -34,13 +40,20 @@ class RCNN_EXPORT Registry {
 
  private:
   std::map<std::string, Factory> factories_;
+  std::string default_type_;
 };
 
 /// resnet18, resnet34, resnet50, resnet101, resnet152, vgg16, vgg16_bn
 RCNN_EXPORT Registry<BackboneImpl>& backbones();
 
-/// fpn; the argument is what the backbone gives
-RCNN_EXPORT Registry<NeckImpl, const std::vector<FeatureSpec>&>& necks();
+/// fpn
+RCNN_EXPORT Registry<NeckImpl, const NeckInputs&>& necks();
+
+/// align (the default), pool; the argument is the maps that RoIs are pooled from, finest first
+RCNN_EXPORT Registry<RoiPoolerImpl, const std::vector<FeatureSpec>&>& poolers();
+
+/// mlp (the default), conv, res5; the argument is what the pooler gives
+RCNN_EXPORT Registry<BoxHeadImpl, const std::vector<GridSpec>&>& box_heads();
 
 /// faster_rcnn; the argument is the number of classes, background not counted
 RCNN_EXPORT Registry<ModelImpl, int64_t>& models();

@@ -7,47 +7,23 @@
 #include <string>
 #include <vector>
 
-#include <rcnn/config/node.h>
 #include <rcnn/export.h>
 #include <rcnn/io/safetensors.h>
+#include <rcnn/train/hooks.h>
 #include <rcnn/train/run_folder.h>
+#include <rcnn/train/scoring.h>
+#include <rcnn/train/trainer.h>
 #include <rcnn/train/training.h>
 
 namespace rcnn::train {
-
-/// When a run is scored, and what follows from it: a part of a config's "eval".
-struct RCNN_EXPORT ScoringOptions {
-  int64_t period = 0;     ///< epochs between scores; 0: the end alone, which is always scored
-  std::string best = {};  ///< the number whose highest value makes a model the best; empty: the first
-  int64_t patience = 0;   ///< scores in a row without a new best after which the run ends; 0: never
-
-  /// Reads period, best and patience. Throws ConfigError.
-  static ScoringOptions from(const config::Node& eval);
-
-  /// The number of `scores` that counts; what is no number is below all. Throws ConfigError when there is
-  /// none of the name.
-  double deciding(const Scores& scores) const;
-};
-
-/// What a run tells its caller and asks of it. Any of them may be empty.
-struct RunHooks {
-  std::function<void(const Progress&)> on_progress = {};
-  /// Called after each iteration.
-  std::function<void(int64_t)> on_iteration = {};
-  /// Scores the model, which is in evaluation mode; nothing when it was interrupted. At least one number,
-  /// always under the same names. Without this hook nothing is scored.
-  std::function<std::optional<Scores>(const nn::DescribedModel&)> evaluate = {};
-  std::function<void(const ScoredIteration&)> on_scores = {};
-  /// Asked after each iteration: true saves the state and ends fit().
-  std::function<bool()> interrupted = {};
-};
 
 /// A training in its folder, that may be stopped, or killed, and resumed.
 ///
 /// At checkpoints, and wherever it is scored, the state is copied and, while the training goes on, written by
 /// a thread of its own: first state-<iteration>.safetensors, then last.safetensors (with the averaged
 /// weights, if there are any); the newest `train.keep_checkpoints` states are kept. A failure to write ends
-/// the run at the next iteration.
+/// the run at the next iteration. Of several processes the first alone writes, and scores are the mean of
+/// those that each has found.
 ///
 /// Scores come into metrics.jsonl once the state they are of is written, and best.safetensors after them:
 /// where a kill comes in between, the run that goes on makes it from that state. The weights say in their
@@ -73,7 +49,7 @@ class RCNN_EXPORT Run {
 
   /// Trains until one of these. Throws as Trainer::fit does, and DataError when a file cannot be written; the
   /// newest state stays, and NonFiniteError names it.
-  Outcome fit(const RunHooks& hooks);
+  Outcome fit(const Hooks& hooks);
 
   const Training& training() const { return training_; }
   const Trainer& trainer() const { return *trainer_; }
@@ -93,7 +69,9 @@ class RCNN_EXPORT Run {
   std::optional<io::SafeTensors> weights_after(int64_t iteration) const;
   bool is_due(const Checkpoint& checkpoint) const;
   bool is_exhausted() const;
-  void check_in(const Checkpoint& checkpoint, const RunHooks& hooks);
+  bool writes() const;
+  void score(const Checkpoint& checkpoint, const Hooks& hooks);
+  void check_in(const Checkpoint& checkpoint, const Hooks& hooks);
   void save(bool with_weights);
   void write(std::function<void()> task);
   void wait_for_writer();

@@ -9,20 +9,11 @@
 #include <rcnn/config/config.h>
 #include <rcnn/export.h>
 #include <rcnn/train/event_file.h>
+#include <rcnn/train/hooks.h>
 #include <rcnn/train/run_lock.h>
-#include <rcnn/train/trainer.h>
 #include <rcnn/train/training_state.h>
 
 namespace rcnn::train {
-
-/// What a model scored: numbers by name, "mAP", "AP50".
-using Scores = std::vector<std::pair<std::string, double>>;
-
-/// Scores and when they were.
-struct ScoredIteration {
-  int64_t epoch = 0, iteration = 0;
-  Scores scores;
-};
 
 /// The numbers of a progress report by name: "lr", "loss", each loss, "time", "data_time", "memory".
 struct ReportedIteration {

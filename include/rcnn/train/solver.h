@@ -25,6 +25,12 @@ namespace rcnn::train {
 /// them.
 enum class SolverType { sgd, adamw };
 
+/// What some parameters have of the rate and of the weight decay that the other options give them.
+struct Factors {
+  double lr = 1;
+  double decay = 1;
+};
+
 /// How weights follow their gradients: a part of a config's "train".
 struct RCNN_EXPORT SolverOptions {
   SolverType type = SolverType::sgd;
@@ -36,11 +42,15 @@ struct RCNN_EXPORT SolverOptions {
   double bias_lr = 1;      ///< factor on the rate of biases; 2 in Caffe's recipes
   bool bias_decay = true;  ///< weight decay for biases; not in Caffe's recipes
   bool norm_decay = true;  ///< weight decay for normalisations
-  double backbone_lr = 1;  ///< factor on the rate of the backbone; a neck is no part of it
-  double clip_norm = 0;    ///< largest norm of all gradients together; 0: any
+  static constexpr const char* kBackbone = "backbone.body.*";
+  double backbone_lr = 1;  ///< factor on the rate of these parameters; a neck is no part of it
+  /// By patterns of names (*: anything); of those that mean a parameter the longest holds.
+  std::map<std::string, Factors> factors = {};
+  double clip_norm = 0;  ///< largest norm of all gradients together; 0: any
 
   /// Keys: solver (sgd, adamw); with sgd: momentum, nesterov; with adamw: betas, eps; weight_decay, bias_lr,
-  /// bias_decay, norm_decay, backbone_lr, clip_norm. Throws ConfigError, also for a key of the other solver.
+  /// bias_decay, norm_decay, backbone_lr, factors {PATTERN: {lr, decay}}, clip_norm. Throws ConfigError, also
+  /// for a key of the other solver.
   void read(const config::Node& node);
 };
 
@@ -48,7 +58,8 @@ struct RCNN_EXPORT SolverOptions {
 ///
 /// Parameters of the same rate and decay are a group. The weight and the bias of a normalisation (batch,
 /// group, layer, instance) both follow the options of norms, not those of biases, as in mmdetection. Frozen
-/// batch norms have no parameters.
+/// batch norms have no parameters. Names of parameters are those in `module`; of one with several, any
+/// counts.
 class RCNN_EXPORT Solver {
  public:
   /// The rate is 0 until set_learning_rate.

@@ -1,22 +1,26 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <vector>
 
 #include <rcnn/config/config.h>
 #include <rcnn/data/options.h>
 #include <rcnn/export.h>
 #include <rcnn/nn/models/model_file.h>
-#include <rcnn/train/trainer.h>
+#include <rcnn/train/options.h>
+#include <rcnn/train/peers.h>
 
 namespace rcnn::train {
 
-/// What a config describes, ready to be trained.
+/// A model, what it learns from and how: what a config describes, or a program puts together.
 struct RCNN_EXPORT Training {
-  data::DataOptions data;
+  data::DataOptions data;  ///< of which the transforms and the loader's options count once there is a dataset
   TrainOptions options;
   std::shared_ptr<const data::Dataset> dataset;  ///< its training part
   nn::DescribedModel described;                  ///< the model with fresh weights, a function of the seed
-  at::Device device;
+  at::Device device = at::kCPU;
+  std::shared_ptr<Peers> peers = alone();
   bool has_initial_weights = false;
 
   /// Reads "data", "train" and "model", opens the data, unless there is a `dataset` to take instead, and
@@ -24,9 +28,14 @@ struct RCNN_EXPORT Training {
   static Training from(const config::Config& config, const at::Device& device,
                        std::shared_ptr<const data::Dataset> dataset = nullptr);
 
-  /// Loads the weights that the config starts from, if it names any, and logs what fits; once, whoever asks
-  /// again. Throws WeightsError.
+  /// Loads the weights that the config starts from, if it names any, one file after the other, and logs what
+  /// each gave; once, whoever asks again. Throws WeightsError, and ConfigError for a pattern in `only` that
+  /// means nothing of what its file gives.
   void load_initial_weights();
 };
+
+/// The files that a config's "model" has as `weights`: a string, or a list of {file, only}. Throws
+/// ConfigError.
+RCNN_EXPORT std::vector<std::filesystem::path> initial_weights(const config::Node& model);
 
 }  // namespace rcnn::train

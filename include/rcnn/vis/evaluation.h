@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <rcnn/eval/coco_map.h>
+#include <rcnn/eval/coco/coco_map.h>
 #include <rcnn/export.h>
 #include <rcnn/types.h>
 #include <rcnn/vis/report/report.h>

@@ -48,12 +48,13 @@ std::optional<std::string> damage(const Dataset& dataset, int64_t index) {
 
 /// Where the images of a part ought to be, canonical.
 std::vector<fs::path> image_folders(const DatasetPart& part) {
-  const bool coco = part.options.type == DataOptions::Type::coco;
-  if (part.split.sources.empty()) return {fs::weakly_canonical(coco ? part.split.images : part.options.root)};
+  if (part.split.sources.empty())
+    return {fs::weakly_canonical(part.split.images.empty() ? part.options.root : part.split.images)};
   std::vector<fs::path> folders;
   for (const auto& source : part.split.sources) {
     // An instances file lies in annotations/, the images in another folder beside that.
-    folders.push_back(fs::weakly_canonical(coco ? source.annotations.parent_path() / ".." : source.root));
+    folders.push_back(fs::weakly_canonical(
+        source.annotations.empty() ? source.root : source.annotations.parent_path() / ".."));
   }
   return folders;
 }

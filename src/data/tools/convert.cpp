@@ -261,8 +261,8 @@ void check_references(const CocoFile& content, Problems& problems) {
 
 std::vector<AnnotatedPart> read_parts(std::span<const DatasetPart> parts, Problems& problems) {
   TORCH_CHECK(!parts.empty(), "read_parts: no part");
-  for (const auto& part : parts) part.require_one_source();
-  if (parts.front().options.type == DataOptions::Type::voc) {
+  for (const auto& part : parts) part.require_own_files();
+  if (parts.front().options.type == "voc") {
     return VocParts(parts.front().options.root, problems).read(parts);
   }
   std::vector<AnnotatedPart> result;

@@ -224,7 +224,7 @@ void copy_coco(const fs::path& from, const std::vector<size_t>& part_of_image,
 /// What the files of the parts will be called; none of them is there yet.
 std::vector<WrittenPart> name_files(const DatasetPart& from, const fs::path& output,
                                     const std::vector<SplitShare>& parts) {
-  const bool voc = from.options.type == DataOptions::Type::voc;
+  const bool voc = from.options.type == "voc";
   std::vector<WrittenPart> result;
   for (const auto& [name, share] : parts) {
     const fs::path file =
@@ -315,10 +315,10 @@ std::vector<size_t> stratified_split(const std::vector<std::vector<int64_t>>& la
 
 std::vector<WrittenPart> write_split(const DatasetPart& from, const fs::path& output,
                                      const std::vector<SplitShare>& parts, uint64_t seed) {
-  from.require_one_source();
+  from.require_own_files();
   check(parts);
   auto written = name_files(from, output, parts);
-  if (from.options.type == DataOptions::Type::voc) {
+  if (from.options.type == "voc") {
     split_voc(from, parts, seed, written);
   } else {
     split_coco(from, parts, seed, written);

@@ -74,9 +74,14 @@ ResidualBlockImpl::ResidualBlockImpl(const ResNetShape& shape, int64_t in_channe
 }
 
 at::Tensor ResidualBlockImpl::forward(const at::Tensor& x) {
+  return forward_with(x, {});
+}
+
+at::Tensor ResidualBlockImpl::forward_with(const at::Tensor& x, const at::Tensor& feedback) {
   auto y = x;
   for (size_t i = 0; i + 1 < path_.size(); ++i) y = path_[i].relu(y);
-  return path_.back().add_relu(y, shortcut_ ? (*shortcut_)(x) : x);
+  const auto shortcut = shortcut_ ? (*shortcut_)(x) : x;
+  return path_.back().add_relu(y, feedback.defined() ? shortcut + feedback : shortcut);
 }
 
 void ResidualBlockImpl::fuse(Precision precision) {
@@ -110,12 +115,16 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options) {
   }
 }
 
-std::vector<at::Tensor> ResNetImpl::forward(const at::Tensor& images) {
+std::vector<at::Tensor> ResNetImpl::forward(const at::Tensor& images,
+                                            const std::vector<at::Tensor>& feedback) {
   std::vector<at::Tensor> maps;
   auto x = stem_->relu(images);
   x = at::max_pool2d(x, 3, 2, 1);
   for (size_t stage = 0; stage < stages_.size(); ++stage) {
-    x = stages_[stage]->forward(x);
+    for (size_t block = 0; block < stages_[stage]->size(); ++block) {
+      const auto given = block == 0 && stage < feedback.size() ? feedback[stage] : at::Tensor();
+      x = stages_[stage]->at<ResidualBlockImpl>(block).forward_with(x, given);
+    }
     if (features_[maps.size()].name == fmt::format("c{}", stage + 2)) maps.push_back(x);
   }
   return maps;

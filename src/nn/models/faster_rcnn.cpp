@@ -1,102 +1,56 @@
 #include <algorithm>
+#include <utility>
 
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
-#include <rcnn/error.h>
 #include <rcnn/nn/models/faster_rcnn.h>
-#include <rcnn/nn/registry.h>
+
+#include "nn/built.h"
 
 namespace rcnn::nn {
-namespace {
 
-/// What `make` makes of model.`part`. Throws MemoryError with what to lower, `sizes`, when there is no memory
-/// for it.
-template <class Make>
-auto built(const config::Node& model, std::string_view part, std::string_view sizes, Make make) {
-  try {
-    return make();
-  } catch (const std::exception& error) {
-    if (!is_out_of_memory(error)) throw;
-    throw MemoryError(
-        model.error(part, fmt::format("memory ran out while it was built; lower {}", sizes)).what());
-  }
+FasterRcnnImpl::FasterRcnnImpl(std::shared_ptr<FeatureExtractorImpl> extractor, Rpn rpn, RoiHeads roi_heads,
+                               const PixelOptions& pixels, int64_t size_divisor)
+    : levels_(extractor->levels()),
+      extractor_(register_module("backbone", std::move(extractor))),
+      rpn_(register_module("rpn", std::move(rpn))),
+      roi_heads_(register_module("roi_heads", std::move(roi_heads))),
+      pixels_(pixels),
+      size_divisor_(size_divisor),
+      parameter_(parameters().front()) {}
+
+bool FasterRcnnImpl::depends_on_classes(std::string_view name) const {
+  return name.starts_with("roi_heads.box_predictor.");
 }
 
-}  // namespace
-
-FasterRcnnImpl::FasterRcnnImpl(const config::Node& model, int64_t num_classes)
-    : pixels_(PixelOptions::from(model.child("pixels"))) {
-  // torchvision nests both under one module, and weights are found by these names.
-  const auto backbone = register_module("backbone", std::make_shared<torch::nn::Module>());
-  body_ = backbone->register_module("body", built(model, "backbone", "its width",
-                                                  [&] { return backbones().make(model.child("backbone")); }));
-  auto features = body_->features();
-  auto roi_features = features;
-  if (model.has("neck")) {
-    const auto node = model.child("neck");
-    neck_ = backbone->register_module(node.require("type"), built(model, "neck", "its channels", [&] {
-                                        return necks().make(node, features);
-                                      }));
-    features = neck_->features();
-    roi_features.assign(features.begin(), features.begin() + static_cast<int64_t>(neck_->roi_levels()));
-  } else if (features.size() > 1) {
-    throw model.error("backbone", "gives several levels, which need a neck");
-  }
-  roi_levels_ = roi_features.size();
-  size_divisor_ = std::max(size_divisor_, roi_features.back().stride);
-  model.read("size_divisor", size_divisor_, {.min = 1, .max = 1024});
-
-  const auto rpn = RpnOptions::from(model.child("rpn"));
-  if (features.size() > 1 && rpn.anchors.sizes.size() != features.size()) {
-    throw model.error("rpn",
-                      fmt::format("anchors.sizes needs one size for each of the {} levels of the pyramid",
-                                  features.size()));
-  }
-  if (rpn.anchors.spacing == boxes::AnchorOptions::Spacing::fitted &&
-      size_divisor_ % features.front().stride != 0) {
-    throw model.error("size_divisor", fmt::format("must be a multiple of {} for anchors with spacing fitted",
-                                                  features.front().stride));
-  }
-  rpn_ = register_module("rpn", built(model, "rpn", "the width of what it reads (model.backbone, model.neck)",
-                                      [&] { return Rpn(features, rpn); }));
-  const auto roi = model.child("roi");
-  roi_heads_ = register_module(
-      "roi_heads",
-      built(model, "roi", "what its head is told (hidden, channels, width), or pooler.size", [&] {
-        return RoiHeads(roi_features, num_classes, RoiHeadsOptions::from(roi), roi.child("head"));
-      }));
-  parameter_ = parameters().front();
+int64_t FasterRcnnImpl::classes_in(const TensorMap& weights) const {
+  const auto scores = weights.find("roi_heads.box_predictor.cls_score.bias");
+  return scores == weights.end() ? 0 : std::max<int64_t>(scores->second.numel() - 1, 1);
 }
 
 std::vector<at::Tensor> FasterRcnnImpl::feature_maps(const ImageBatch& images) {
   // Layers that compute in bfloat16 convert what they are given.
   const auto type = parameter_.scalar_type() == at::kBFloat16 ? at::kFloat : parameter_.scalar_type();
   const auto input = network_input(images, pixels_, size_divisor_, parameter_.options().dtype(type));
-  auto maps = body_->forward(input);
-  return neck_ ? neck_->forward(maps) : maps;
-}
-
-std::vector<at::Tensor> FasterRcnnImpl::roi_maps(const std::vector<at::Tensor>& maps) const {
-  return {maps.begin(), maps.begin() + static_cast<int64_t>(roi_levels_)};
+  return extractor_->forward(input).maps;
 }
 
 std::vector<Loss> FasterRcnnImpl::losses(const ImageBatch& images, const std::vector<Target>& targets) {
   TORCH_CHECK(targets.size() == images.images.size(), "losses: targets: expected one for each of ",
               images.images.size(), " images, got ", targets.size());
   const auto maps = feature_maps(images);
-  const auto [proposals, rpn_loss] = rpn_->forward(maps, images.sizes, &targets);
-  const auto roi_loss = roi_heads_->loss(roi_maps(maps), proposals.boxes, targets);
-  return {{"loss_objectness", rpn_loss.classification},
-          {"loss_rpn_box_reg", rpn_loss.box},
-          {"loss_classifier", roi_loss.classification},
-          {"loss_box_reg", roi_loss.box}};
+  auto [proposals, losses] = rpn_->forward(maps, images.sizes, &targets);
+  for (auto& loss : roi_heads_->losses(for_rois(maps, levels_), proposals.boxes, targets)) {
+    losses.push_back(std::move(loss));
+  }
+  return losses;
 }
 
 std::vector<Detections> FasterRcnnImpl::detect(const ImageBatch& images) {
   const auto maps = feature_maps(images);
   const auto proposals = rpn_->forward(maps, images.sizes, nullptr).proposals.boxes;
-  return roi_heads_->detect(roi_maps(maps), proposals, images.sizes);
+  return roi_heads_->detect(for_rois(maps, levels_), proposals, images.sizes);
 }
 
 std::vector<Detections> FasterRcnnImpl::proposals(const ImageBatch& images) {
@@ -110,7 +64,26 @@ std::vector<Detections> FasterRcnnImpl::proposals(const ImageBatch& images) {
 }
 
 std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model, int64_t num_classes) {
-  return std::make_shared<FasterRcnnImpl>(model, num_classes);
+  const auto pixels = PixelOptions::from(model.child("pixels"));
+  const auto extractor = make_feature_extractor(model);
+  const auto levels = extractor->levels();
+  if (levels.size() > 1 && !model.has("neck")) {
+    throw model.error("backbone", "gives several levels, which need a neck");
+  }
+  const int64_t size_divisor = read_size_divisor(model, *extractor);
+  const auto rpn_options = RpnOptions::from(model.child("rpn"));
+  check_anchors(model, rpn_options.anchors, levels);
+  if (rpn_options.anchors.spacing == boxes::AnchorOptions::Spacing::fitted &&
+      size_divisor % levels.front().stride != 0) {
+    throw model.error("size_divisor", fmt::format("must be a multiple of {} for anchors with spacing fitted",
+                                                  levels.front().stride));
+  }
+  const auto rpn = built(model, "rpn", "the width of what it reads (model.backbone, model.neck)",
+                         [&] { return Rpn(levels, rpn_options); });
+  const auto roi_heads =
+      built(model, "roi", "what its head is told (hidden, channels, width), or pooler.size",
+            [&] { return make_roi_heads(model.child("roi"), for_rois(levels, levels), num_classes); });
+  return std::make_shared<FasterRcnnImpl>(extractor, rpn, roi_heads, pixels, size_divisor);
 }
 
 }  // namespace rcnn::nn

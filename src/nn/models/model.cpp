@@ -9,6 +9,10 @@ bool ModelImpl::depends_on_classes(std::string_view) const {
   return false;
 }
 
+int64_t ModelImpl::classes_in(const TensorMap&) const {
+  return 0;
+}
+
 std::shared_ptr<ModelImpl> make_model(const config::Node& model, int64_t num_classes) {
   model.has("weights");  // known here, read by whoever starts a training from it
   return models().make(model, num_classes);

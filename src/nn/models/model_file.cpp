@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
@@ -31,19 +29,18 @@ std::vector<Category> to_categories(const std::string& text) {
   return categories;
 }
 
-/// As many classes as the last layer has: the config's when these are as many, else the numbers of their
-/// labels.
-std::vector<Category> default_categories(const TensorMap& tensors, const config::Config& config) {
+/// The config's data.classes, numbered from 1.
+std::vector<Category> configured_categories(const config::Config& config) {
   std::vector<std::string> names;
   config.root().child("data").read("classes", names);
-  const auto scores = tensors.find("roi_heads.box_predictor.cls_score.bias");
-  if (scores != tensors.end()) {
-    const auto count = static_cast<size_t>(std::max<int64_t>(scores->second.numel() - 1, 1));
-    if (names.size() != count) names.clear();
-    for (size_t label = names.size() + 1; label <= count; ++label) names.push_back(fmt::format("{}", label));
-  }
   std::vector<Category> categories;
   for (const auto& name : names) categories.push_back({.id = std::ssize(categories) + 1, .name = name});
+  return categories;
+}
+
+std::vector<Category> numbered_categories(int64_t count) {
+  std::vector<Category> categories;
+  for (int64_t id = 1; id <= count; ++id) categories.push_back({.id = id, .name = fmt::format("{}", id)});
   return categories;
 }
 
@@ -70,8 +67,15 @@ void save_model(const std::filesystem::path& file, const DescribedModel& model) 
 
 NewlyDescribed describe_weights(const TensorMap& tensors, const config::Config& config,
                                 std::vector<Category> categories, const std::string& origin) {
-  if (categories.empty()) categories = default_categories(tensors, config);
-  auto model = make_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
+  const auto make = [&] { return make_model(config.root().child("model"), std::ssize(categories)); };
+  const bool weights_decide = categories.empty();
+  if (weights_decide) categories = configured_categories(config);
+  auto model = make();
+  if (const auto count = model->classes_in(tensors);
+      weights_decide && count > 0 && count != std::ssize(categories)) {
+    categories = numbered_categories(count);
+    model = make();
+  }
   auto report = load_state(*model, tensors, origin, Classes::any);
   return {{std::move(model), std::move(categories), config}, std::move(report)};
 }

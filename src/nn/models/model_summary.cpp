@@ -7,9 +7,12 @@
 #include <c10/util/ThreadLocalDebugInfo.h>
 #include <torch/torch.h>
 
+#include <rcnn/nn/models/detection_model.h>
 #include <rcnn/nn/models/model_summary.h>
+#include <rcnn/nn/models/segmentation_model.h>
 
 #include "nn/models/product_counter.h"
+#include "nn/weights/name_parts.h"
 
 namespace rcnn::nn {
 namespace {
@@ -45,10 +48,21 @@ int64_t peak_bytes(Action&& action) {
   return watch->peak();
 }
 
-ImageBatch grey_image(const DetectionModelImpl& model, ImageSize size) {
+ImageBatch grey_image(const ModelImpl& model, ImageSize size) {
   const auto device = model.parameters().front().device();
   return {.images = {at::full({size.height, size.width, 3}, 127, at::device(device).dtype(at::kByte))},
           .sizes = {size}};
+}
+
+/// What the model is there for, whichever its kind.
+void use(ModelImpl& model, const ImageBatch& images) {
+  if (auto* const detector = dynamic_cast<DetectionModelImpl*>(&model)) {
+    detector->detect(images);
+  } else {
+    auto* const segmenter = dynamic_cast<SegmentationModelImpl*>(&model);
+    TORCH_CHECK(segmenter, "summarize: model: expected one that detects or segments");
+    segmenter->segment(images);
+  }
 }
 
 /// "a.b" of "a.b.weight"
@@ -58,10 +72,7 @@ std::string module_of(const std::string& parameter) {
 }
 
 std::string part_of(const std::string& layer) {
-  const int words = layer.starts_with("backbone.body.") ? 3 : 2;
-  size_t end = layer.find('.');
-  for (int word = 1; word < words && end != std::string::npos; ++word) end = layer.find('.', end + 1);
-  return layer.substr(0, end);
+  return std::string(first_words(layer, layer.starts_with("backbone.body.") ? 3 : 2));
 }
 
 void add(LayerSummary& sum, const LayerSummary& layer) {
@@ -103,7 +114,7 @@ void add_products(const std::vector<Product>& products, std::vector<LayerSummary
 
 }  // namespace
 
-ModelSummary summarize(DetectionModelImpl& model, ImageSize size) {
+ModelSummary summarize(ModelImpl& model, ImageSize size) {
   const torch::NoGradGuard no_grad;
   model.eval();
   const auto image = grey_image(model, size);
@@ -112,14 +123,14 @@ ModelSummary summarize(DetectionModelImpl& model, ImageSize size) {
   for (const auto& tensor : model.buffers()) summary.weight_bytes += static_cast<int64_t>(tensor.nbytes());
   {
     const ProductCounter counter(model);
-    model.detect(image);
+    use(model, image);
     add_products(counter.products(), summary.layers);
   }
-  summary.inference_bytes = peak_bytes([&] { model.detect(image); });
+  summary.inference_bytes = peak_bytes([&] { use(model, image); });
   return summary;
 }
 
-int64_t training_bytes(DetectionModelImpl& model, ImageSize size) {
+int64_t training_bytes(ModelImpl& model, ImageSize size) {
   model.train();
   const auto image = grey_image(model, size);
   const auto height = static_cast<float>(size.height), width = static_cast<float>(size.width);

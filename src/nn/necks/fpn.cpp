@@ -28,7 +28,7 @@ FpnImpl::FpnImpl(const std::vector<FeatureSpec>& inputs, const FpnOptions& optio
   }
   const auto coarsest = features_.back();
   const char next = static_cast<char>(coarsest.name.back() + 1);
-  features_.push_back({{'p', next}, options.channels, 2 * coarsest.stride});
+  features_.push_back({{'p', next}, options.channels, 2 * coarsest.stride, /*for_rois=*/false});
 }
 
 std::vector<at::Tensor> FpnImpl::forward(const std::vector<at::Tensor>& maps) {
@@ -49,11 +49,11 @@ void FpnImpl::fuse(Precision precision) {
   for (auto& layer : layer_) layer.fuse(precision);
 }
 
-std::shared_ptr<NeckImpl> make_fpn(const config::Node& node, const std::vector<FeatureSpec>& inputs) {
+std::shared_ptr<NeckImpl> make_fpn(const config::Node& node, const NeckInputs& inputs) {
   FpnOptions options;
   node.read("channels", options.channels, {.min = 1});
   options.norm.read(node);
-  return std::make_shared<FpnImpl>(inputs, options);
+  return std::make_shared<FpnImpl>(inputs.features, options);
 }
 
 }  // namespace rcnn::nn

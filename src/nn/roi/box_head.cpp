@@ -1,3 +1,4 @@
+#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
 #include <rcnn/nn/backbones/resnet.h>
@@ -13,8 +14,8 @@ class MlpHead : public BoxHeadImpl {
     fc7_ = register_module("fc7", torch::nn::Linear(hidden, hidden));
   }
 
-  at::Tensor forward(const at::Tensor& pooled) override {
-    auto x = at::dropout(fc6_->forward(pooled.flatten(1)).relu_(), dropout_, is_training());
+  at::Tensor forward(const std::vector<at::Tensor>& grids) override {
+    auto x = at::dropout(fc6_->forward(grids.front().flatten(1)).relu_(), dropout_, is_training());
     return at::dropout(fc7_->forward(x).relu_(), dropout_, is_training());
   }
 
@@ -32,10 +33,10 @@ class ConvHead : public BoxHeadImpl, public Fusible {
     NormOptions norm{.type = Norm::none};
   };
 
-  ConvHead(const Options& options, int64_t in_channels, int64_t size) {
+  ConvHead(const Options& options, const GridSpec& grid) {
     for (int64_t i = 0; i < options.convs; ++i) {
       torch::nn::Conv2d conv(
-          torch::nn::Conv2dOptions(i == 0 ? in_channels : options.channels, options.channels, 3)
+          torch::nn::Conv2dOptions(i == 0 ? grid.channels : options.channels, options.channels, 3)
               .padding(1)
               .bias(options.norm.type == Norm::none));
       torch::nn::init::kaiming_normal_(conv->weight, 0, torch::kFanOut, torch::kReLU);
@@ -45,11 +46,11 @@ class ConvHead : public BoxHeadImpl, public Fusible {
     }
     // torchvision counts the flattening too.
     hidden_ = register_module(std::to_string(options.convs + 1),
-                              torch::nn::Linear(options.channels * size * size, options.hidden));
+                              torch::nn::Linear(options.channels * grid.size * grid.size, options.hidden));
   }
 
-  at::Tensor forward(const at::Tensor& pooled) override {
-    auto x = pooled;
+  at::Tensor forward(const std::vector<at::Tensor>& grids) override {
+    auto x = grids.front();
     for (auto& layer : convs_) x = layer.relu(x);
     return hidden_->forward(x.flatten(1)).relu_();
   }
@@ -71,7 +72,9 @@ class Res5Head : public BoxHeadImpl {
     layer4_ = register_module("layer4", make_resnet_stage(shape, 4));
   }
 
-  at::Tensor forward(const at::Tensor& pooled) override { return layer4_->forward(pooled).mean({2, 3}); }
+  at::Tensor forward(const std::vector<at::Tensor>& grids) override {
+    return layer4_->forward(grids.front()).mean({2, 3});
+  }
   int64_t channels() const override { return channels_; }
 
  private:
@@ -79,53 +82,43 @@ class Res5Head : public BoxHeadImpl {
   torch::nn::Sequential layer4_ = nullptr;
 };
 
-std::shared_ptr<BoxHeadImpl> make_mlp(const config::Node& node, int64_t inputs) {
+const GridSpec& only_grid(const config::Node& node, const std::vector<GridSpec>& grids) {
+  if (grids.size() != 1) {
+    throw node.error("type",
+                     fmt::format("takes one grid of features a RoI, the pooler gives {}", grids.size()));
+  }
+  return grids.front();
+}
+
+}  // namespace
+
+std::shared_ptr<BoxHeadImpl> make_mlp_head(const config::Node& node, const std::vector<GridSpec>& grids) {
+  const auto& grid = only_grid(node, grids);
   int64_t hidden = 1024;
   double dropout = 0;
   node.read("hidden", hidden, {.min = 1});
   node.read("dropout", dropout, {.min = 0, .max = 0.99});
-  return std::make_shared<MlpHead>(inputs, hidden, dropout);
+  return std::make_shared<MlpHead>(grid.channels * grid.size * grid.size, hidden, dropout);
 }
 
-std::shared_ptr<BoxHeadImpl> make_conv(const config::Node& node, int64_t in_channels, int64_t size) {
+std::shared_ptr<BoxHeadImpl> make_conv_head(const config::Node& node, const std::vector<GridSpec>& grids) {
   ConvHead::Options options;
   node.read("convs", options.convs, {.min = 1});
   node.read("channels", options.channels, {.min = 1});
   node.read("hidden", options.hidden, {.min = 1});
   options.norm.read(node);
-  return std::make_shared<ConvHead>(options, in_channels, size);
+  return std::make_shared<ConvHead>(options, only_grid(node, grids));
 }
 
-std::shared_ptr<BoxHeadImpl> make_res5(const config::Node& node, int64_t in_channels) {
+std::shared_ptr<BoxHeadImpl> make_res5_head(const config::Node& node, const std::vector<GridSpec>& grids) {
   ResNetShape shape;
   node.read("depth", shape.depth);
   if (!ResNetShape::has_depth(shape.depth)) throw node.error("depth", "must be 18, 34, 50, 101 or 152");
   shape.read(node);
-  if (shape.channels(3) != in_channels) {
+  if (shape.channels(3) != only_grid(node, grids).channels) {
     throw node.error("depth", "its stage 4 does not fit the backbone's feature map");
   }
   return std::make_shared<Res5Head>(shape);
-}
-
-}  // namespace
-
-std::shared_ptr<BoxHeadImpl> make_box_head(const config::Node& node, int64_t in_channels, int64_t size) {
-  enum class Type { mlp, conv, res5 } type = Type::mlp;
-  node.read("type", type, {{"mlp", Type::mlp}, {"conv", Type::conv}, {"res5", Type::res5}});
-  std::shared_ptr<BoxHeadImpl> head;
-  switch (type) {
-    case Type::mlp:
-      head = make_mlp(node, in_channels * size * size);
-      break;
-    case Type::conv:
-      head = make_conv(node, in_channels, size);
-      break;
-    case Type::res5:
-      head = make_res5(node, in_channels);
-      break;
-  }
-  node.finish();
-  return head;
 }
 
 BoxPredictorImpl::BoxPredictorImpl(int64_t channels, int64_t num_classes, bool class_agnostic) {

@@ -26,18 +26,14 @@ bool are_of_a_pyramid(const std::vector<int64_t>& strides) {
 
 }  // namespace
 
-RoiPoolerOptions RoiPoolerOptions::from(const config::Node& node) {
-  RoiPoolerOptions options;
-  node.read("type", options.kind, {{"align", Kind::align}, {"pool", Kind::pool}});
-  node.read("size", options.size, {.min = 1});
-  node.read("sampling_ratio", options.sampling_ratio, {.min = 0, .max = 1024});
-  node.read("aligned", options.aligned);
-  node.finish();
-  return options;
+void RoiPoolerOptions::read(const config::Node& node) {
+  node.read("size", size, {.min = 1});
+  node.read("sampling_ratio", sampling_ratio, {.min = 0, .max = 1024});
+  node.read("aligned", aligned);
 }
 
-RoiPooler::RoiPooler(const std::vector<FeatureSpec>& features, const RoiPoolerOptions& options)
-    : options_(options) {
+LevelPoolerImpl::LevelPoolerImpl(const std::vector<FeatureSpec>& features, const RoiPoolerOptions& options)
+    : options_(options), channels_(features.front().channels) {
   std::vector<int64_t> strides;
   for (const auto& feature : features) {
     strides.push_back(feature.stride);
@@ -55,7 +51,7 @@ RoiPooler::RoiPooler(const std::vector<FeatureSpec>& features, const RoiPoolerOp
   }
 }
 
-at::Tensor RoiPooler::levels(const at::Tensor& boxes) const {
+at::Tensor LevelPoolerImpl::levels(const at::Tensor& boxes) const {
   const auto corners = boxes.unbind(1);
   const auto size = at::sqrt((corners[2] - corners[0]) * (corners[3] - corners[1]));
   // torchvision's 1e-6 keeps exact powers (112, 224, ...) on the upper side of the floor.
@@ -64,18 +60,25 @@ at::Tensor RoiPooler::levels(const at::Tensor& boxes) const {
   return (level.clamp(finest, finest + static_cast<double>(scales_.size()) - 1) - finest).to(at::kLong);
 }
 
-at::Tensor RoiPooler::operator()(const std::vector<at::Tensor>& maps,
-                                 const std::vector<at::Tensor>& boxes) const {
+std::vector<at::Tensor> LevelPoolerImpl::forward(const std::vector<at::Tensor>& maps,
+                                                 const std::vector<at::Tensor>& boxes) {
   const auto rois = boxes::to_rois(boxes);
   if (options_.kind == RoiPoolerOptions::Kind::pool) {
-    return ops::roi_pool(maps.front(), rois, options_.size, options_.size, scales_.front());
+    return {ops::roi_pool(maps.front(), rois, options_.size, options_.size, scales_.front())};
   }
   const ops::RoiAlignOptions align{.height = options_.size,
                                    .width = options_.size,
                                    .sampling_ratio = options_.sampling_ratio,
                                    .aligned = options_.aligned};
-  if (maps.size() == 1) return ops::roi_align(maps.front(), rois, scales_.front(), align);
-  return ops::roi_align(maps, rois, levels(rois.narrow(1, 1, 4)), scales_, align);
+  if (maps.size() == 1) return {ops::roi_align(maps.front(), rois, scales_.front(), align)};
+  return {ops::roi_align(maps, rois, levels(rois.narrow(1, 1, 4)), scales_, align)};
+}
+
+std::shared_ptr<RoiPoolerImpl> make_level_pooler(RoiPoolerOptions::Kind kind, const config::Node& node,
+                                                 const std::vector<FeatureSpec>& features) {
+  RoiPoolerOptions options{.kind = kind};
+  options.read(node);
+  return std::make_shared<LevelPoolerImpl>(features, options);
 }
 
 }  // namespace rcnn::nn

@@ -1,7 +1,11 @@
+#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
 #include <rcnn/boxes/box.h>
+#include <rcnn/losses/multi_task.h>
 #include <rcnn/nn/rpn/rpn.h>
+
+#include "nn/read_sampling.h"
 
 namespace rcnn::nn {
 namespace {
@@ -31,11 +35,7 @@ RpnOptions RpnOptions::from(const config::Node& node) {
       {{"fitted", boxes::AnchorOptions::Spacing::fitted}, {"stride", boxes::AnchorOptions::Spacing::stride}});
   anchors.finish();
   node.read("convs", options.convs, {.min = 1});
-  node.read("positive_iou", options.matcher.positive_iou, {.min = 0, .max = 1});
-  node.read("negative_iou", options.matcher.negative_iou, {.min = 0, .max = 1});
-  node.read("ignore_share", options.matcher.ignore_share, {.min = 0, .max = 1});
-  node.read("batch_per_image", options.sampler.count, {.min = 1});
-  node.read("positive_fraction", options.sampler.positive_fraction, {.min = 0, .max = 1});
+  read_sampling(node, options.matcher, options.sampler);
   node.read("cross_boundary", options.cross_boundary,
             {{"keep", CrossBoundary::keep}, {"drop", CrossBoundary::drop}});
   node.read("beta", options.beta, {.min = 0});
@@ -45,13 +45,19 @@ RpnOptions RpnOptions::from(const config::Node& node) {
   options.test.min_size = options.train.min_size;
   read_counts(node.child("train"), options.train);
   read_counts(node.child("test"), options.test);
-  if (options.matcher.negative_iou > options.matcher.positive_iou) {
-    throw node.error("negative_iou", "must not be above positive_iou");
-  }
   if (options.anchors.sizes.empty()) throw node.error("anchors", "sizes must not be empty");
   if (options.anchors.ratios.empty()) throw node.error("anchors", "ratios must not be empty");
   node.finish();
   return options;
+}
+
+void check_anchors(const config::Node& model, const boxes::AnchorOptions& anchors,
+                   const std::vector<FeatureSpec>& levels) {
+  if (levels.size() > 1 && anchors.sizes.size() != levels.size()) {
+    throw model.error(
+        "rpn",
+        fmt::format("anchors.sizes needs one size for each of the {} levels of the pyramid", levels.size()));
+  }
 }
 
 RpnImpl::RpnImpl(const std::vector<FeatureSpec>& features, const RpnOptions& options)
@@ -73,7 +79,7 @@ RpnImpl::Output RpnImpl::forward(const std::vector<at::Tensor>& maps, const std:
     output.proposals =
         propose(head_->forward(maps), anchors, sizes, coder_, is_training() ? options_.train : options_.test);
   }
-  if (targets) output.loss = loss(maps, at::cat(anchors), sizes, *targets);
+  if (targets) output.losses = losses(maps, at::cat(anchors), sizes, *targets);
   return output;
 }
 
@@ -88,8 +94,8 @@ boxes::Assignment RpnImpl::assign(const at::Tensor& anchors, ImageSize size, con
           at::zeros({anchors.size(0)}, options).index_copy(0, inside, assignment.truth)};
 }
 
-losses::MultiTaskLoss RpnImpl::loss(const std::vector<at::Tensor>& maps, const at::Tensor& anchors,
-                                    const std::vector<ImageSize>& sizes, const std::vector<Target>& targets) {
+std::vector<Loss> RpnImpl::losses(const std::vector<at::Tensor>& maps, const at::Tensor& anchors,
+                                  const std::vector<ImageSize>& sizes, const std::vector<Target>& targets) {
   std::vector<at::Tensor> sampled, labels, positive, regression_targets;
   int64_t first = 0;
   for (size_t image = 0; image < targets.size(); ++image) {
@@ -107,9 +113,10 @@ losses::MultiTaskLoss RpnImpl::loss(const std::vector<at::Tensor>& maps, const a
         coder_.encode(anchors.index_select(0, choice.positive), target.boxes.index_select(0, truth)));
   }
   const auto prediction = head_->forward_at(maps, at::cat(sampled));
-  return losses::rpn_loss(prediction.objectness, at::cat(labels),
-                          prediction.deltas.index_select(0, at::cat(positive)), at::cat(regression_targets),
-                          options_.beta);
+  const auto [objectness, box] = losses::rpn_loss(prediction.objectness, at::cat(labels),
+                                                  prediction.deltas.index_select(0, at::cat(positive)),
+                                                  at::cat(regression_targets), options_.beta);
+  return {{"loss_objectness", objectness}, {"loss_rpn_box_reg", box}};
 }
 
 }  // namespace rcnn::nn

@@ -46,7 +46,7 @@ bool fills_a_backbone_alone(const LoadReport& report) {
 
 }  // namespace
 
-std::string doubts_about(const LoadReport& report) {
+std::string doubts_about(const LoadReport& report, const ModelImpl& model) {
   auto spare_names = report.unused;
   for (auto& name : spare_names) {
     if (name.starts_with("layer") || name.starts_with("features.")) name.insert(0, "backbone.body.");
@@ -56,18 +56,21 @@ std::string doubts_about(const LoadReport& report) {
     const auto found = parts.find(part);
     return found == parts.end() ? size_t{0} : found->second.size();
   };
+  const auto is_as_it_should_be = [&](const std::vector<std::string>& names) {
+    return std::ranges::all_of(names, [&](const auto& name) { return model.depends_on_classes(name); });
+  };
   const bool classifier = fills_a_backbone_alone(report);
   const bool vgg = loaded.contains("backbone.body.features");
   std::vector<std::string> missing, spare;
   for (const auto& [part, names] : fresh) {
-    if (is_last_layer(part) || (classifier && !is_filled_by_classifier(part, vgg))) continue;
+    if (is_as_it_should_be(names) || (classifier && !is_filled_by_classifier(part, vgg))) continue;
     const size_t all = names.size() + count(loaded, part);
     if (2 * names.size() > all)
       missing.push_back(fmt::format("{}: {} of {} tensors", name_of_part(part), names.size(), all));
   }
   for (const auto& [part, names] : unused) {
     const size_t all = names.size() + count(loaded, part);
-    if (loaded.contains(part) && !is_last_layer(part) && 2 * names.size() > all)
+    if (loaded.contains(part) && !is_as_it_should_be(names) && 2 * names.size() > all)
       spare.push_back(fmt::format("{}: {} of {} tensors", name_of_part(part), names.size(), all));
   }
   std::vector<std::string> doubts;

@@ -7,13 +7,11 @@
 
 namespace rcnn::nn {
 
+/// The first words of a dotted name: "rpn.head" of "rpn.head.conv.bias" for two.
+std::string_view first_words(std::string_view name, int count);
+
 /// Names by the module that their first three parts tell: backbone.body.layer1, roi_heads.box_head.fc6,
 /// rpn.head.conv.
 std::map<std::string, std::vector<std::string>> by_part(const std::vector<std::string>& names);
-
-/// Of a parameter or of a part: whether it is in the RoI head's last layers, whose rows are the classes.
-inline bool is_last_layer(std::string_view name) {
-  return name.starts_with("roi_heads.box_predictor.");
-}
 
 }  // namespace rcnn::nn

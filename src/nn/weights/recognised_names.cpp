@@ -11,6 +11,7 @@
 #include <rcnn/printable.h>
 
 #include "io/weight_root.h"
+#include "nn/weights/name_parts.h"
 
 namespace rcnn::nn {
 namespace {
@@ -33,16 +34,11 @@ bool is_one_of(std::string_view word, const std::array<std::string_view, N>& wor
   return std::ranges::find(words, word) != words.end();
 }
 
-/// The first part of a name: "backbone" of "backbone.body.conv1.weight".
-std::string_view first_part(std::string_view name) {
-  return name.substr(0, name.find('.'));
-}
-
 /// Calls see(begin, part) for the parts of a name from left to right, until it returns true.
 template <class See>
 void for_each_part(std::string_view name, See see) {
   for (size_t begin = 0; begin < name.size();) {
-    const auto part = first_part(name.substr(begin));
+    const auto part = first_words(name.substr(begin), 1);
     if (see(begin, part)) return;
     begin += part.size() + 1;
   }
@@ -185,7 +181,7 @@ std::set<std::string> detectors_in(const TensorMap& tensors) {
     const auto length = before_detector(name);
     if (!length) continue;
     auto& [backbone, head] = parts[name.substr(0, *length)];
-    (first_part(std::string_view(name).substr(*length)) == kBackbone ? backbone : head) = true;
+    (first_words(std::string_view(name).substr(*length), 1) == kBackbone ? backbone : head) = true;
   }
   std::set<std::string> detectors;
   for (const auto& [prefix, found] : parts) {
@@ -202,7 +198,7 @@ std::string wrappers_before(const TensorMap& tensors) {
       tensors.empty() ? "" : tensors.begin()->first.substr(0, outer_wrappers(tensors.begin()->first));
   for (const auto& [name, tensor] : tensors) {
     const size_t length = outer_wrappers(name);
-    if (is_one_of(first_part(std::string_view(name).substr(length)), kTrunks))
+    if (is_one_of(first_words(std::string_view(name).substr(length), 1), kTrunks))
       trunks.insert(name.substr(0, length));
     while (!name.starts_with(shared)) shared.erase(shared.rfind('.', shared.size() - 2) + 1);
   }

@@ -5,9 +5,11 @@
 #include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
+#include <rcnn/nn/models/model.h>
 #include <rcnn/nn/weights/weights.h>
 #include <rcnn/printable.h>
 
+#include "config/name_pattern.h"
 #include "nn/weights/name_parts.h"
 
 namespace rcnn::nn {
@@ -37,6 +39,11 @@ std::string difference(const std::string& name, const at::Tensor& want, const at
 
 void append(std::string& message, const char* what, const std::vector<std::string>& names) {
   if (!names.empty()) message += printable(fmt::format("; {}: {}", what, fmt::join(names, ", ")));
+}
+
+bool depends_on_classes(const torch::nn::Module& module, const std::string& name) {
+  const auto* const model = dynamic_cast<const ModelImpl*>(&module);
+  return model && model->depends_on_classes(name);
 }
 
 /// A number for torch.nn.BatchNorm's momentum None, which is not used here; old files lack it.
@@ -148,7 +155,7 @@ LoadReport load_state(torch::nn::Module& module, const TensorMap& given, const s
     report.fresh.push_back(name);
     if (found == tensors.end()) {
       missing.push_back(name);
-    } else if (classes == Classes::any && is_last_layer(name)) {
+    } else if (classes == Classes::any && depends_on_classes(module, name)) {
       report.unused.push_back(name);
     } else {
       misshaped.push_back(difference(name, tensor, found->second));
@@ -170,7 +177,13 @@ LoadReport load_state(torch::nn::Module& module, const TensorMap& given, const s
   return report;
 }
 
-LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const std::string& origin) {
+LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const std::string& origin,
+                        std::span<const std::string> only) {
+  const auto is_left_out = [&](const std::string& place) {
+    return !only.empty() && std::ranges::none_of(only, [&](const std::string& pattern) {
+      return config::matches(pattern, place);
+    });
+  };
   const auto tensors = under_first_names(module, given, origin);
   LoadReport report;
   std::vector<std::string> misshaped;
@@ -182,12 +195,14 @@ LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const
     for (const auto& place : places(name)) {
       const auto found = state.find(place);
       if (found == state.end()) continue;
-      if (fits(found->second, tensor)) {
+      if (is_left_out(place)) {
+        used = true;
+      } else if (fits(found->second, tensor)) {
         copies.push_back({found->second, tensor});
         report.loaded.push_back(place);
         state.erase(found);
         used = true;
-      } else if (!is_last_layer(place)) {
+      } else if (!depends_on_classes(module, place)) {
         misshaped.push_back(difference(place, found->second, tensor));
       }
       break;
@@ -201,7 +216,7 @@ LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const
     throw WeightsError(fmt::format("{}: does not fit the model; of another shape or type: {}", origin,
                                    fmt::join(misshaped, ", ")));
   }
-  if (copies.empty()) {
+  if (copies.empty() && only.empty()) {
     throw WeightsError(fmt::format("{}: none of its {} names belongs to the model; it has {}{}", origin,
                                    tensors.size(), counted_parts(report.unused),
                                    suggestion(whole_state, tensors)));
@@ -210,13 +225,15 @@ LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const
   return report;
 }
 
+std::string_view first_words(std::string_view name, int count) {
+  size_t end = name.find('.');
+  for (int word = 1; word < count && end != std::string_view::npos; ++word) end = name.find('.', end + 1);
+  return name.substr(0, end);
+}
+
 std::map<std::string, std::vector<std::string>> by_part(const std::vector<std::string>& names) {
   std::map<std::string, std::vector<std::string>> parts;
-  for (const auto& name : names) {
-    size_t end = 0;
-    for (int part = 0; part < 3 && end != std::string::npos; ++part) end = name.find('.', end + 1);
-    parts[name.substr(0, end)].push_back(name);
-  }
+  for (const auto& name : names) parts[std::string(first_words(name, 3))].push_back(name);
   return parts;
 }
 

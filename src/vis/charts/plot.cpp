@@ -1,214 +1,117 @@
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <utility>
 
-#include <ATen/ops/empty.h>
 #include <c10/util/Exception.h>
-#include <opencv2/imgproc.hpp>
+#include <spdlog/fmt/fmt.h>
 
 #include <rcnn/vis/charts/plot.h>
 
-#include "vis/canvas.h"
-#include "vis/charts/axis.h"
-#include "vis/charts/plot_values.h"
+#include "vis/charts/svg_axes.h"
+#include "vis/charts/svg_plot.h"
+#include "vis/report/html.h"
 
 namespace rcnn::vis {
 namespace {
 
-// The picture is drawn twice as large and then reduced: letters of OpenCV's fonts look better so. All sizes
-// are of the large one.
-constexpr int kReduced = 2;
-constexpr int kPlotGap = 16;
-constexpr int kTick = 10;
-constexpr int kDot = 7;
-constexpr int kLegendLine = 48;
-constexpr int kFraction = 4;  // bits of a pixel that OpenCV's points have below the integer
-constexpr double kTextScale = 0.95, kTitleScale = 1.25;
-constexpr int64_t kLeastHeight = 200, kLeastWidth = 300;
-const cv::Scalar kPaper(255, 255, 255), kInk(40, 40, 40), kGrid(228, 228, 228), kFaintGrid(243, 243, 243);
-const std::array<cv::Scalar, 6> kColours = {
-    {{31, 119, 180}, {214, 90, 20}, {44, 140, 60}, {190, 40, 50}, {130, 90, 180}, {120, 85, 70}}};
+constexpr double kLetter = 7;  // as wide as one of a text, on average
+constexpr double kTitleRoom = 30, kLegendRoom = 22;
 
-cv::Scalar mixed_with_paper(const cv::Scalar& colour) {
-  return 0.4 * colour + 0.6 * kPaper;
+/// Of a picture that no page gives its style; without variables and color-mix, which only browsers know.
+constexpr const char* kDocumentStyle =
+    "text{font:12px sans-serif;fill:#40464d}"
+    "text.x{text-anchor:middle}text.y,text.left{text-anchor:end}text.title{font-size:16px;fill:#1c2128}"
+    ".paper{fill:#fff}.axes line{stroke:#e0e4e9}.axes .fine{stroke:#f1f3f5}.frame{fill:none;stroke:#8d96a0}"
+    "polyline,.sample{fill:none;stroke-width:2;stroke-linejoin:round}"
+    ".faint polyline,.sample.faint{stroke-width:1.2;opacity:.55}.faint circle{opacity:.55}"
+    ".mark circle{fill:#fff;stroke:#1c2128;stroke-width:2}"
+    ".mark text{fill:#1c2128}.mark .halo{stroke:#fff;stroke-width:4;stroke-linejoin:round}";
+
+/// The looks of a page's curves, see report.css: colour and dashes.
+constexpr std::array<std::pair<const char*, const char*>, kCurveLooks> kLooks = {
+    {{"#0072b2", "none"},
+     {"#d55e00", "7 3"},
+     {"#00875f", "2.5 2.5"},
+     {"#a83c86", "9 3 2 3"},
+     {"#8a6d00", "12 4"},
+     {"#6a4fb3", "5 2 1.5 2 1.5 2"},
+     {"#b3261e", "4 4"},
+     {"#5b6570", "1.5 4"}}};
+
+std::string document_style(size_t curves) {
+  std::string style = kDocumentStyle;
+  for (size_t i = 0; i < std::min(curves, kCurveLooks); ++i) {
+    const auto& [colour, dashes] = kLooks[i];
+    style +=
+        fmt::format(".{0} polyline,.sample.{0}{{stroke:{1};stroke-dasharray:{2}}}.{0} circle{{fill:{1}}}",
+                    look_of(i), colour, dashes);
+  }
+  return "<style>" + style + "</style>\n";
 }
 
-cv::Scalar colour_of(size_t curve, bool faint) {
-  const auto& colour = kColours[curve % kColours.size()];
-  return faint ? mixed_with_paper(colour) : colour;
+/// A ring with its label beside it, on the side where there is room.
+std::string mark_at(const SvgPoint& at, const std::string& label, const SvgRect& frame) {
+  constexpr double kRing = 5.5, kBeside = 11;
+  const bool fits_right = at.x + kBeside + kLetter * static_cast<double>(label.size()) < frame.right();
+  const bool fits_above = at.y - 2 * kBeside > frame.y;
+  const auto text =
+      fmt::format("x=\"{:.6g}\" y=\"{:.5g}\">{}</text>", fits_right ? at.x + kBeside : at.x - kBeside,
+                  fits_above ? at.y - kBeside : at.y + 2 * kBeside, escaped(label));
+  const auto* side = fits_right ? "right" : "left";
+  // Under the text a halo, so that it can be read on top of curves.
+  return fmt::format(
+      "<g class=\"mark\"><circle cx=\"{:.6g}\" cy=\"{:.5g}\" r=\"{}\"/><text class=\"halo {}\" {}<text "
+      "class=\"{}\" "
+      "{}</g>\n",
+      at.x, at.y, kRing, side, text, side, text);
 }
 
-int width_of(const Curve& curve) {
-  return curve.faint ? 2 : 4;
+/// The names of the curves in one line above the frame, where it covers nothing.
+std::string document_legend(std::span<const Curve> curves, const SvgRect& frame) {
+  constexpr double kSample = 28, kGap = 8;
+  std::string legend;
+  double x = frame.x;
+  const double y = frame.y - kLegendRoom / 2;
+  for (size_t i = 0; i < curves.size(); ++i) {
+    if (curves[i].name.empty()) continue;
+    legend += fmt::format(
+        "<line class=\"sample {}{}\" x1=\"{:.5g}\" x2=\"{:.5g}\" y1=\"{:.5g}\" y2=\"{:.5g}\"/><text "
+        "x=\"{:.5g}\" "
+        "y=\"{:.5g}\">{}</text>\n",
+        look_of(i), curves[i].faint ? " faint" : "", x, x + kSample, y, y, x + kSample + kGap, y + 4,
+        escaped(curves[i].name));
+    x += kSample + kGap + kLetter * static_cast<double>(curves[i].name.size()) + 3 * kGap;
+  }
+  return legend;
 }
-
-/// The picture in the making.
-class Plot {
- public:
-  Plot(std::span<const Curve> curves, std::span<const Mark> marks, const PlotOptions& options)
-      : curves_(curves),
-        marks_(marks),
-        options_(options),
-        values_(shown_values(curves, marks, options.log_x)),
-        x_(values_.x, options.log_x),
-        y_(values_.y, false),
-        canvas_(kReduced * static_cast<int>(options.size.height),
-                kReduced * static_cast<int>(options.size.width), CV_8UC3, kPaper) {
-    y_ticks_ = y_.ticks(6);
-    int top = kPlotGap;
-    if (!options.title.empty()) top += text(options.title, kTitleScale).height() + kPlotGap;
-    if (has_legend()) top += kLegendLine;
-    int widest = 0;
-    for (const auto& tick : y_ticks_) widest = std::max(widest, text(tick.label).size.width);
-    int left = 2 * kPlotGap + widest + kTick, bottom = 2 * kPlotGap + kTick + text("0").height();
-    if (!options.x_label.empty()) bottom += text(options.x_label).height() + kPlotGap;
-    if (!options.y_label.empty()) left += text(options.y_label).height() + kPlotGap;
-    frame_ = cv::Rect(left, top, canvas_.cols - left - 3 * kPlotGap, canvas_.rows - top - bottom);
-  }
-
-  cv::Mat draw() {
-    draw_axes();
-    for (size_t i = 0; i < curves_.size(); ++i) draw_curve(i);
-    for (const auto& mark : marks_) draw_mark(mark);
-    draw_titles();
-    if (has_legend()) draw_legend();
-    return canvas_;
-  }
-
- private:
-  static Text text(const std::string& words, double scale = kTextScale) { return {as_ascii(words), scale}; }
-
-  bool has_legend() const {
-    return std::any_of(curves_.begin(), curves_.end(),
-                       [](const Curve& curve) { return !curve.name.empty(); });
-  }
-
-  cv::Point2d place(double x, double y) const {
-    return {frame_.x + x_.place(x) * frame_.width, frame_.y + (1 - y_.place(y)) * frame_.height};
-  }
-
-  static cv::Point fractional(const cv::Point2d& at) {
-    return {static_cast<int>(std::lround(at.x * (1 << kFraction))),
-            static_cast<int>(std::lround(at.y * (1 << kFraction)))};
-  }
-
-  void draw_axes() {
-    const int right = frame_.x + frame_.width, bottom = frame_.y + frame_.height;
-    for (const auto& tick : x_.ticks(8)) {
-      const int x = frame_.x + static_cast<int>(std::lround(tick.place * frame_.width));
-      cv::line(canvas_, {x, frame_.y}, {x, bottom}, tick.label.empty() ? kFaintGrid : kGrid, 2);
-      cv::line(canvas_, {x, bottom}, {x, bottom + (tick.label.empty() ? kTick / 2 : kTick)}, kInk, 2);
-      const auto label = text(tick.label);
-      draw_text(canvas_, label, {x - label.size.width / 2, bottom + kTick + kPlotGap / 2}, kInk);
-    }
-    for (const auto& tick : y_ticks_) {
-      const int y = bottom - static_cast<int>(std::lround(tick.place * frame_.height));
-      cv::line(canvas_, {frame_.x, y}, {right, y}, kGrid, 2);
-      cv::line(canvas_, {frame_.x - kTick, y}, {frame_.x, y}, kInk, 2);
-      const auto label = text(tick.label);
-      draw_text(canvas_, label,
-                {frame_.x - kTick - kPlotGap / 2 - label.size.width, y - label.size.height / 2}, kInk);
-    }
-    cv::rectangle(canvas_, frame_, kInk, 2);
-  }
-
-  void draw_curve(size_t index) {
-    const auto& curve = curves_[index];
-    const auto colour = colour_of(index, curve.faint);
-    std::vector<cv::Point> line;
-    const auto finish = [&] {
-      if (line.size() == 1) {
-        cv::circle(canvas_, line.front(), kDot << kFraction, colour, cv::FILLED, cv::LINE_AA, kFraction);
-      } else {
-        cv::polylines(canvas_, line, false, colour, width_of(curve), cv::LINE_AA, kFraction);
-      }
-      line.clear();
-    };
-    for (size_t i = 0; i < curve.x.size(); ++i) {
-      if (is_shown(curve.x[i], curve.y[i])) {
-        line.push_back(fractional(place(curve.x[i], curve.y[i])));
-      } else if (!line.empty()) {
-        finish();
-      }
-    }
-    if (!line.empty()) finish();
-  }
-
-  /// A ring with its label beside it, on the side where there is room.
-  void draw_mark(const Mark& mark) {
-    if (!is_shown(mark.x, mark.y)) return;
-    const auto at = place(mark.x, mark.y);
-    const auto centre = fractional(at);
-    constexpr int kRing = 11;
-    cv::circle(canvas_, centre, kRing << kFraction, kPaper, cv::FILLED, cv::LINE_AA, kFraction);
-    cv::circle(canvas_, centre, kRing << kFraction, kInk, 5, cv::LINE_AA, kFraction);
-    if (mark.label.empty()) return;
-    const auto label = text(mark.label);
-    const int beside = kRing + kPlotGap;
-    const bool fits_right = at.x + beside + label.size.width < frame_.x + frame_.width;
-    const bool fits_above = at.y - beside - label.height() > frame_.y;
-    const cv::Point corner(static_cast<int>(fits_right ? at.x + beside : at.x - beside - label.size.width),
-                           static_cast<int>(fits_above ? at.y - beside - label.height() : at.y + beside));
-    auto halo = label;  // so that it can be read on top of curves
-    halo.thickness += 8;
-    draw_text(canvas_, halo, corner, kPaper);
-    draw_text(canvas_, label, corner, kInk);
-  }
-
-  void draw_titles() {
-    const int middle = frame_.x + frame_.width / 2;
-    const auto title = text(options_.title, kTitleScale), x_label = text(options_.x_label);
-    draw_text(canvas_, title, {middle - title.size.width / 2, kPlotGap}, kInk);
-    draw_text(canvas_, x_label, {middle - x_label.size.width / 2, canvas_.rows - kPlotGap - x_label.height()},
-              kInk);
-    if (options_.y_label.empty()) return;
-    // OpenCV writes from left to right alone.
-    const auto y_label = text(options_.y_label);
-    cv::Mat strip(y_label.height() + kPlotGap, y_label.size.width + kPlotGap, CV_8UC3, kPaper);
-    draw_text(strip, y_label, {kPlotGap / 2, kPlotGap / 2}, kInk);
-    cv::rotate(strip, strip, cv::ROTATE_90_COUNTERCLOCKWISE);
-    const cv::Rect target(kPlotGap / 2, frame_.y + (frame_.height - strip.rows) / 2, strip.cols, strip.rows);
-    const cv::Rect seen = target & cv::Rect(0, 0, canvas_.cols, canvas_.rows);
-    strip(seen - target.tl()).copyTo(canvas_(seen));
-  }
-
-  /// One line above the frame, where it covers nothing.
-  void draw_legend() {
-    constexpr int kSample = 50;
-    int x = frame_.x;
-    const int y = frame_.y - kLegendLine / 2 - 2;
-    for (size_t i = 0; i < curves_.size(); ++i) {
-      const auto& curve = curves_[i];
-      if (curve.name.empty()) continue;
-      cv::line(canvas_, {x, y}, {x + kSample, y}, colour_of(i, curve.faint), width_of(curve) + 2,
-               cv::LINE_AA);
-      const auto name = text(curve.name);
-      draw_text(canvas_, name, {x + kSample + kPlotGap, y - name.size.height / 2}, kInk);
-      x += kSample + name.size.width + 4 * kPlotGap;
-    }
-  }
-
-  const std::span<const Curve> curves_;
-  const std::span<const Mark> marks_;
-  const PlotOptions& options_;
-  const PlotValues values_;
-  const Axis x_, y_;
-  std::vector<Axis::Tick> y_ticks_;
-  cv::Mat canvas_;
-  cv::Rect frame_;  // in which the curves lie
-};
 
 }  // namespace
 
-at::Tensor plot(std::span<const Curve> curves, const PlotOptions& options, std::span<const Mark> marks) {
-  TORCH_CHECK(options.size.height >= kLeastHeight && options.size.width >= kLeastWidth,
-              "plot: expected a size of 200 x 300 at least, got ", options.size.height, " x ",
-              options.size.width);
-  const cv::Mat large = Plot(curves, marks, options).draw();
-  const auto picture = at::empty({options.size.height, options.size.width, 3}, at::kByte);
-  cv::Mat canvas = canvas_of(picture, "plot");
-  cv::resize(large, canvas, canvas.size(), 0, 0, cv::INTER_AREA);
-  return picture;
+std::string plot(std::span<const Curve> curves, const PlotOptions& options, std::span<const Mark> marks) {
+  const auto [height, width] = options.size;
+  TORCH_CHECK(height >= 200 && width >= 300, "plot: expected a size of 200 x 300 at least, got ", height,
+              " x ", width);
+  const auto values = shown_values(curves, marks, options.log_x);
+  const double title = options.title.empty() ? 0 : kTitleRoom;
+  const bool has_legend = std::ranges::any_of(curves, [](const Curve& curve) { return !curve.name.empty(); });
+  const SvgAxes axes(Axis(values.x, options.log_x), Axis(values.y, false), options,
+                     title + (has_legend ? kLegendRoom : 0));
+  auto [drawing, description] = svg_curves(curves, axes);
+  for (const auto& [x, y, label] : marks) {
+    if (!is_shown(x, y)) continue;
+    drawing += mark_at(axes.place(x, y), label, axes.frame());
+    description += fmt::format("{}: {:.4g} at {:.6g}. ", label, y, x);
+  }
+  if (!options.title.empty()) {
+    drawing +=
+        fmt::format("<text class=\"x title\" x=\"{:.5g}\" y=\"{:.5g}\">{}</text>\n",
+                    axes.frame().x + axes.frame().width / 2, 0.75 * kTitleRoom, escaped(options.title));
+  }
+  drawing += document_legend(curves, axes.frame());
+  return axes.picture(
+      drawing, description,
+      fmt::format("xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\"", width, height),
+      document_style(curves.size()) + "<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n");
 }
 
 }  // namespace rcnn::vis

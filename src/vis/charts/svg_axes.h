@@ -13,16 +13,30 @@ struct SvgPoint {
   double x = 0, y = 0;
 };
 
-/// A chart in the making: an SVG picture with axes, to be drawn on.
+/// A rectangle of an SVG picture.
+struct SvgRect {
+  double x = 0, y = 0, width = 0, height = 0;
+  double right() const { return x + width; }
+  double bottom() const { return y + height; }
+};
+
+/// A chart in the making: an SVG picture with axes, to be drawn on. `head` is as high as what stands above
+/// them.
 class SvgAxes {
  public:
-  SvgAxes(Axis x, Axis y, const PlotOptions& options);
+  SvgAxes(Axis x, Axis y, const PlotOptions& options, double head = 0);
 
   SvgPoint place(double x, double y) const;
-  double bottom() const { return frame_.y + frame_.height; }
 
-  /// The whole chart, <figure>: title, picture and legend. `drawing` is what lies over the axes,
-  /// `description` says the same in words. The data-* attributes tell the page's script where values are.
+  /// In which the values lie.
+  const SvgRect& frame() const { return frame_; }
+
+  /// The picture, <svg>: `drawing` lies over the axes and `ground` under them, `description` says the same in
+  /// words. The data-* attributes tell a page's script where values are.
+  std::string picture(const std::string& drawing, const std::string& description,
+                      const std::string& attributes = "", const std::string& ground = "") const;
+
+  /// The chart of a page, <figure>: title, picture and legend.
   std::string figure(const std::string& drawing, const std::string& description,
                      const std::string& legend) const;
 
@@ -31,9 +45,7 @@ class SvgAxes {
 
   const Axis x_, y_;
   const PlotOptions& options_;
-  struct {
-    double x = 0, y = 0, width = 0, height = 0;
-  } frame_;  // in which the values lie
+  SvgRect frame_;
 };
 
 }  // namespace rcnn::vis

@@ -1,14 +1,18 @@
 #include "vis/charts/svg_plot.h"
 
+#include <cmath>
 #include <optional>
 #include <vector>
 
+#include <c10/util/Exception.h>
 #include <spdlog/fmt/fmt.h>
 
 #include "vis/report/html.h"
 
 namespace rcnn::vis {
 namespace {
+
+constexpr double kLargest = 1e300;
 
 /// The curve in words, for who cannot see it.
 std::string description_of(const Curve& curve) {
@@ -48,6 +52,28 @@ std::string legend_of(std::span<const Curve> curves) {
 
 }  // namespace
 
+bool is_shown(double x, double y) {
+  return std::abs(x) <= kLargest && std::abs(y) <= kLargest;  // false for NaN
+}
+
+PlotValues shown_values(std::span<const Curve> curves, std::span<const Mark> marks, bool log_x) {
+  PlotValues values;
+  const auto add = [&](double x, double y) {
+    if (!is_shown(x, y)) return;
+    TORCH_CHECK(!log_x || x > 0, "plot: a logarithmic axis has no place for x = ", x);
+    values.x.push_back(x);
+    values.y.push_back(y);
+  };
+  for (const auto& curve : curves) {
+    TORCH_CHECK(curve.x.size() == curve.y.size(), "plot: curve ", curve.name, " has ", curve.x.size(),
+                " x and ", curve.y.size(), " y");
+    for (size_t i = 0; i < curve.x.size(); ++i) add(curve.x[i], curve.y[i]);
+  }
+  for (const auto& mark : marks) add(mark.x, mark.y);
+  if (log_x && values.x.empty()) values.x = {1, 10};
+  return values;
+}
+
 std::string look_of(size_t curve) {
   return fmt::format("c{}", curve % kCurveLooks + 1);
 }
@@ -80,16 +106,21 @@ std::string svg_curve(const Curve& curve, size_t index,
   return svg + "</g>\n";
 }
 
+SvgCurves svg_curves(std::span<const Curve> curves, const SvgAxes& axes) {
+  SvgCurves all;
+  for (size_t i = 0; i < curves.size(); ++i) {
+    all.drawing += svg_curve(curves[i], i, [&](double x, double y) { return axes.place(x, y); });
+    all.description += description_of(curves[i]);
+  }
+  return all;
+}
+
 std::string svg_plot(std::span<const Curve> curves, const PlotOptions& options, const PlotValues& held) {
   auto values = shown_values(curves, {}, options.log_x);
   values.x.insert(values.x.end(), held.x.begin(), held.x.end());
   values.y.insert(values.y.end(), held.y.begin(), held.y.end());
   const SvgAxes axes(Axis(values.x, options.log_x), Axis(values.y, false), options);
-  std::string drawing, description;
-  for (size_t i = 0; i < curves.size(); ++i) {
-    drawing += svg_curve(curves[i], i, [&](double x, double y) { return axes.place(x, y); });
-    description += description_of(curves[i]);
-  }
+  const auto [drawing, description] = svg_curves(curves, axes);
   return axes.figure(drawing, description, legend_of(curves));
 }
 

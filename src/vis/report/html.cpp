@@ -60,6 +60,17 @@ std::string counted(int64_t count, std::string_view what) {
   return fmt::format("{} {}{}", grouped(count), what, count == 1 ? "" : "s");
 }
 
+std::string table_head(std::string_view looks, const std::vector<std::string>& columns,
+                       std::string_view label) {
+  std::string html;
+  if (!label.empty()) {
+    html = fmt::format("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">", label);
+  }
+  html += fmt::format("<table class=\"{}\"><thead><tr>", looks);
+  for (const auto& column : columns) html += "<th scope=\"col\">" + column;
+  return html + "</thead>\n<tbody>";
+}
+
 std::string base64(std::span<const uint8_t> bytes) {
   constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;

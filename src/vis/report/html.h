@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace rcnn::vis {
 
@@ -19,6 +20,12 @@ std::string grouped(int64_t count);
 
 /// "1 image", "2 images".
 std::string counted(int64_t count, std::string_view what);
+
+/// The beginning of a table, up to its first row; `looks` are its classes, `columns` stand in its head as
+/// they are. One with a label scrolls by itself where the page is too narrow, and needs a "</div>" at its
+/// end.
+std::string table_head(std::string_view looks, const std::vector<std::string>& columns,
+                       std::string_view label = "");
 
 std::string base64(std::span<const uint8_t> bytes);
 

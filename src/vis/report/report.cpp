@@ -16,8 +16,6 @@
 namespace rcnn::vis {
 namespace {
 
-constexpr ImageSize kChart{.height = 300, .width = 480};
-
 struct Section {
   std::string id, title, link, content;  // the link is the short title
 };
@@ -161,12 +159,11 @@ std::vector<Section> sections_of(const Report& report) {
 std::string header_of(const Report& report, const std::vector<Section>& sections) {
   std::string html = "<header><h1>" + escaped(report.title) + "</h1>\n";
   if (!report.subtitle.empty()) html += "<p class=\"subtitle\">" + escaped(report.subtitle) + "</p>\n";
-  for (const auto& warning : report.warnings) {
-    html += "<p class=\"warning\" role=\"note\"><b>Missing:</b> " + escaped(warning) + "</p>\n";
-  }
-  for (const auto& note : report.notes) {
-    html += "<p class=\"warning\" role=\"note\"><b>Note:</b> " + escaped(note) + "</p>\n";
-  }
+  const auto notice = [&](const char* kind, const std::string& text) {
+    html += fmt::format("<p class=\"warning\" role=\"note\"><b>{}:</b> {}</p>\n", kind, escaped(text));
+  };
+  for (const auto& warning : report.warnings) notice("Missing", warning);
+  for (const auto& note : report.notes) notice("Note", note);
   if (!report.facts.empty()) {
     html += "<dl class=\"tiles\">";
     for (const auto& [name, value] : report.facts) {

@@ -40,19 +40,14 @@ std::vector<int64_t> shown_places(const eval::Confusion& confusion) {
 
 std::string matrix(const eval::Confusion& confusion, const std::vector<std::string>& classes) {
   const auto places = shown_places(confusion);
-  const auto name = [&](int64_t place, const char* background) {
+  const auto name = [&](int64_t place, const char* background) -> std::string {
     return place == confusion.categories ? background : escaped(classes[static_cast<size_t>(place)]);
   };
-  std::string html =
-      "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Confusion matrix\">"
-      "<table class=\"heat matrix";
+  std::vector<std::string> columns = {"there \\ found"};
+  for (const int64_t found : places) columns.push_back("<span>" + name(found, "missed") + "</span>");
   constexpr size_t kWideNames = 10;  // more of them stand upright
-  if (places.size() > kWideNames) html += " many";
-  html += "\"><thead><tr><th scope=\"col\">there \\ found";
-  for (const int64_t found : places) {
-    html += fmt::format("<th scope=\"col\"><span>{}</span>", name(found, "missed"));
-  }
-  html += "</thead>\n<tbody>";
+  std::string html = table_head(places.size() > kWideNames ? "heat matrix many" : "heat matrix", columns,
+                                "Confusion matrix");
   for (const int64_t there : places) {
     int64_t all = 0;
     for (int64_t found = 0; found <= confusion.categories; ++found) all += confusion.at(there, found);
@@ -74,20 +69,9 @@ std::string matrix(const eval::Confusion& confusion, const std::vector<std::stri
   return html + "</tbody></table></div>\n";
 }
 
-std::string pairs(const eval::Confusion& confusion, const std::vector<std::string>& classes) {
-  struct Pair {
-    int64_t there = 0, found = 0, count = 0;
-  };
-  std::vector<Pair> pairs;
-  for (int64_t there = 0; there < confusion.categories; ++there) {
-    for (int64_t found = 0; found < confusion.categories; ++found) {
-      const int64_t count = confusion.at(there, found);
-      if (there != found && count > 0) pairs.push_back({there, found, count});
-    }
-  }
+std::string pair_list(const eval::Confusion& confusion, const std::vector<std::string>& classes) {
+  const auto pairs = eval::confused_pairs(confusion);
   if (pairs.empty()) return "<p>No object was found as one of another class.</p>\n";
-  std::stable_sort(pairs.begin(), pairs.end(),
-                   [](const Pair& a, const Pair& b) { return a.count > b.count; });
   std::string html = "<h3>Most frequent confusions</h3><ol class=\"pairs\">";
   for (size_t i = 0; i < std::min(kMostPairs, pairs.size()); ++i) {
     const auto& [there, found, count] = pairs[i];
@@ -124,16 +108,13 @@ std::string confusion_tables(const eval::Confusion& confusion, const std::vector
     html += fmt::format("<p>The {} of {} classes that have the most errors.</p>\n", kMostClasses,
                         confusion.categories);
   }
-  return html + matrix(confusion, classes) + pairs(confusion, classes);
+  return html + matrix(confusion, classes) + pair_list(confusion, classes);
 }
 
 std::string error_table(const eval::ErrorBreakdown& breakdown) {
   double most = 1e-9;
   for (const auto& error : breakdown.errors) most = std::max(most, error.gain);
-  std::string html =
-      "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Errors by kind\"><table class=\"bars "
-      "sortable\"><thead><tr><th scope=\"col\">error<th scope=\"col\">count"
-      "<th scope=\"col\">AP50 to gain</thead>\n<tbody>";
+  auto html = table_head("bars sortable", {"error", "count", "AP50 to gain"}, "Errors by kind");
   for (const auto& [name, count, gain] : breakdown.errors) {
     html += fmt::format(
         "<tr><th scope=\"row\">{}<span class=\"meaning\">{}</span><td>{}<td style=\"--bar:{:.3f}\">{:.3f}\n",

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include <rcnn/eval/confusion.h>
-#include <rcnn/eval/error_breakdown.h>
+#include <rcnn/eval/errors/confusion.h>
+#include <rcnn/eval/errors/error_breakdown.h>
 
 /// Parts of a report about what is wrong with detections.
 namespace rcnn::vis {

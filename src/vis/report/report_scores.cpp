@@ -8,7 +8,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/eval/coco_summary.h>
+#include <rcnn/eval/coco/coco_summary.h>
 
 #include "vis/charts/svg_bars.h"
 #include "vis/charts/svg_plot.h"
@@ -18,7 +18,6 @@ namespace rcnn::vis {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-constexpr ImageSize kScoreChart{.height = 300, .width = 480};
 constexpr int64_t kAllAreas = 0;
 const PlotValues kShares{.x = {0, 1}, .y = {0, 1}};  // for axes that go from nothing to all
 
@@ -137,40 +136,34 @@ std::string mini_chart(const eval::CocoMap& map, int64_t k, const std::string& n
 }  // namespace
 
 std::string summary_table(const eval::CocoMap& map, const eval::CocoMapOptions& options) {
-  const auto s = eval::coco_summary(map, options);
-  const int64_t most = options.max_detections.back();
-  struct Row {
-    std::string name, meaning;
-    double value = 0;
-  };
-  const std::array<Row, 12> rows = {{{"AP", "mean of IoU 0.50 to 0.95", s.ap},
-                                     {"AP50", "IoU 0.50", s.ap50},
-                                     {"AP75", "IoU 0.75", s.ap75},
-                                     {"APs", "small objects, area below 32²", s.ap_small},
-                                     {"APm", "medium, 32² to 96²", s.ap_medium},
-                                     {"APl", "large, from 96²", s.ap_large},
-                                     {"AR1", "recall, 1 detection an image and class", s.ar1},
-                                     {"AR10", "10 detections", s.ar10},
-                                     {fmt::format("AR{}", most), fmt::format("{} detections", most), s.ar100},
-                                     {"ARs", "small objects", s.ar_small},
-                                     {"ARm", "medium", s.ar_medium},
-                                     {"ARl", "large", s.ar_large}}};
+  const auto numbers = eval::named_numbers(eval::coco_summary(map, options), options);
+  const std::array<std::string, 12> meanings = {"mean of IoU 0.50 to 0.95",
+                                                "IoU 0.50",
+                                                "IoU 0.75",
+                                                "small objects, area below 32²",
+                                                "medium, 32² to 96²",
+                                                "large, from 96²",
+                                                "recall, 1 detection an image and class",
+                                                "10 detections",
+                                                fmt::format("{} detections", options.max_detections.back()),
+                                                "small objects",
+                                                "medium",
+                                                "large"};
   std::string html = "<dl class=\"numbers\">";
-  for (const auto& [name, meaning, value] : rows) {
+  for (size_t i = 0; i < meanings.size(); ++i) {
+    const auto& [name, value] = numbers[i];
     html += fmt::format("<div><dt>{}</dt><dd>{}</dd><dd class=\"meaning\">{}</dd></div>", name,
-                        fixed(or_none(value)), meaning);
+                        fixed(or_none(value)), meanings[i]);
   }
   return html + "</dl>\n";
 }
 
 std::string class_table(const eval::CocoMap& map, const std::vector<std::string>& classes) {
   const auto thresholds = eval::CocoMapOptions::coco_iou_thresholds();
-  std::string html =
-      "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Average precision by class\">"
-      "<table class=\"heat sortable\"><thead><tr><th scope=\"col\">class<th scope=\"col\">objects"
-      "<th scope=\"col\">AP";
-  for (const double threshold : thresholds) html += fmt::format("<th scope=\"col\">{:.2f}", threshold);
-  html += "<th scope=\"col\">small<th scope=\"col\">medium<th scope=\"col\">large</thead>\n<tbody>";
+  std::vector<std::string> names = {"class", "objects", "AP"};
+  for (const double threshold : thresholds) names.push_back(fixed(threshold, 2));
+  names.insert(names.end(), {"small", "medium", "large"});
+  auto html = table_head("heat sortable", names, "Average precision by class");
 
   std::vector<std::vector<double>> columns(thresholds.size());
   std::string rows;
@@ -203,13 +196,13 @@ std::string precision_recall(const eval::CocoMap& map, const std::vector<std::st
                    {.title = "Precision over recall, mean over the classes",
                     .x_label = "recall",
                     .y_label = "precision",
-                    .size = kScoreChart},
+                    .size = kChart},
                    kShares);
   html += svg_plot(ap_by_iou(map),
                    {.title = "Average precision over the IoU threshold",
                     .x_label = "IoU threshold",
                     .y_label = "AP",
-                    .size = kScoreChart},
+                    .size = kChart},
                    {.x = {}, .y = kShares.y});
   html += "</div>\n";
   if (classes.size() < 2) return html;
@@ -231,9 +224,8 @@ std::string score_charts(const eval::ScoreHistogram& histogram, bool annotated) 
   }
   std::string html =
       "<div class=\"charts\">" +
-      svg_bars(
-          series, histogram.low, histogram.high,
-          {.title = "Detections by score", .x_label = "score", .y_label = "detections", .size = kScoreChart});
+      svg_bars(series, histogram.low, histogram.high,
+               {.title = "Detections by score", .x_label = "score", .y_label = "detections", .size = kChart});
   if (annotated) {
     Curve share{.name = "right ones"},
         equal{.name = "as the score says", .x = {0, 1}, .y = {0, 1}, .faint = true};
@@ -247,7 +239,7 @@ std::string score_charts(const eval::ScoreHistogram& histogram, bool annotated) 
                      {.title = "Share of right detections by score",
                       .x_label = "score",
                       .y_label = "share",
-                      .size = kScoreChart},
+                      .size = kChart},
                      kShares);
   }
   return html + "</div>\n";
@@ -256,9 +248,7 @@ std::string score_charts(const eval::ScoreHistogram& histogram, bool annotated) 
 std::string count_table(const std::vector<int64_t>& found, const std::vector<std::string>& classes) {
   const auto order = ordered({found.begin(), found.end()});
   const auto most = static_cast<double>(std::max<int64_t>(1, std::ranges::max(found)));
-  std::string html =
-      "<table class=\"bars sortable\"><thead><tr><th scope=\"col\">class<th scope=\"col\">detections"
-      "</thead>\n<tbody>";
+  auto html = table_head("bars sortable", {"class", "detections"});
   for (const int64_t k : order) {
     const int64_t count = found[static_cast<size_t>(k)];
     html += fmt::format("<tr><th scope=\"row\">{}<td style=\"--bar:{:.3f}\">{}\n",

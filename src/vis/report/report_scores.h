@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include <rcnn/eval/coco_map.h>
+#include <rcnn/eval/coco/coco_map.h>
 #include <rcnn/vis/report/report.h>
 
 /// Parts of a report about how good detections are. `map` is made with the default options, but for the last

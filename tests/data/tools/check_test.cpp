@@ -28,7 +28,7 @@ class CheckTest : public testing::Test {
         folder_.write("gt.json", R"({"images": [)" + images + R"(], "annotations": [)" + annotations +
                                      R"(], "categories": [{"id": 1, "name": "cat"}]})");
     return {.name = "gt",
-            .options = {.type = DataOptions::Type::coco},
+            .options = {.type = "coco"},
             .split = {.annotations = file, .images = folder_.path()}};
   }
   std::string box(int id, int image, const std::string& sides) {

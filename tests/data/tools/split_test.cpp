@@ -125,7 +125,7 @@ class WriteSplit : public testing::Test {
  protected:
   DatasetPart coco(const std::string& text) const {
     DatasetPart part{.name = "gt", .options = {}, .split = {.annotations = folder_.write("gt.json", text)}};
-    part.options.type = DataOptions::Type::coco;
+    part.options.type = "coco";
     return part;
   }
   std::string read(const std::string& file) const { return file_bytes(folder_.path() / "out" / file); }

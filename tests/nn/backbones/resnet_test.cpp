@@ -56,6 +56,31 @@ TEST(ResNet, GivesTheLevelsAskedForAndNoLaterStage) {
   EXPECT_TRUE(shapes_of(*backbone, "layer4.").empty());
 }
 
+TEST(ResNet, FeedbackIsAddedInTheFirstBlockOfItsStage) {
+  torch::manual_seed(11);
+  const torch::NoGradGuard no_grad;
+  for (const int64_t depth : {18, 50}) {
+    const auto made = resnet(depth, R"({"width": 4, "levels": ["c2", "c3", "c4", "c5"]})");
+    auto& backbone = dynamic_cast<ResNetImpl&>(*made);
+    const auto images = at::randn({2, 3, 64, 96});
+    const auto plain = made->forward(images);
+    const auto none = backbone.forward(images, {at::Tensor(), at::Tensor()});
+    for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(identical(none[i], plain[i])) << i;
+
+    const auto with =
+        backbone.forward(images, {at::Tensor(), at::zeros_like(plain[1]), at::rand_like(plain[2])});
+    EXPECT_TRUE(identical(with[0], plain[0]));
+    EXPECT_TRUE(identical(with[1], plain[1]));
+    EXPECT_FALSE(close(with[2], plain[2]));
+    EXPECT_FALSE(close(with[3], plain[3]));
+  }
+  ResidualBlock block(ResNetShape{.depth = 18, .width = 4}, 4, 4, 1);
+  const auto x = at::randn({1, 4, 5, 5}), feedback = at::randn({1, 4, 5, 5});
+  // What is left of the sum where the ReLU is open.
+  const auto big = at::full_like(x, 100);
+  EXPECT_TRUE(close(block->forward_with(x, big + feedback) - block->forward_with(x, big), feedback, 1e-4));
+}
+
 TEST(ResNet, FreezesTheFirstStages) {
   const std::vector<std::string> stages = {"conv1.", "layer1.", "layer2.", "layer3.", "layer4."};
   for (size_t frozen = 0; frozen <= stages.size(); ++frozen) {

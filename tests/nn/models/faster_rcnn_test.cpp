@@ -310,6 +310,53 @@ TEST(FasterRcnn, AWrongConfigNamesTheKey) {
   }
 }
 
+/// One map of stride 32: the mean colours of its cells.
+class MeanColours : public FeatureExtractorImpl {
+ public:
+  Features forward(const at::Tensor& images) override {
+    return {.maps = {at::avg_pool2d(images, 32) * scale_}};
+  }
+  std::vector<FeatureSpec> levels() const override { return {{"mean", 3, 32}}; }
+
+ private:
+  at::Tensor scale_ = register_parameter("scale", torch::ones({1}));
+};
+
+TEST(FasterRcnn, TakesPartsFromOutside) {
+  torch::manual_seed(5);
+  const auto extractor = std::make_shared<MeanColours>();
+  const auto levels = extractor->levels();
+  const auto roi = config::Config::parse(R"({"head": {"hidden": 4}})", "test");
+  FasterRcnnImpl model(extractor, Rpn(levels, RpnOptions{.anchors = {.sizes = {32}}}),
+                       make_roi_heads(roi.root(), levels, kClasses));
+  EXPECT_TRUE(state_of(model).contains("backbone.scale"));
+  at::Tensor sum = torch::zeros({});
+  std::vector<std::string> names;
+  for (const auto& loss :
+       model.losses(oracle_images(), targets(golden().at("c4").at("cases")[0].at("targets")))) {
+    names.push_back(loss.name);
+    sum = sum + loss.value;
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"loss_objectness", "loss_rpn_box_reg", "loss_classifier",
+                                             "loss_box_reg"}));
+  sum.backward();
+  EXPECT_NE(state_of(model).at("backbone.scale").grad().item<float>(), 0);
+  model.eval();
+  const torch::NoGradGuard no_grad;
+  EXPECT_EQ(model.detect(oracle_images()).size(), 2u);
+}
+
+TEST(FasterRcnn, SaysWhatDependsOnTheClasses) {
+  const auto model = make_faster_rcnn(kC4);
+  const auto other = make_detection_model(config::Config::parse(kC4, "test").root(), kClasses + 4);
+  const auto of_other = state_of(*other);
+  for (const auto& [name, tensor] : state_of(*model)) {
+    EXPECT_EQ(model->depends_on_classes(name), tensor.sizes() != of_other.at(name).sizes()) << name;
+  }
+  EXPECT_EQ(model->classes_in(of_other), kClasses + 4);
+  EXPECT_EQ(model->classes_in({}), 0);
+}
+
 TEST(FasterRcnn, ImagesWithoutTargetsAreRefused) {
   auto model = make_faster_rcnn(kC4);
   EXPECT_NE(test::error_of([&] {

@@ -1,4 +1,5 @@
 #include <rcnn/io/safetensors.h>
+#include <rcnn/nn/models/detection_model.h>
 #include <rcnn/nn/models/inference.h>
 #include <rcnn/nn/models/model_file.h>
 #include <rcnn/nn/weights/weights.h>

@@ -7,6 +7,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/nn/models/model_summary.h>
+#include <rcnn/nn/models/segmentation_model.h>
 
 #include "tests/support/tiny_model.h"
 
@@ -141,6 +142,33 @@ TEST(ModelSummary, ProductsFindTheirParameterThroughViewsAndCopies) {
   EXPECT_EQ(layers["layer"].multiply_adds, 5 * 3 * 4 + 2 * 3 * 4 + 7 * 4 * 3);
   EXPECT_EQ(layers[""].outputs, (std::vector<Shape>{{2, 3, 5}})) << "no parameter in it";
   EXPECT_EQ(layers[""].multiply_adds, 2 * 3 * 4 * 5);
+}
+
+/// Its segment() multiplies once.
+class Segmenter : public SegmentationModelImpl {
+ public:
+  Segmenter() : weight_(register_parameter("weight", at::ones({4, 3}))) {}
+  std::vector<Loss> losses(const ImageBatch&, const std::vector<Target>&) override {
+    return {{"loss", weight_.sum()}};
+  }
+  std::vector<at::Tensor> segment(const ImageBatch& images) override {
+    at::mm(at::ones({2, 4}), weight_);
+    return {at::zeros({images.sizes[0].height, images.sizes[0].width}, at::kByte)};
+  }
+  const PixelOptions& pixels() const override { return pixels_; }
+
+ private:
+  at::Tensor weight_;
+  PixelOptions pixels_;
+};
+
+TEST(ModelSummary, IsOfModelsThatSegmentToo) {
+  const auto segmenter = std::make_shared<Segmenter>();
+  const auto summary = summarize(*segmenter, {32, 48});
+  EXPECT_EQ(total(summary.layers).multiply_adds, 2 * 4 * 3);
+  EXPECT_EQ(total(summary.layers).parameters, 12);
+  EXPECT_GE(summary.inference_bytes, 32 * 48);
+  EXPECT_GT(training_bytes(*segmenter, {32, 48}), 0);
 }
 
 TEST(TrainingMemory, HoldsGradientsAndLeavesNone) {

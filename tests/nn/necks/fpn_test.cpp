@@ -41,8 +41,8 @@ TEST(Fpn, SaysWhatItGives) {
     EXPECT_EQ(features[i].name, fmt::format("p{}", i + 2));
     EXPECT_EQ(features[i].stride, int64_t{4} << i);
     EXPECT_EQ(features[i].channels, 64);
+    EXPECT_EQ(features[i].for_rois, i < 4);
   }
-  EXPECT_EQ(fpn.roi_levels(), 4u);
 }
 
 TEST(Fpn, TheCoarsestMapReachesTheFinest) {

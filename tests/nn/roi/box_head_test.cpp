@@ -4,6 +4,7 @@
 
 #include <rcnn/config/config.h>
 #include <rcnn/nn/backbones/resnet.h>
+#include <rcnn/nn/registry.h>
 #include <rcnn/nn/roi/box_head.h>
 
 #include "tests/support/message_of.h"
@@ -16,7 +17,7 @@ namespace {
 using namespace rcnn::test;
 
 std::shared_ptr<BoxHeadImpl> box_head(const std::string& json, int64_t in_channels, int64_t size = 7) {
-  return make_box_head(config::Config::parse(json, "f.json").root(), in_channels, size);
+  return box_heads().make(config::Config::parse(json, "f.json").root(), {{in_channels, size}});
 }
 
 TEST(BoxHead, MlpNamesAndShapesAreTorchvisions) {
@@ -32,9 +33,9 @@ TEST(BoxHead, MlpIsTwoRectifiedLayers) {
   const auto pooled = at::randn({4, 2, 3, 3});
   const auto fc6 = at::relu(at::linear(pooled.flatten(1), state.at("fc6.weight"), state.at("fc6.bias")));
   const auto fc7 = at::relu(at::linear(fc6, state.at("fc7.weight"), state.at("fc7.bias")));
-  EXPECT_TRUE(close(head->forward(pooled), fc7));
+  EXPECT_TRUE(close(head->forward({pooled}), fc7));
   EXPECT_EQ(head->channels(), 6);
-  EXPECT_EQ(head->forward(torch::zeros({0, 2, 3, 3})).sizes(), (std::vector<int64_t>{0, 6}));
+  EXPECT_EQ(head->forward({torch::zeros({0, 2, 3, 3})}).sizes(), (std::vector<int64_t>{0, 6}));
 }
 
 TEST(BoxHead, ConvNamesAndShapesAreTorchvisions) {
@@ -57,9 +58,9 @@ TEST(BoxHead, ConvIsConvolutionsAndOneRectifiedLayer) {
         at::conv2d(x, state.at(std::string(conv) + ".weight"), state.at(std::string(conv) + ".bias"), 1, 1));
   }
   x = at::relu(at::linear(x.flatten(1), state.at("3.weight"), state.at("3.bias")));
-  EXPECT_TRUE(close(head->forward(pooled), x));
+  EXPECT_TRUE(close(head->forward({pooled}), x));
   EXPECT_EQ(head->channels(), 6);
-  EXPECT_EQ(head->forward(torch::zeros({0, 2, 5, 5})).sizes(), (std::vector<int64_t>{0, 6}));
+  EXPECT_EQ(head->forward({torch::zeros({0, 2, 5, 5})}).sizes(), (std::vector<int64_t>{0, 6}));
 }
 
 TEST(BoxHead, DropoutActsInTrainingOnly) {
@@ -67,9 +68,9 @@ TEST(BoxHead, DropoutActsInTrainingOnly) {
   const auto head = box_head(R"({"hidden": 64, "dropout": 0.5})", 2, 3);
   const auto pooled = at::randn({4, 2, 3, 3});
   head->eval();
-  EXPECT_TRUE(identical(head->forward(pooled), head->forward(pooled)));
+  EXPECT_TRUE(identical(head->forward({pooled}), head->forward({pooled})));
   head->train();
-  EXPECT_FALSE(identical(head->forward(pooled), head->forward(pooled)));
+  EXPECT_FALSE(identical(head->forward({pooled}), head->forward({pooled})));
 }
 
 TEST(BoxHead, Res5IsTheLastStageAveraged) {
@@ -81,10 +82,10 @@ TEST(BoxHead, Res5IsTheLastStageAveraged) {
   auto state = state_of(*head);
   for (auto& [name, tensor] : state_of(*stage)) at::Tensor(tensor).copy_(state.at("layer4." + name));
   const auto pooled = at::randn({3, 32, 14, 14});
-  const auto vectors = head->forward(pooled);
+  const auto vectors = head->forward({pooled});
   EXPECT_EQ(vectors.sizes(), (std::vector<int64_t>{3, 64}));
   EXPECT_TRUE(close(vectors, stage->forward(pooled).mean({2, 3})));
-  EXPECT_EQ(head->forward(torch::zeros({0, 32, 14, 14})).sizes(), (std::vector<int64_t>{0, 64}));
+  EXPECT_EQ(head->forward({torch::zeros({0, 32, 14, 14})}).sizes(), (std::vector<int64_t>{0, 64}));
 }
 
 TEST(BoxHead, Res5NamesAndShapesAreTorchvisions) {
@@ -94,7 +95,7 @@ TEST(BoxHead, Res5NamesAndShapesAreTorchvisions) {
 
 TEST(BoxHead, AWrongConfigNamesTheKey) {
   for (const auto& [json, part] : std::vector<std::pair<const char*, const char*>>{
-           {R"({"type": "cnn"})", "f.json: type"},
+           {R"({"type": "cnn"})", "f.json: type: unknown type 'cnn'; known: conv"},
            {R"({"hidden": 0})", "f.json: hidden"},
            {R"({"dropout": 1})", "f.json: dropout"},
            {R"({"depth": 50})", "f.json: depth"},
@@ -106,6 +107,16 @@ TEST(BoxHead, AWrongConfigNamesTheKey) {
            {R"({"type": "res5", "depth": 18})", "does not fit the backbone"}}) {
     const auto message = message_of<ConfigError>([&, text = json] { box_head(text, 1024); });
     EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
+TEST(BoxHead, TheBuiltInOnesTakeOneGrid) {
+  for (const char* type : {"mlp", "conv", "res5"}) {
+    const auto config = config::Config::parse(fmt::format(R"({{"type": "{}"}})", type), "f.json");
+    EXPECT_EQ(message_of<ConfigError>([&] {
+                box_heads().make(config.root(), {{1024, 7}, {1024, 7}});
+              }),
+              "f.json: type: takes one grid of features a RoI, the pooler gives 2");
   }
 }
 

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include <rcnn/config/config.h>
+#include <rcnn/nn/registry.h>
 #include <rcnn/nn/roi/roi_heads.h>
 #include <rcnn/nn/weights/weights.h>
 
@@ -12,16 +13,18 @@ namespace {
 
 using namespace rcnn::test;
 
-RoiHeadsOptions roi_heads_options(const std::string& json) {
-  return RoiHeadsOptions::from(config::Config::parse(json, "f.json").root());
+RoiHeads configured(const std::string& json) {
+  return make_roi_heads(config::Config::parse(json, "f.json").root(), {{"c4", 4, 16}}, 2);
 }
 
 TEST(RoiHeadsOptions, EveryKeyIsRead) {
-  const auto options = roi_heads_options(R"({
-    "head": {"type": "mlp"}, "pooler": {"size": 3}, "positive_iou": 0.6, "negative_iou": 0.4, "negative_low": 0.1,
-    "ignore_share": 0.9, "batch_per_image": 64, "positive_fraction": 0.5, "box_weights": [1, 2, 3, 4],
-    "class_agnostic": true, "beta": 1, "score_threshold": 0.3, "nms_threshold": 0.4, "max_detections": 9})");
-  EXPECT_EQ(options.pooler.size, 3);
+  const auto config = config::Config::parse(R"({
+    "positive_iou": 0.6, "negative_iou": 0.4, "negative_low": 0.1, "ignore_share": 0.9, "batch_per_image": 64,
+    "positive_fraction": 0.5, "score_threshold": 0.3, "nms_threshold": 0.4, "max_detections": 9,
+    "box_weights": [1, 2, 3, 4], "class_agnostic": true, "beta": 1})",
+                                            "f.json");
+  RoiHeadsOptions options;
+  options.read(config.root());
   EXPECT_EQ(options.matcher.positive_iou, 0.6);
   EXPECT_EQ(options.matcher.negative_iou, 0.4);
   EXPECT_EQ(options.matcher.negative_low, 0.1);
@@ -29,15 +32,26 @@ TEST(RoiHeadsOptions, EveryKeyIsRead) {
   EXPECT_FALSE(options.matcher.low_quality);
   EXPECT_EQ(options.sampler.count, 64);
   EXPECT_EQ(options.sampler.positive_fraction, 0.5);
-  EXPECT_EQ(options.coder.weights, (std::array{1., 2., 3., 4.}));
-  EXPECT_TRUE(options.class_agnostic);
-  EXPECT_EQ(options.beta, 1);
   EXPECT_EQ(options.suppression.score_threshold, 0.3);
   EXPECT_EQ(options.suppression.nms_threshold, 0.4);
   EXPECT_EQ(options.suppression.max_detections, 9);
+  BoxBranchOptions branch;
+  branch.read(config.root());
+  EXPECT_EQ(branch.coder.weights, (std::array{1., 2., 3., 4.}));
+  EXPECT_TRUE(branch.class_agnostic);
+  EXPECT_EQ(branch.beta, 1);
+  EXPECT_NO_THROW(config.root().finish());
 }
 
-TEST(RoiHeadsOptions, WhatIsWrongIsNamed) {
+TEST(RoiHeads, AreMadeOfAConfig) {
+  const auto heads = configured(R"({"pooler": {"size": 3}, "head": {"type": "mlp", "hidden": 8}})");
+  const auto state = state_of(*heads);
+  EXPECT_EQ(state.at("box_head.fc6.weight").sizes(), (std::vector<int64_t>{8, 4 * 3 * 3}));
+  EXPECT_EQ(state.at("box_predictor.cls_score.weight").sizes(), (std::vector<int64_t>{3, 8}));
+  EXPECT_EQ(state.size(), 8u);
+}
+
+TEST(RoiHeads, WhatIsWrongOfAConfigIsNamed) {
   for (const auto& [json, part] : std::vector<std::pair<const char*, const char*>>{
            {R"({"positive_iou": 0.2})", "negative_iou: must not be above positive_iou"},
            {R"({"box_weights": [1, 2, 3]})", "box_weights: must be four numbers"},
@@ -47,8 +61,10 @@ TEST(RoiHeadsOptions, WhatIsWrongIsNamed) {
            {R"({"negative_low": 0.5})", "f.json: negative_low: must be below negative_iou"},
            {R"({"negative_low": 0.3, "negative_iou": 0.2})", "f.json: negative_low: must be below"},
            {R"({"pooler": {"type": "crop"}})", "f.json: pooler.type"},
+           {R"({"pooler": {"sise": 7}})", "f.json: pooler.sise"},
+           {R"({"head": {"type": "cnn"}})", "f.json: head.type"},
            {R"({"nms_treshold": 0.5})", "nms_threshold"}}) {
-    const auto message = message_of<ConfigError>([&, text = json] { roi_heads_options(text); });
+    const auto message = message_of<ConfigError>([&, text = json] { configured(text); });
     EXPECT_NE(message.find(part), std::string::npos) << message;
   }
 }
@@ -57,10 +73,12 @@ constexpr ImageSize kRoiHeadsSize{.height = 64, .width = 64};
 
 /// Heads of two classes whose logits are the feature map's own values (above 0) at a RoI, and which leave
 /// boxes where they are.
-RoiHeads reader(RoiHeadsOptions options) {
-  options.pooler.size = 1;
-  RoiHeads heads(std::vector<FeatureSpec>{{"c1", 3, 1}}, 2, options,
-                 config::Config::parse(R"({"hidden": 3})", "test").root());
+RoiHeads reader(const RoiHeadsOptions& options, const BoxBranchOptions& branch = {}) {
+  const auto pooler =
+      std::make_shared<LevelPoolerImpl>(std::vector<FeatureSpec>{{"c1", 3, 1}}, RoiPoolerOptions{.size = 1});
+  const auto head =
+      box_heads().make(config::Config::parse(R"({"hidden": 3})", "test").root(), pooler->grids());
+  RoiHeads heads(pooler, BoxBranch(head, 2, branch), options);
   const torch::NoGradGuard no_grad;
   for (auto& item : heads->named_parameters()) {
     item.value().zero_();
@@ -162,7 +180,7 @@ TEST(RoiHeads, BoxesAreTheirClassesOwnOrEverybodys) {
     return heads->detect({map}, {kBoxes}, {kRoiHeadsSize})[0].boxes.select(1, 0);
   };
   EXPECT_TRUE(close(first_x(reader({}), at::cat({stay, stay, right})), torch::tensor({0.f, 2.f}), 1e-4));
-  EXPECT_TRUE(close(first_x(reader({.class_agnostic = true}), right), torch::tensor({2.f, 2.f}), 1e-4));
+  EXPECT_TRUE(close(first_x(reader({}, {.class_agnostic = true}), right), torch::tensor({2.f, 2.f}), 1e-4));
 }
 
 TEST(RoiHeads, NotANumberIsNoDetection) {
@@ -180,8 +198,8 @@ Target roi_target(const at::Tensor& boxes, int64_t label = 1) {
 }
 
 /// Heads that give every RoI the probabilities 1/2, 3/8 and 1/8.
-RoiHeads constant(const RoiHeadsOptions& options) {
-  auto heads = reader(options);
+RoiHeads constant(const RoiHeadsOptions& options, const BoxBranchOptions& branch = {}) {
+  auto heads = reader(options, branch);
   set(heads, "cls_score.weight", torch::zeros({3, 3}));
   set(heads, "cls_score.bias", at::log(torch::tensor({0.5f, 0.375f, 0.125f})));
   return heads;
@@ -191,31 +209,108 @@ TEST(RoiHeads, SampleTheShareOfPositivesThatIsAskedFor) {
   torch::manual_seed(1);
   auto heads = constant({.sampler = {.count = 8, .positive_fraction = 0.25}});
   const auto proposals = at::cat({kShifted.repeat({10, 1}), (kTruth + 30).repeat({30, 1})});
-  const auto loss = heads->loss({background()}, {proposals}, {roi_target(kTruth)});
-  EXPECT_NEAR(loss.classification.item<double>(), -(2 * std::log(0.375) + 6 * std::log(0.5)) / 8, 1e-5);
+  const auto losses = heads->losses({background()}, {proposals}, {roi_target(kTruth)});
+  EXPECT_NEAR(losses[0].value.item<double>(), -(2 * std::log(0.375) + 6 * std::log(0.5)) / 8, 1e-5);
 }
 
 TEST(RoiHeads, GroundTruthIsAmongTheProposals) {
   auto heads = constant({});
-  const auto loss = heads->loss({background()}, {kNone}, {roi_target(kTruth, 2)});
-  EXPECT_NEAR(loss.classification.item<double>(), -std::log(0.125), 1e-5);
-  EXPECT_NEAR(loss.box.item<double>(), 0, 1e-6);
+  const auto losses = heads->losses({background()}, {kNone}, {roi_target(kTruth, 2)});
+  EXPECT_NEAR(losses[0].value.item<double>(), -std::log(0.125), 1e-5);
+  EXPECT_NEAR(losses[1].value.item<double>(), 0, 1e-6);
+}
+
+TEST(RoiHeads, LossesHaveTorchvisionsNames) {
+  const auto losses = constant({})->losses({background()}, {kNone}, {roi_target(kTruth)});
+  ASSERT_EQ(losses.size(), 2u);
+  EXPECT_EQ(losses[0].name, "loss_classifier");
+  EXPECT_EQ(losses[1].name, "loss_box_reg");
+}
+
+/// Pools each RoI from every level.
+class EveryLevel : public RoiPoolerImpl {
+ public:
+  explicit EveryLevel(const std::vector<FeatureSpec>& features) {
+    for (const auto& feature : features)
+      levels_.emplace_back(std::vector{feature}, RoiPoolerOptions{.size = 2});
+  }
+  std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps,
+                                  const std::vector<at::Tensor>& boxes) override {
+    std::vector<at::Tensor> grids;
+    for (size_t i = 0; i < levels_.size(); ++i) grids.push_back(levels_[i].forward({maps[i]}, boxes)[0]);
+    return grids;
+  }
+  std::vector<GridSpec> grids() const override {
+    std::vector<GridSpec> grids;
+    for (const auto& level : levels_) grids.push_back(level.grids()[0]);
+    return grids;
+  }
+
+ private:
+  std::vector<LevelPoolerImpl> levels_;
+};
+
+/// A linear layer for each grid, and the greatest of what they give.
+class GreatestOfGrids : public BoxHeadImpl {
+ public:
+  explicit GreatestOfGrids(const std::vector<GridSpec>& grids) {
+    for (const auto& grid : grids) {
+      layers_.push_back(register_module("fc" + std::to_string(layers_.size()),
+                                        torch::nn::Linear(grid.channels * grid.size * grid.size, 5)));
+    }
+  }
+  at::Tensor forward(const std::vector<at::Tensor>& grids) override {
+    at::Tensor greatest;
+    for (size_t i = 0; i < grids.size(); ++i) {
+      const auto of_grid = layers_[i]->forward(grids[i].flatten(1));
+      greatest = greatest.defined() ? at::maximum(greatest, of_grid) : of_grid;
+    }
+    return greatest;
+  }
+  int64_t channels() const override { return 5; }
+
+ private:
+  std::vector<torch::nn::Linear> layers_;
+};
+
+TEST(RoiHeads, APoolerOfSeveralGridsAndAHeadOfSeveralInputsComeFromOutsideByName) {
+  poolers().add("every_level", [](const config::Node&, const std::vector<FeatureSpec>& features) {
+    return std::make_shared<EveryLevel>(features);
+  });
+  box_heads().add("greatest", [](const config::Node&, const std::vector<GridSpec>& grids) {
+    return std::make_shared<GreatestOfGrids>(grids);
+  });
+  torch::manual_seed(3);
+  auto heads = make_roi_heads(
+      config::Config::parse(R"({"pooler": {"type": "every_level"}, "head": {"type": "greatest"}})", "f.json")
+          .root(),
+      {{"p2", 3, 4}, {"p4", 4, 16}}, 2);
+  EXPECT_EQ(state_of(*heads).at("box_head.fc1.weight").sizes(), (std::vector<int64_t>{5, 16}));
+  const std::vector<at::Tensor> maps = {at::rand({1, 3, 16, 16}), at::rand({1, 4, 4, 4})};
+  const auto losses = heads->losses(maps, {kBoxes}, {roi_target(kTruth)});
+  (losses[0].value + losses[1].value).backward();
+  for (const auto& item : heads->named_parameters()) {
+    EXPECT_GT(item.value().grad().abs().sum().item<float>(), 0) << item.key();
+  }
+  const torch::NoGradGuard no_grad;
+  EXPECT_EQ(heads->detect(maps, {kBoxes}, {kRoiHeadsSize}).size(), 1u);
 }
 
 TEST(RoiHeads, WithoutGroundTruthAllIsBackground) {
   auto heads = constant({});
-  const auto loss = heads->loss({background()}, {kBoxes}, {roi_target(kNone)});
-  EXPECT_NEAR(loss.classification.item<double>(), std::log(2), 1e-5);
-  EXPECT_EQ(loss.box.item<float>(), 0);
+  const auto losses = heads->losses({background()}, {kBoxes}, {roi_target(kNone)});
+  EXPECT_NEAR(losses[0].value.item<double>(), std::log(2), 1e-5);
+  EXPECT_EQ(losses[1].value.item<float>(), 0);
 }
 
 TEST(RoiHeads, NothingAtAllCostsNothing) {
   for (const bool agnostic : {false, true}) {
-    auto heads = reader({.class_agnostic = agnostic});
-    const auto loss = heads->loss({background(2)}, {kNone, kNone}, {roi_target(kNone), roi_target(kNone)});
-    EXPECT_EQ(loss.classification.item<float>(), 0);
-    EXPECT_EQ(loss.box.item<float>(), 0);
-    (loss.classification + loss.box).backward();
+    auto heads = reader({}, {.class_agnostic = agnostic});
+    const auto losses =
+        heads->losses({background(2)}, {kNone, kNone}, {roi_target(kNone), roi_target(kNone)});
+    EXPECT_EQ(losses[0].value.item<float>(), 0);
+    EXPECT_EQ(losses[1].value.item<float>(), 0);
+    (losses[0].value + losses[1].value).backward();
     for (const auto& item : heads->named_parameters()) {
       EXPECT_TRUE(identical(item.value().grad(), at::zeros_like(item.value()))) << item.key();
     }
@@ -225,26 +320,26 @@ TEST(RoiHeads, NothingAtAllCostsNothing) {
 TEST(RoiHeads, TheBoxLossIsOfTheOwnClassOverAllSamples) {
   const auto cost = [&](RoiHeads heads, const at::Tensor& bias, int64_t label) {
     set(heads, "bbox_pred.bias", bias);
-    return heads->loss({background()}, {kShifted}, {roi_target(kTruth, label)}).box.item<double>();
+    return heads->losses({background()}, {kShifted}, {roi_target(kTruth, label)})[1].value.item<double>();
   };
   const auto zero = torch::zeros({4}), seven = torch::full({4}, 7.f);
   // Two samples, the shifted box and the truth itself: targets (-1, 0, 0, 0) and zeros, L1.
   const auto bias = at::cat({seven, zero, seven});
-  EXPECT_NEAR(cost(constant({.beta = 0}), bias, 1), 1. / 2, 1e-5);
-  EXPECT_NEAR(cost(constant({.beta = 0}), bias, 2), (8 + 3 * 7 + 4 * 7) / 2., 1e-4);
+  EXPECT_NEAR(cost(constant({}, {.beta = 0}), bias, 1), 1. / 2, 1e-5);
+  EXPECT_NEAR(cost(constant({}, {.beta = 0}), bias, 2), (8 + 3 * 7 + 4 * 7) / 2., 1e-4);
   for (const int64_t label : {1, 2}) {
-    EXPECT_NEAR(cost(constant({.class_agnostic = true, .beta = 0}), zero, label), 1. / 2, 1e-5);
+    EXPECT_NEAR(cost(constant({}, {.class_agnostic = true, .beta = 0}), zero, label), 1. / 2, 1e-5);
   }
 }
 
 TEST(RoiHeads, EachImageIsComparedWithItsOwnTarget) {
-  auto heads = constant({.beta = 0});
+  auto heads = constant({}, {.beta = 0});
   const auto map = background(2);
   // Image 0: one background RoI. Image 1: the shifted box and the truth.
-  const auto loss =
-      heads->loss({map}, {kBoxes.slice(0, 1, 2), kShifted}, {roi_target(kNone), roi_target(kTruth)});
-  EXPECT_NEAR(loss.classification.item<double>(), -(std::log(0.5) + 2 * std::log(0.375)) / 3, 1e-5);
-  EXPECT_NEAR(loss.box.item<double>(), 1. / 3, 1e-5);
+  const auto losses =
+      heads->losses({map}, {kBoxes.slice(0, 1, 2), kShifted}, {roi_target(kNone), roi_target(kTruth)});
+  EXPECT_NEAR(losses[0].value.item<double>(), -(std::log(0.5) + 2 * std::log(0.375)) / 3, 1e-5);
+  EXPECT_NEAR(losses[1].value.item<double>(), 1. / 3, 1e-5);
 }
 
 }  // namespace

@@ -91,8 +91,7 @@ TEST(Rpn, TrainingAndTestKeepTheirOwnNumberOfProposals) {
 
 TEST(Rpn, WithoutTargetsThereIsNoLoss) {
   const auto output = make_rpn({})->forward(maps(), {kRpnSize}, nullptr);
-  EXPECT_FALSE(output.loss.classification.defined());
-  EXPECT_FALSE(output.loss.box.defined());
+  EXPECT_TRUE(output.losses.empty());
   EXPECT_FALSE(output.proposals.boxes[0].requires_grad());
 }
 
@@ -103,21 +102,22 @@ TEST(Rpn, TheLossIsHandComputed) {
   // Anchors are 16 x 16 around (16 column, 16 row). The box is one of the 24, moved by 2: IoU 14/18. It
   // shares 1/15 with the next one and nothing with the others.
   const std::vector<Target> targets = {rpn_target(torch::tensor({{26.f, 24.f, 42.f, 40.f}}))};
-  const auto loss = rpn->forward(maps(), {kRpnSize}, &targets).loss;
-  EXPECT_NEAR(loss.classification.item<double>(), std::log(2), 1e-6);
-  EXPECT_NEAR(loss.box.item<double>(), (2. / 16 - 0.5 / 9) / 24, 1e-6);
+  const auto losses = rpn->forward(maps(), {kRpnSize}, &targets).losses;
+  EXPECT_EQ(losses[0].name, "loss_objectness");
+  EXPECT_NEAR(losses[0].value.item<double>(), std::log(2), 1e-6);
+  EXPECT_EQ(losses[1].name, "loss_rpn_box_reg");
+  EXPECT_NEAR(losses[1].value.item<double>(), (2. / 16 - 0.5 / 9) / 24, 1e-6);
 }
 
 TEST(Rpn, DroppingAnchorsOverTheBorderLeavesASmallImageNothingToLearn) {
   const ImageSize small{.height = 12, .width = 12};
   const std::vector<Target> targets = {rpn_target(torch::tensor({{0.f, 0.f, 8.f, 8.f}}))};
   auto keep = make_rpn({});
-  EXPECT_GT(keep->forward(maps(), {small}, &targets).loss.classification.item<float>(), 0);
+  EXPECT_GT(keep->forward(maps(), {small}, &targets).losses[0].value.item<float>(), 0);
   auto drop = make_rpn({.cross_boundary = RpnOptions::CrossBoundary::drop});
-  const auto loss = drop->forward(maps(), {small}, &targets).loss;
-  EXPECT_EQ(loss.classification.item<float>(), 0);
-  EXPECT_EQ(loss.box.item<float>(), 0);
-  (loss.classification + loss.box).backward();
+  const auto losses = drop->forward(maps(), {small}, &targets).losses;
+  for (const auto& loss : losses) EXPECT_EQ(loss.value.item<float>(), 0) << loss.name;
+  (losses[0].value + losses[1].value).backward();
   for (const auto& parameter : drop->parameters()) {
     EXPECT_TRUE(identical(parameter.grad(), at::zeros_like(parameter)));
   }
@@ -130,8 +130,8 @@ TEST(Rpn, DroppingAnchorsOverTheBorderKeepsTheOthersAssigned) {
   for (auto& parameter : rpn->parameters()) parameter.zero_();
   rpn->named_parameters()["head.bbox_pred.bias"].fill_(1);
   const std::vector<Target> targets = {rpn_target(torch::tensor({{24.f, 24.f, 40.f, 40.f}}))};
-  const auto loss = rpn->forward(maps(), {kRpnSize}, &targets).loss;
-  EXPECT_NEAR(loss.box.item<double>(), 4 * (1 - 0.5 / 9) / 15, 1e-6);
+  const auto losses = rpn->forward(maps(), {kRpnSize}, &targets).losses;
+  EXPECT_NEAR(losses[1].value.item<double>(), 4 * (1 - 0.5 / 9) / 15, 1e-6);
 }
 
 TEST(Rpn, EachImageLearnsFromItsOwnTarget) {
@@ -140,7 +140,9 @@ TEST(Rpn, EachImageLearnsFromItsOwnTarget) {
   for (auto& parameter : rpn->parameters()) parameter.zero_();
   const auto box = torch::tensor({{26.f, 24.f, 42.f, 40.f}});
   const auto loss = [&](const std::vector<Target>& targets) {
-    return rpn->forward({torch::zeros({2, 2, 4, 6})}, {kRpnSize, kRpnSize}, &targets).loss.box.item<double>();
+    return rpn->forward({torch::zeros({2, 2, 4, 6})}, {kRpnSize, kRpnSize}, &targets)
+        .losses[1]
+        .value.item<double>();
   };
   // One positive in 48 anchors, wherever it is; two when both images have the box.
   EXPECT_NEAR(loss({rpn_target(box), rpn_target(torch::zeros({0, 4}))}), 2. / 16 / 48, 1e-7);

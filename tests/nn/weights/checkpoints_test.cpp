@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <rcnn/io/torch_file.h>
+#include <rcnn/nn/models/detection_model.h>
 #include <rcnn/nn/models/model_file.h>
 #include <rcnn/nn/weights/convert_weights.h>
 #include <rcnn/nn/weights/weight_diff.h>

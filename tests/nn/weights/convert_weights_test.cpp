@@ -1,5 +1,6 @@
 #include <rcnn/io/safetensors.h>
 #include <rcnn/io/weight_file.h>
+#include <rcnn/nn/models/detection_model.h>
 #include <rcnn/nn/models/model_file.h>
 #include <rcnn/nn/weights/convert_weights.h>
 #include <rcnn/nn/weights/weight_diff.h>

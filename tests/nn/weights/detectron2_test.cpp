@@ -29,9 +29,10 @@ TEST(Detectron2, RoisArePooledAlignedAndFromTheSameLevels) {
   const auto pooled = [&](const std::string& config, const std::vector<FeatureSpec>& levels,
                           const std::vector<at::Tensor>& features_of_levels) {
     const auto all = shipped(config);
-    auto options = RoiPoolerOptions::from(all.root().child("model").child("roi").child("pooler"));
+    RoiPoolerOptions options;
+    options.read(all.root().child("model").child("roi").child("pooler"));
     options.size = 2;
-    return RoiPooler(levels, options)(features_of_levels, {boxes});
+    return LevelPoolerImpl(levels, options).forward(features_of_levels, {boxes})[0];
   };
   EXPECT_TRUE(close(pooled("faster_rcnn_R_50_FPN", features, maps), golden_tensor(want["pooled_fpn"]), 1e-5));
   EXPECT_TRUE(

@@ -32,9 +32,22 @@ void put(Module& root, const std::string& name, at::IntArrayRef shape) {
       shape);
 }
 
+/// A model of the modules that are put into it.
+class Skeleton : public ModelImpl {
+ public:
+  std::vector<Loss> losses(const ImageBatch&, const std::vector<Target>&) override { return {}; }
+  const PixelOptions& pixels() const override { return pixels_; }
+  bool depends_on_classes(std::string_view name) const override {
+    return name.starts_with("roi_heads.box_predictor.");
+  }
+
+ private:
+  PixelOptions pixels_;
+};
+
 /// A detector's skeleton, all zeros: 3 classes with background.
 std::shared_ptr<Module> skeleton() {
-  auto module = std::make_shared<Module>("skeleton");
+  auto module = std::make_shared<Skeleton>();
   put(*module, "backbone.body.conv1.weight", {4});
   put(*module, "backbone.body.layer1.0.conv1.weight", {2, 2});
   put(*module, "rpn.head.conv.weight", {3});
@@ -245,53 +258,51 @@ TEST(LoadInitial, AFileWithNothingForTheModelIsAnError) {
             std::string::npos);
 }
 
-/// What load_initial reports when the names of `unused` and `fresh` have no counterpart.
-LoadReport report_of(Names loaded, Names fresh, Names unused) {
-  return {.loaded = std::move(loaded), .fresh = std::move(fresh), .unused = std::move(unused)};
+/// What is doubtful when the names of `unused` and `fresh` have no counterpart.
+std::string doubts(Names loaded, Names fresh, Names unused) {
+  return doubts_about({.loaded = std::move(loaded), .fresh = std::move(fresh), .unused = std::move(unused)},
+                      Skeleton());
 }
 
 TEST(DoubtsAbout, NothingIsDoubtfulOfWholeWeightsAndOfOtherClasses) {
-  EXPECT_EQ(doubts_about(report_of({"backbone.body.conv1.weight", "rpn.head.conv.0.0.weight"},
-                                   {"roi_heads.box_predictor.cls_score.weight"},
-                                   {"roi_heads.box_predictor.cls_score.weight"})),
-            "");
+  EXPECT_EQ(
+      doubts({"backbone.body.conv1.weight", "rpn.head.conv.0.0.weight"},
+             {"roi_heads.box_predictor.cls_score.weight"}, {"roi_heads.box_predictor.cls_score.weight"}),
+      "");
   // A few of many.
-  EXPECT_EQ(doubts_about(report_of({"rpn.head.conv.0.0.weight", "rpn.head.conv.0.0.bias"},
-                                   {"rpn.head.conv.1.0.bias"}, {})),
+  EXPECT_EQ(doubts({"rpn.head.conv.0.0.weight", "rpn.head.conv.0.0.bias"}, {"rpn.head.conv.1.0.bias"}, {}),
             "");
 }
 
 TEST(DoubtsAbout, AClassificationNetworkFillsTheBackboneAlone) {
   const Names heads = {"backbone.fpn.inner_blocks.0.0.weight", "rpn.head.conv.0.0.weight",
                        "roi_heads.box_head.fc6.weight", "roi_heads.box_predictor.cls_score.weight"};
-  EXPECT_EQ(doubts_about(report_of({"backbone.body.layer1.0.conv1.weight"}, heads, {"fc.weight", "fc.bias"})),
-            "");
+  EXPECT_EQ(doubts({"backbone.body.layer1.0.conv1.weight"}, heads, {"fc.weight", "fc.bias"}), "");
   // VGG's own layers belong to the head.
-  EXPECT_THAT(doubts_about(report_of({"backbone.body.features.0.weight"}, heads, {})),
+  EXPECT_THAT(doubts({"backbone.body.features.0.weight"}, heads, {}),
               AllOf(HasSubstr("the RoI head's roi_heads.box_head.fc6: 1 of 1"), Not(HasSubstr("rpn"))));
   // Another depth: the stage has blocks that the file lacks.
   Names deeper = heads;
   for (const char* block : {"6", "7"})
     deeper.push_back("backbone.body.layer3." + std::string(block) + ".conv1.weight");
-  EXPECT_THAT(doubts_about(report_of({"backbone.body.layer3.0.conv1.weight"}, deeper, {})),
+  EXPECT_THAT(doubts({"backbone.body.layer3.0.conv1.weight"}, deeper, {}),
               AllOf(HasSubstr("layer3 of the backbone: 2 of 3 tensors"), HasSubstr("of another depth")));
 }
 
 TEST(DoubtsAbout, APyramidAndAnRpnThatTheFileCallsOtherwiseAreNamed) {
-  const auto doubts = doubts_about(
-      report_of({"backbone.body.conv1.weight", "rpn.head.cls_logits.weight", "roi_heads.box_head.fc6.weight"},
-                {"backbone.fpn.inner_blocks.0.0.weight", "rpn.head.conv.0.0.weight"},
-                {"neck.lateral_convs.0.conv.weight"}));
-  EXPECT_THAT(doubts, AllOf(HasSubstr("the pyramid's backbone.fpn.inner_blocks: 1 of 1 tensors"),
-                            HasSubstr("the RPN's rpn.head.conv: 1 of 1"),
-                            HasSubstr("without a place: neck.lateral_convs.0 (1)")));
+  const auto found =
+      doubts({"backbone.body.conv1.weight", "rpn.head.cls_logits.weight", "roi_heads.box_head.fc6.weight"},
+             {"backbone.fpn.inner_blocks.0.0.weight", "rpn.head.conv.0.0.weight"},
+             {"neck.lateral_convs.0.conv.weight"});
+  EXPECT_THAT(found, AllOf(HasSubstr("the pyramid's backbone.fpn.inner_blocks: 1 of 1 tensors"),
+                           HasSubstr("the RPN's rpn.head.conv: 1 of 1"),
+                           HasSubstr("without a place: neck.lateral_convs.0 (1)")));
 }
 
 TEST(DoubtsAbout, APartOfWhichMostFindsNoPlaceIsNamed) {
-  EXPECT_THAT(
-      doubts_about(report_of({"backbone.body.layer3.0.conv1.weight"}, {},
-                             {"backbone.body.layer3.6.conv1.weight", "backbone.body.layer3.7.conv1.weight"})),
-      AllOf(HasSubstr("layer3 of the backbone: 2 of 3 tensors"), HasSubstr("deeper")));
+  EXPECT_THAT(doubts({"backbone.body.layer3.0.conv1.weight"}, {},
+                     {"backbone.body.layer3.6.conv1.weight", "backbone.body.layer3.7.conv1.weight"}),
+              AllOf(HasSubstr("layer3 of the backbone: 2 of 3 tensors"), HasSubstr("deeper")));
 }
 
 /// One layer under two names.

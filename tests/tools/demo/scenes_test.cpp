@@ -93,8 +93,8 @@ TEST(Scenes, AreReadBackWithoutAWarning) {
   const TempFolder folder;
   draw_scenes(folder.path(), {.train = 60, .test = 20, .seed = 4});
   testing::internal::CaptureStderr();
-  const auto train = read_voc({.root = folder.path(), .split = "train"});
-  const auto test = read_voc({.root = folder.path(), .split = "test"});
+  const auto train = data::read_voc({.root = folder.path(), .split = "train"});
+  const auto test = data::read_voc({.root = folder.path(), .split = "test"});
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 
   ASSERT_EQ(train->size(), 60);
@@ -108,7 +108,7 @@ TEST(Scenes, AreReadBackWithoutAWarning) {
   }
   EXPECT_EQ(ids.size(), 80u);
   EXPECT_EQ(train->image(0).sizes(), (std::vector<int64_t>{192, 256, 3}));
-  for (const Object& object : train->record(0).objects)
+  for (const data::Object& object : train->record(0).objects)
     EXPECT_GT(object.box.width() * object.box.height(), 0);
 }
 

@@ -3,74 +3,80 @@
 #include <string>
 #include <vector>
 
-#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pugixml.hpp>
+#include <spdlog/fmt/fmt.h>
 
 #include <rcnn/vis/charts/plot.h>
 
+#include "tests/vis/charts/svg.h"
 #include "vis/charts/axis.h"
 
 namespace rcnn::vis {
 namespace {
 
+using testing::DoubleNear;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN(), kInf = INFINITY;
 
-/// Where a picture has the first curve's blue: [N, 2] of (row, column).
-at::Tensor blue_pixels(const at::Tensor& picture) {
-  const auto colour = at::tensor({31, 119, 180}, at::kInt);
-  return ((picture.to(at::kInt) - colour).abs().amax(2) < 40).nonzero();
-}
-
-int64_t count_blue(const at::Tensor& picture) {
-  return blue_pixels(picture).size(0);
-}
-
-/// Of the frame around the curves: the long dark lines.
-struct Frame {
-  int64_t left, right, top, bottom;
-};
-Frame frame_of(const at::Tensor& picture) {
-  const auto dark = (picture.amax(2) < 150).to(at::kInt);
-  const auto rows = (dark.sum(1) > picture.size(1) / 2).nonzero();
-  const auto columns = (dark.sum(0) > picture.size(0) / 2).nonzero();
-  return {columns.min().item<int64_t>(), columns.max().item<int64_t>(), rows.min().item<int64_t>(),
-          rows.max().item<int64_t>()};
-}
-
-at::Tensor plot_of(std::vector<double> x, std::vector<double> y, const PlotOptions& options = {}) {
+std::string plot_of(std::vector<double> x, std::vector<double> y, const PlotOptions& options = {}) {
   const Curve curve{.x = std::move(x), .y = std::move(y)};
   return plot({&curve, 1}, options);
 }
 
-TEST(Plot, IsAPictureOfItsSizeOnWhite) {
-  const auto picture = plot_of({0, 1}, {0, 1}, {.size = {300, 500}});
-  EXPECT_EQ(picture.sizes(), (std::vector<int64_t>{300, 500, 3}));
-  EXPECT_EQ(picture.scalar_type(), at::kByte);
-  EXPECT_TRUE((picture[0] == 255).all().item<bool>());
-  EXPECT_GT((picture == 255).all(2).to(at::kDouble).mean().item<double>(), 0.8);
+struct Frame {
+  double left, top, right, bottom;
+};
+Frame frame_of(const std::string& svg) {
+  const auto frame = numbers(all(svg, "data-frame=\"([^\"]+)\"").at(0));
+  return {frame[0], frame[1], frame[0] + frame[2], frame[1] + frame[3]};
+}
+
+struct Point {
+  double x, y;
+};
+/// Of all lines, in their order.
+std::vector<Point> points_of(const std::string& svg) {
+  std::vector<Point> points;
+  for (const auto& line : all(svg, "points=\"([^\"]+)\"")) {
+    const auto values = numbers(line);
+    for (size_t i = 0; i < values.size(); i += 2) points.push_back({values[i], values[i + 1]});
+  }
+  return points;
+}
+
+TEST(Plot, IsAnSvgFileOfItsSize) {
+  const auto svg = plot_of({0, 1}, {0, 1}, {.title = "A title", .size = {300, 500}});
+  pugi::xml_document document;
+  ASSERT_TRUE(document.load_string(svg.c_str())) << svg;
+  const auto root = document.document_element();
+  EXPECT_STREQ(root.name(), "svg");
+  EXPECT_STREQ(root.attribute("xmlns").value(), "http://www.w3.org/2000/svg");
+  EXPECT_EQ(root.attribute("height").as_int(), 300);
+  EXPECT_EQ(root.attribute("width").as_int(), 500);
+  EXPECT_STREQ(root.attribute("viewBox").value(), "0 0 500 300");
+  EXPECT_THAT(svg, HasSubstr(">A title</text>"));
+  // Viewers other than browsers know no variables.
+  EXPECT_THAT(svg, Not(HasSubstr("var(")));
 }
 
 TEST(Plot, CurvesLieWhereTheirValuesAre) {
-  const auto picture = plot_of({0, 10, 20}, {1, 3, 1});
-  const auto frame = frame_of(picture);
-  const auto pixels = blue_pixels(picture);
-  const double width = static_cast<double>(frame.right - frame.left), margin = 0.03 / 1.06 * width;
-  EXPECT_NEAR(pixels.select(1, 1).min().item<double>(), static_cast<double>(frame.left) + margin, 2);
-  EXPECT_NEAR(pixels.select(1, 1).max().item<double>(), static_cast<double>(frame.right) - margin, 2);
-  const double height = static_cast<double>(frame.bottom - frame.top);
-  EXPECT_NEAR(pixels.select(1, 0).min().item<double>(), static_cast<double>(frame.top) + 0.03 / 1.06 * height,
-              3);
-  EXPECT_NEAR(pixels.select(1, 0).max().item<double>(),
-              static_cast<double>(frame.bottom) - 0.03 / 1.06 * height, 3);
-  // Half way up at a quarter of the way, and at its highest in the middle.
-  const auto row_at = [&](double share) {
-    const auto column =
-        static_cast<int64_t>(std::lround(static_cast<double>(frame.left) + width * (0.03 + share) / 1.06));
-    return pixels.index({pixels.select(1, 1) == column}).select(1, 0).to(at::kDouble).mean().item<double>();
-  };
-  EXPECT_NEAR(row_at(0.25), static_cast<double>(frame.top + frame.bottom) / 2, 2);
-  EXPECT_NEAR(row_at(0.5), static_cast<double>(frame.top) + 0.03 / 1.06 * height, 3);
+  const auto svg = plot_of({0, 10, 20}, {1, 3, 1});
+  const auto frame = frame_of(svg);
+  const double width = frame.right - frame.left, height = frame.bottom - frame.top;
+  const auto points = points_of(svg);
+  ASSERT_EQ(points.size(), 3u);
+  constexpr double kMargin = 0.03 / 1.06;
+  for (size_t i = 0; i < 3; ++i) {
+    const double across = static_cast<double>(i) / 2, up = i == 1 ? 1 : 0;
+    EXPECT_NEAR(points[i].x, frame.left + width * (kMargin + across / 1.06), 0.1);
+    EXPECT_NEAR(points[i].y, frame.bottom - height * (kMargin + up / 1.06), 0.1);
+  }
 }
 
 TEST(Plot, ALogarithmicAxisMakesPowersAStraightLine) {
@@ -79,50 +85,62 @@ TEST(Plot, ALogarithmicAxisMakesPowersAStraightLine) {
     x.push_back(std::pow(10, power));
     y.push_back(power);
   }
-  const auto bent = plot_of(x, y, {.log_x = true}), straight = plot_of({1e-6, 1}, {-6, 0}, {.log_x = true});
-  // Seven points are at sixteenths of a pixel each, which the line's edges show.
-  EXPECT_LT((bent.to(at::kInt) - straight).abs().max().item<int>(), 100);
-  EXPECT_NEAR(static_cast<double>(count_blue(bent)), static_cast<double>(count_blue(straight)), 20);
+  const auto svg = plot_of(x, y, {.log_x = true});
+  const auto points = points_of(svg);
+  ASSERT_EQ(points.size(), 7u);
+  for (size_t i = 1; i < 6; ++i) {
+    const double share = static_cast<double>(i) / 6;
+    EXPECT_NEAR(points[i].x, points[0].x + share * (points[6].x - points[0].x), 0.1);
+    EXPECT_NEAR(points[i].y, points[0].y + share * (points[6].y - points[0].y), 0.1);
+  }
+  EXPECT_EQ(all(svg, "<text class=\"x\"[^>]*>([^<]+)<").size(), 7u) << "a decade a tick";
+  EXPECT_FALSE(all(svg, "<line (class=\"fine\")").empty()) << "small ones between";
 }
 
 TEST(Plot, WithoutPointsThereAreAxes) {
   const auto empty = plot({});
   EXPECT_GT(frame_of(empty).right, frame_of(empty).left + 500);
-  EXPECT_EQ(count_blue(empty), 0);
-  EXPECT_TRUE(at::equal(plot_of({}, {}), empty));
-  EXPECT_TRUE(at::equal(plot_of({kNan, 1, kInf}, {1, kNan, 1}), empty));
+  EXPECT_GT(all(empty, "<line (x1)").size(), 5u);
+  EXPECT_TRUE(points_of(empty).empty());
+  for (const auto& none : {plot_of({}, {}), plot_of({kNan, 1, kInf}, {1, kNan, 1})}) {
+    EXPECT_TRUE(points_of(none).empty());
+    EXPECT_THAT(none, HasSubstr(all(empty, "(<g class=\"axes\">.*)").at(0))) << "the same axes";
+    EXPECT_THAT(none, Not(HasSubstr("nan")));
+  }
   EXPECT_GT(frame_of(plot({}, {.log_x = true})).bottom, 400);
 }
 
 TEST(Plot, OnePointIsADotInTheMiddle) {
   for (const bool log_x : {false, true}) {
-    const auto picture = plot_of({3}, {-7}, {.log_x = log_x});
-    const auto frame = frame_of(picture);
-    const auto middle = blue_pixels(picture).to(at::kDouble).mean(0);
-    EXPECT_GT(count_blue(picture), 20);
-    EXPECT_NEAR(middle[0].item<double>(), static_cast<double>(frame.top + frame.bottom) / 2, 1);
-    EXPECT_NEAR(middle[1].item<double>(), static_cast<double>(frame.left + frame.right) / 2, 1);
+    const auto svg = plot_of({3}, {-7}, {.log_x = log_x});
+    const auto frame = frame_of(svg);
+    EXPECT_TRUE(points_of(svg).empty());
+    EXPECT_THAT(numbers(all(svg, "<circle cx=\"([^\"]+)\"").at(0)),
+                ElementsAre(DoubleNear((frame.left + frame.right) / 2, 0.1)));
+    EXPECT_THAT(numbers(all(svg, "cy=\"([^\"]+)\"").at(0)),
+                ElementsAre(DoubleNear((frame.top + frame.bottom) / 2, 0.1)));
   }
 }
 
 TEST(Plot, EqualValuesAreALevelLine) {
   for (const double value : {0.0, 5.0, -1e-12, 1e200, -3e299}) {
-    const auto picture = plot_of({0, 1}, {value, value});
-    const auto rows = blue_pixels(picture).select(1, 0);
-    const auto frame = frame_of(picture);
-    EXPECT_NEAR(rows.to(at::kDouble).mean().item<double>(), static_cast<double>(frame.top + frame.bottom) / 2,
-                1)
-        << value;
-    EXPECT_LE((rows.max() - rows.min()).item<int64_t>(), 3) << value;
+    const auto svg = plot_of({0, 1}, {value, value});
+    const auto frame = frame_of(svg);
+    const auto points = points_of(svg);
+    ASSERT_EQ(points.size(), 2u) << value;
+    for (const auto& point : points) EXPECT_NEAR(point.y, (frame.top + frame.bottom) / 2, 0.1) << value;
   }
 }
 
 TEST(Plot, PointsThatAreNotFiniteInterruptTheLine) {
+  const auto lines = [](const std::string& svg) { return all(svg, "points=\"([^\"]+)\""); };
   const auto whole = plot_of({0, 1, 2, 3, 4, 5}, {0, 1, 2, 3, 4, 5});
+  EXPECT_EQ(lines(whole).size(), 1u);
   for (const double bad : {kNan, kInf, -kInf, 1e301}) {
     const auto broken = plot_of({0, 1, 2, 2.5, 3, 4, 5}, {0, 1, 2, bad, 3, 4, 5});
-    EXPECT_NEAR(static_cast<double>(count_blue(broken)) / static_cast<double>(count_blue(whole)), 0.8, 0.02);
-    EXPECT_TRUE(at::equal(plot_of({0, 1, 2, bad, 3, 4, 5}, {0, 1, 2, 2.5, 3, 4, 5}), broken));
+    ASSERT_EQ(lines(broken).size(), 2u);
+    EXPECT_EQ(lines(broken)[0] + " " + lines(broken)[1], lines(whole)[0]);
+    EXPECT_EQ(plot_of({0, 1, 2, bad, 3, 4, 5}, {0, 1, 2, 2.5, 3, 4, 5}), broken);
   }
 }
 
@@ -130,23 +148,25 @@ TEST(Plot, MarksAndTheirLabelsStayInTheFrame) {
   const Curve curve{.x = {0, 1}, .y = {0, 1}};
   const auto plain = plot({&curve, 1});
   const auto frame = frame_of(plain);
-  const auto box = [](const at::Tensor& changed) {
-    return std::vector<int64_t>{
-        changed.select(1, 0).min().item<int64_t>(), changed.select(1, 0).max().item<int64_t>(),
-        changed.select(1, 1).min().item<int64_t>(), changed.select(1, 1).max().item<int64_t>()};
-  };
   for (const double at : {0.0, 0.5, 1.0}) {
-    const std::vector<Mark> marks = {{at, 1 - at, "this is a mark"}};
-    const auto changed = (plot({&curve, 1}, {}, marks) != plain).any(2).nonzero();
-    EXPECT_GT(changed.size(0), 300);
-    const auto where = box(changed);
-    EXPECT_GE(where[0], frame.top);
-    EXPECT_LE(where[1], frame.bottom);
-    EXPECT_GE(where[2], frame.left - 1);
-    EXPECT_LE(where[3], frame.right + 1);
+    const std::string words = "this is a mark";
+    const auto svg = plot({&curve, 1}, {}, std::vector<Mark>{{at, 1 - at, words}});
+    const auto marked = all(svg, "(<g class=\"mark\">.*)").at(0);
+    const auto ring_x = numbers(all(marked, "cx=\"([^\"]+)\"").at(0))[0];
+    EXPECT_NEAR(ring_x, points_of(plain)[0].x + at * (points_of(plain)[1].x - points_of(plain)[0].x), 0.1);
+    const auto x = numbers(all(marked, " x=\"([^\"]+)\"").at(0))[0],
+               y = numbers(all(marked, " y=\"([^\"]+)\"").at(0))[0];
+    const double width = 8 * static_cast<double>(words.size());
+    const bool to_the_left = !all(marked, "class=\"(left)\"").empty();
+    EXPECT_EQ(to_the_left, at == 1.0);
+    EXPECT_GE(to_the_left ? x - width : x, frame.left);
+    EXPECT_LE(to_the_left ? x : x + width, frame.right);
+    EXPECT_GE(y - 12, frame.top);
+    EXPECT_LE(y, frame.bottom);
+    EXPECT_THAT(svg, HasSubstr(fmt::format("{}: {:.4g} at {:.6g}. </desc>", words, 1 - at, at)));
   }
   const std::vector<Mark> nowhere = {{kNan, 0, "no place"}};
-  EXPECT_TRUE(at::equal(plot({&curve, 1}, {}, nowhere), plain));
+  EXPECT_EQ(plot({&curve, 1}, {}, nowhere), plain);
 }
 
 TEST(Plot, TextsTakeRoomOfTheirOwn) {
@@ -154,9 +174,19 @@ TEST(Plot, TextsTakeRoomOfTheirOwn) {
   const Curve named{.name = "loss", .x = {0, 1}, .y = {0, 1}};
   const auto plain = frame_of(plot({&unnamed, 1}));
   EXPECT_GT(frame_of(plot({&named, 1})).top, plain.top);
+  EXPECT_THAT(plot({&named, 1}), HasSubstr(">loss</text>"));
   EXPECT_GT(frame_of(plot({&unnamed, 1}, {.title = "A title"})).top, plain.top);
   EXPECT_LT(frame_of(plot({&unnamed, 1}, {.x_label = "rate"})).bottom, plain.bottom);
   EXPECT_GT(frame_of(plot({&unnamed, 1}, {.y_label = "AP"})).left, plain.left);
+}
+
+TEST(Plot, IsWellFormedWhateverTheNames) {
+  const Curve curve{.name = "a<b\xff&\"", .x = {1, 2}, .y = {0, 1}};
+  const auto svg = plot({&curve, 1}, {.title = "</svg>", .x_label = "<x>", .y_label = "'y'", .log_x = true},
+                        std::vector<Mark>{{1, 0, "<mark>"}});
+  pugi::xml_document document;
+  EXPECT_TRUE(document.load_string(svg.c_str())) << svg;
+  EXPECT_THAT(svg, HasSubstr("a&lt;b\xef\xbf\xbd&amp;&quot;"));
 }
 
 TEST(Plot, WhatCannotBeDrawnIsRefused) {

@@ -1,8 +1,6 @@
 #include "vis/charts/svg_plot.h"
 
 #include <limits>
-#include <regex>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -10,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/vis/charts/svg.h"
 #include "vis/charts/svg_bars.h"
 
 namespace rcnn::vis {
@@ -23,25 +22,6 @@ const PlotOptions kOptions{.title = "Loss", .x_label = "iteration", .size = {.he
 
 std::string svg_of(const std::vector<Curve>& curves) {
   return svg_plot(curves, kOptions);
-}
-
-/// Each match's first group.
-std::vector<std::string> all(const std::string& text, const char* pattern) {
-  const std::regex regex(pattern);
-  std::vector<std::string> found;
-  for (auto match = std::sregex_iterator(text.begin(), text.end(), regex); match != std::sregex_iterator();
-       ++match) {
-    found.push_back((*match)[1]);
-  }
-  return found;
-}
-
-std::vector<double> numbers(std::string text) {
-  std::ranges::replace(text, ',', ' ');
-  std::istringstream stream(text);
-  std::vector<double> values;
-  for (double value = 0; stream >> value;) values.push_back(value);
-  return values;
 }
 
 TEST(SvgPlot, PointsLieWhereTheirValuesAre) {

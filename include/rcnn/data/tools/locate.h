@@ -16,15 +16,19 @@ struct RCNN_EXPORT DatasetPart {
   DataOptions options;
   SplitOptions split;
 
-  /// Throws ConfigError when it comes from several data sets, for what works on the files of one.
-  void require_one_source() const;
+  /// For what works on the files of one data set, in VOC's or COCO's layout. Throws ConfigError when it comes
+  /// from several, or is of another format.
+  void require_own_files() const;
 };
 
 /// What a person says beside the name of a data set.
-struct LocateOptions {
+struct RCNN_EXPORT LocateOptions {
   std::filesystem::path images = {};           ///< the folder of a COCO file's images; empty: looked for
   std::vector<std::string> splits = {};        ///< the parts wanted, by name; empty: all
   std::optional<int64_t> max_megapixels = {};  ///< see read_image(); unset: as DataOptions or the config say
+
+  /// Throws ConfigError where `images` is given for a data set that says itself where they are.
+  void refuse_images(const std::filesystem::path& dataset) const;
 };
 
 /// The parts, at least one, of what a person names as a data set, without reading annotations or images:
@@ -35,6 +39,7 @@ struct LocateOptions {
 ///   for where the first of them lies: beside the file, in `images` or a folder of the part's name there, in
 ///   ../NAME, ../images/NAME, ../images and .. (annotations/instances_train2017.json: images/train2017);
 /// - a folder with annotations/instances_*.json: those files' parts, sorted;
+/// - what a format that was added to formats() says is its own;
 /// - a config: "train" and "test".
 ///
 /// Throws DataError for anything else, for images that are in none of these places, and for splits that are

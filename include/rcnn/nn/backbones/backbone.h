@@ -1,20 +1,13 @@
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include <torch/nn/module.h>
 
 #include <rcnn/export.h>
+#include <rcnn/nn/feature_extractor.h>
 
 namespace rcnn::nn {
-
-/// What a feature map is, known before any image: shapes flow from the code, not from configs.
-struct RCNN_EXPORT FeatureSpec {
-  std::string name;  ///< "c4", "p2"
-  int64_t channels = 0;
-  int64_t stride = 0;  ///< input pixels a cell
-};
 
 /// Turns images into feature maps.
 class RCNN_EXPORT BackboneImpl : public torch::nn::Module {

@@ -40,6 +40,10 @@ class RCNN_EXPORT ResidualBlockImpl : public torch::nn::Module, public Fusible {
   ResidualBlockImpl(const ResNetShape& shape, int64_t in_channels, int64_t width, int64_t stride,
                     int64_t dilation = 1);
   at::Tensor forward(const at::Tensor& x);
+
+  /// `feedback`, of the output's shape or undefined, is added before the last ReLU.
+  at::Tensor forward_with(const at::Tensor& x, const at::Tensor& feedback);
+
   void fuse(Precision precision) override;
 
  private:
@@ -67,7 +71,15 @@ struct ResNetOptions {
 class RCNN_EXPORT ResNetImpl : public BackboneImpl, public Fusible {
  public:
   explicit ResNetImpl(const ResNetOptions& options);
-  std::vector<at::Tensor> forward(const at::Tensor& images) override;
+  std::vector<at::Tensor> forward(const at::Tensor& images) override { return forward(images, {}); }
+
+  /// The same with what a pyramid has made of an earlier look (DetectoRS, Qiao et al. 2021, section 3.2): a
+  /// map for each of stages 1..4, added in the stage's first block. One may be undefined, and the last ones
+  /// left out, for stages without.
+  ///
+  /// feedback  [N, channels, H, W], each of its stage's output
+  std::vector<at::Tensor> forward(const at::Tensor& images, const std::vector<at::Tensor>& feedback);
+
   std::vector<FeatureSpec> features() const override { return features_; }
   void fuse(Precision precision) override { stem_->fuse(precision); }
 

@@ -30,7 +30,9 @@ class RCNN_EXPORT DetectionModelImpl : public ModelImpl {
 RCNN_EXPORT std::shared_ptr<DetectionModelImpl> make_detection_model(const config::Node& model,
                                                                      int64_t num_classes);
 
-/// The model as one that finds boxes. Throws ConfigError when it is of another kind.
-RCNN_EXPORT std::shared_ptr<DetectionModelImpl> as_detection_model(const std::shared_ptr<ModelImpl>& model);
+/// The model, made of the config `node`, as one that finds boxes. Throws ConfigError when it is of another
+/// kind.
+RCNN_EXPORT std::shared_ptr<DetectionModelImpl> as_detection_model(const std::shared_ptr<ModelImpl>& model,
+                                                                   const config::Node& node);
 
 }  // namespace rcnn::nn

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -9,16 +8,12 @@
 
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
+#include <rcnn/nn/loss.h>
 #include <rcnn/nn/pixels.h>
+#include <rcnn/nn/weights/weights.h>
 #include <rcnn/types.h>
 
 namespace rcnn::nn {
-
-/// One part of what training minimises.
-struct Loss {
-  std::string name;  ///< torchvision's: loss_objectness, loss_rpn_box_reg, loss_classifier, loss_box_reg
-  at::Tensor value;  ///< float32 scalar
-};
 
 /// A network that learns from images: all that the trainer, averaged weights and weight files know of it.
 /// What it is good for after training is its kind: DetectionModelImpl, SegmentationModelImpl.
@@ -35,6 +30,10 @@ class RCNN_EXPORT ModelImpl : public torch::nn::Module {
   /// Whether the shape of a parameter or buffer, by its name in the model, follows the number of classes:
   /// with weights of another data set it starts fresh. None does, unless a model says so.
   virtual bool depends_on_classes(std::string_view name) const;
+
+  /// How many classes weights of such a model are for, background not counted; 0 where they do not tell, as
+  /// with every model that does not override it.
+  virtual int64_t classes_in(const TensorMap& weights) const;
 };
 
 /// Makes the model that a config's "model" describes, with fresh weights. `num_classes` comes from the data

@@ -13,7 +13,7 @@
 
 namespace rcnn::nn {
 
-/// A detector with what is needed to use it.
+/// A model with what is needed to use it.
 struct DescribedModel {
   std::shared_ptr<ModelImpl> model;
   std::vector<Category> categories;
@@ -28,14 +28,14 @@ RCNN_EXPORT void save_model(const std::filesystem::path& file, const DescribedMo
 /// What describe_weights made.
 struct NewlyDescribed {
   DescribedModel model;
-  LoadReport report;  ///< of the last layers, which stay fresh for another number of classes
+  LoadReport report;  ///< of what depends on the classes, which stays fresh for another number of them
 };
 
 /// Builds the model that `config` describes for `categories`, on the CPU, and loads `tensors`, under
-/// torchvision's names, into it. Without categories there are as many as the last layer has: the config's
-/// data.classes if these are as many, otherwise named by their numbers. Throws ConfigError, and WeightsError
-/// when the weights do not fit, see load_state(); categories in another number than the weights have leave
-/// the last layers fresh. `origin` names the weights.
+/// torchvision's names, into it. Without categories there are as many as ModelImpl::classes_in() says: the
+/// config's data.classes if these are as many, otherwise named by their numbers. Throws ConfigError, and
+/// WeightsError when the weights do not fit, see load_state(); categories in another number than the weights
+/// have leave what depends on them fresh. `origin` names the weights.
 RCNN_EXPORT NewlyDescribed describe_weights(const TensorMap& tensors, const config::Config& config,
                                             std::vector<Category> categories, const std::string& origin);
 

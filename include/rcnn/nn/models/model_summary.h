@@ -5,7 +5,7 @@
 #include <vector>
 
 #include <rcnn/export.h>
-#include <rcnn/nn/models/detection_model.h>
+#include <rcnn/nn/models/model.h>
 #include <rcnn/types.h>
 
 namespace rcnn::nn {
@@ -22,27 +22,28 @@ struct LayerSummary {
   int64_t last_call = -1;  ///< the place of its last product among all; -1 for none
 };
 
-/// What detecting with a model takes, layer by layer.
+/// What it takes to find boxes, or to label pixels, with a model, layer by layer.
 struct ModelSummary {
   std::vector<LayerSummary> layers;  ///< in the order of named_modules()
   int64_t weight_bytes = 0;          ///< of parameters and buffers
-  /// The most bytes of tensors that were alive at once and made by detecting, as LibTorch's allocators count;
+  /// The most bytes of tensors that were alive at once and made on the way, as LibTorch's allocators count;
   /// what libraries below it take for themselves is not seen.
   int64_t inference_bytes = 0;
 };
 
-/// Detects on one grey image of `size`, in network pixels, twice: once to count multiply-adds and once to
-/// measure memory. Leaves the model in evaluation mode.
+/// Shows the model one grey image of `size`, in network pixels, twice: once to count multiply-adds and once
+/// to measure memory. Leaves the model in evaluation mode. Throws c10::Error for one that neither detects nor
+/// segments.
 ///
 /// Multiply-adds are those of convolutions, at each place of their outputs, and of matrix products: of
 /// everything that these tell apart, so norms, biases, activations, pooling and NMS count nothing. RoI layers
 /// count for as many RoIs as the model proposes, which the first number of their output's shape is.
-RCNN_EXPORT ModelSummary summarize(DetectionModelImpl& model, ImageSize size);
+RCNN_EXPORT ModelSummary summarize(ModelImpl& model, ImageSize size);
 
 /// The most bytes of tensors that were alive at once and made by a forward and a backward pass over one grey
 /// image of `size` with a few objects of class 1: activations, their gradients and those of the parameters,
 /// counted like ModelSummary::inference_bytes. Leaves the model in training mode and without gradients.
-RCNN_EXPORT int64_t training_bytes(DetectionModelImpl& model, ImageSize size);
+RCNN_EXPORT int64_t training_bytes(ModelImpl& model, ImageSize size);
 
 /// The layers gathered into parts by the first two words of their names, three below backbone.body:
 /// backbone.body.layer1, backbone.fpn, rpn.head, roi_heads.box_head, ...; in the order in which they come.

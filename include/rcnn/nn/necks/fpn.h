@@ -25,7 +25,6 @@ class RCNN_EXPORT FpnImpl : public NeckImpl, public Fusible {
   FpnImpl(const std::vector<FeatureSpec>& inputs, const FpnOptions& options);
   std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps) override;
   std::vector<FeatureSpec> features() const override { return features_; }
-  size_t roi_levels() const override { return features_.size() - 1; }
   void fuse(Precision precision) override;
 
  private:
@@ -34,7 +33,6 @@ class RCNN_EXPORT FpnImpl : public NeckImpl, public Fusible {
 };
 
 /// Keys: channels, norm (none, frozen, batch), norm_eps.
-RCNN_EXPORT std::shared_ptr<NeckImpl> make_fpn(const config::Node& node,
-                                               const std::vector<FeatureSpec>& inputs);
+RCNN_EXPORT std::shared_ptr<NeckImpl> make_fpn(const config::Node& node, const NeckInputs& inputs);
 
 }  // namespace rcnn::nn

@@ -1,11 +1,22 @@
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <vector>
 
 #include <rcnn/export.h>
 #include <rcnn/nn/backbones/backbone.h>
+#include <rcnn/nn/feature_extractor.h>
 
 namespace rcnn::nn {
+
+/// What a neck is made over.
+struct NeckInputs {
+  std::vector<FeatureSpec> features;  ///< the backbone's maps
+  /// Makes one more backbone of the same config, for necks that look at the images again with weights of
+  /// their own.
+  std::function<std::shared_ptr<BackboneImpl>()> another_body = {};
+};
 
 /// Turns a backbone's feature maps into the maps that the RPN and the RoI heads see.
 class RCNN_EXPORT NeckImpl : public torch::nn::Module {
@@ -13,10 +24,12 @@ class RCNN_EXPORT NeckImpl : public torch::nn::Module {
   /// The backbone's maps in, one map for each of features() out, finest first.
   virtual std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps) = 0;
 
+  /// Which of the maps RoIs are pooled from each says itself.
   virtual std::vector<FeatureSpec> features() const = 0;
 
-  /// How many of features(), from the finest on, the RoI heads pool from; the RPN uses all.
-  virtual size_t roi_levels() const = 0;
+  /// The whole way from the images on, see FeatureExtractorImpl::forward(): the backbone's maps through
+  /// forward(). To be overridden by a neck that looks at the images more than once, or that gives laterals.
+  virtual Features extract(const at::Tensor& images, BackboneImpl& body);
 };
 
 }  // namespace rcnn::nn

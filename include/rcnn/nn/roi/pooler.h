@@ -1,12 +1,34 @@
 #pragma once
 
+#include <memory>
 #include <vector>
+
+#include <torch/nn/pimpl.h>
 
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
-#include <rcnn/nn/backbones/backbone.h>
+#include <rcnn/nn/feature_extractor.h>
 
 namespace rcnn::nn {
+
+/// A grid of features that a pooler cuts out for each RoI, known before any image.
+struct GridSpec {
+  int64_t channels = 0;
+  int64_t size = 0;  ///< its height and its width
+};
+
+/// Cuts RoIs out of feature maps. Made for the levels that RoIs are pooled from, finest first.
+class RCNN_EXPORT RoiPoolerImpl : public torch::nn::Module {
+ public:
+  /// maps     [N, C, H, W], one a level
+  /// boxes    float32 [K_i, 4] for each image, network pixels
+  /// returns  [sum of K_i, channels, size, size] for each of grids(), image by image
+  virtual std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps,
+                                          const std::vector<at::Tensor>& boxes) = 0;
+
+  /// One, or several where the box head is to see each RoI more than once: on every level, say.
+  virtual std::vector<GridSpec> grids() const = 0;
+};
 
 /// How RoIs are cut out of feature maps.
 struct RCNN_EXPORT RoiPoolerOptions {
@@ -15,21 +37,20 @@ struct RCNN_EXPORT RoiPoolerOptions {
   int64_t sampling_ratio = 2;  ///< of RoIAlign; 0 adapts it to each RoI
   bool aligned = false;        ///< RoIAlign with the half-cell shift
 
-  /// Keys: type (align, pool), size, sampling_ratio, aligned.
-  static RoiPoolerOptions from(const config::Node& node);
+  /// Keys: size, sampling_ratio, aligned. The kind stays.
+  void read(const config::Node& node);
 };
 
-/// Pools a fixed grid of features for each RoI, from the level that suits its size (FPN, equation 1).
-class RCNN_EXPORT RoiPooler {
+/// Pools one grid for each RoI, from the level that suits its size (FPN, equation 1). Has no parameters.
+class RCNN_EXPORT LevelPoolerImpl : public RoiPoolerImpl {
  public:
-  /// `features` are the maps it will see, finest first. Throws ConfigError for several levels with RoIPool,
-  /// and for several whose strides are no powers of two that double from each to the next.
-  RoiPooler(const std::vector<FeatureSpec>& features, const RoiPoolerOptions& options);
+  /// Throws ConfigError for several levels with RoIPool, and for several whose strides are no powers of two
+  /// that double from each to the next.
+  LevelPoolerImpl(const std::vector<FeatureSpec>& features, const RoiPoolerOptions& options);
 
-  /// maps     [N, C, H, W], one a level
-  /// boxes    float32 [K_i, 4] for each image, network pixels
-  /// returns  [sum of K_i, C, size, size], image by image
-  at::Tensor operator()(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& boxes) const;
+  std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps,
+                                  const std::vector<at::Tensor>& boxes) override;
+  std::vector<GridSpec> grids() const override { return {{channels_, options_.size}}; }
 
   /// int64 [K]: floor(4 + log2(sqrt(area) / 224) + 1e-6) as a level number, limited to what there is, 0 for
   /// the finest. The 1e-6 is torchvision's; detectron2's 1e-8 inside the logarithm tells otherwise only for
@@ -38,7 +59,14 @@ class RCNN_EXPORT RoiPooler {
 
  private:
   RoiPoolerOptions options_;
+  int64_t channels_;
   std::vector<double> scales_;  // feature cells per pixel, one a level
 };
+TORCH_MODULE(LevelPooler);
+
+/// Keys: those of RoiPoolerOptions.
+RCNN_EXPORT std::shared_ptr<RoiPoolerImpl> make_level_pooler(RoiPoolerOptions::Kind kind,
+                                                             const config::Node& node,
+                                                             const std::vector<FeatureSpec>& features);
 
 }  // namespace rcnn::nn

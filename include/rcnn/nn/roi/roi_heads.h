@@ -3,47 +3,42 @@
 #include <memory>
 #include <vector>
 
-#include <rcnn/boxes/coder.h>
 #include <rcnn/boxes/matcher.h>
 #include <rcnn/boxes/sampler.h>
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
-#include <rcnn/losses/multi_task.h>
+#include <rcnn/nn/loss.h>
 #include <rcnn/nn/models/suppression.h>
-#include <rcnn/nn/roi/box_head.h>
+#include <rcnn/nn/roi/box_branch.h>
 #include <rcnn/nn/roi/pooler.h>
 #include <rcnn/types.h>
 
 namespace rcnn::nn {
 
-/// The second stage, but its head: "roi" of a config's model.
+/// Which RoIs the second stage learns from, and which of its detections it reports.
 struct RCNN_EXPORT RoiHeadsOptions {
-  RoiPoolerOptions pooler = {};
   boxes::MatcherOptions matcher{.positive_iou = 0.5, .negative_iou = 0.5};
   boxes::SamplerOptions sampler{.count = 512, .positive_fraction = 0.25};
-  boxes::BoxCoderOptions coder{.weights = {10, 10, 5, 5}};
-  bool class_agnostic = false;  ///< one box a RoI instead of one for each class
-  double beta = 1.0 / 9;        ///< of the Smooth L1 loss
   SuppressionOptions suppression = {};
 
-  /// Keys: pooler {...}, positive_iou, negative_iou, negative_low, ignore_share, batch_per_image,
-  /// positive_fraction, box_weights, class_agnostic, beta, and SuppressionOptions'; `head` is
-  /// make_box_head's.
-  static RoiHeadsOptions from(const config::Node& node);
+  /// Keys: positive_iou, negative_iou, negative_low, ignore_share, batch_per_image, positive_fraction, and
+  /// SuppressionOptions'.
+  void read(const config::Node& node);
 };
 
 /// The second stage (Fast R-CNN, sections 2.1 to 2.3): pooling, box head, class scores and class-wise boxes.
-/// Parameters: box_head.*, box_predictor.*
+/// Parameters: those of the pooler as box_roi_pool.*, which the built-in ones have none of, box_head.*,
+/// box_predictor.*
 class RCNN_EXPORT RoiHeadsImpl : public torch::nn::Module {
  public:
-  /// `features` are the maps it pools from; `head` is the config of the box head.
-  RoiHeadsImpl(const std::vector<FeatureSpec>& features, int64_t num_classes, const RoiHeadsOptions& options,
-               const config::Node& head);
+  /// The branch's parts become its own, under their names.
+  RoiHeadsImpl(std::shared_ptr<RoiPoolerImpl> pooler, BoxBranch branch, const RoiHeadsOptions& options);
 
-  /// Adds the ground truth to the proposals, samples RoIs and compares what the head says of them with what
-  /// they are. `proposals` are float32 [P, 4] for each image; zero proposals and zero ground truth are fine.
-  losses::MultiTaskLoss loss(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& proposals,
-                             const std::vector<Target>& targets);
+  /// Samples RoIs, see sample_rois(), and compares what the branch says of them with what they are, see
+  /// BoxBranchImpl::losses(). `proposals` are float32 [P, 4] for each image; zero proposals and zero ground
+  /// truth are fine.
+  std::vector<Loss> losses(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& proposals,
+                           const std::vector<Target>& targets);
 
   /// Detections of each image, best first, in network pixels, clipped to `sizes`.
   std::vector<Detections> detect(const std::vector<at::Tensor>& maps,
@@ -56,11 +51,14 @@ class RCNN_EXPORT RoiHeadsImpl : public torch::nn::Module {
   Detections select(const at::Tensor& scores, const at::Tensor& boxes, ImageSize size) const;
 
   RoiHeadsOptions options_;
-  boxes::BoxCoder coder_;
-  RoiPooler pooler_;
-  std::shared_ptr<BoxHeadImpl> box_head_;
-  BoxPredictor box_predictor_ = nullptr;
+  std::shared_ptr<RoiPoolerImpl> pooler_;
+  BoxBranch branch_;
 };
 TORCH_MODULE(RoiHeads);
+
+/// "roi" of a config's model: pooler {type = align, ...}, head {type = mlp, ...}, and the keys of
+/// BoxBranchOptions and RoiHeadsOptions. `features` are the maps that RoIs are pooled from.
+RCNN_EXPORT RoiHeads make_roi_heads(const config::Node& node, const std::vector<FeatureSpec>& features,
+                                    int64_t num_classes);
 
 }  // namespace rcnn::nn

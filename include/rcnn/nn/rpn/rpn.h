@@ -8,8 +8,8 @@
 #include <rcnn/boxes/sampler.h>
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
-#include <rcnn/losses/multi_task.h>
-#include <rcnn/nn/backbones/backbone.h>
+#include <rcnn/nn/feature_extractor.h>
+#include <rcnn/nn/loss.h>
 #include <rcnn/nn/rpn/proposals.h>
 
 namespace rcnn::nn {
@@ -33,6 +33,11 @@ struct RCNN_EXPORT RpnOptions {
   static RpnOptions from(const config::Node& node);
 };
 
+/// Throws the ConfigError about "rpn" of a config's "model" when a pyramid of these levels has not one anchor
+/// size for each.
+RCNN_EXPORT void check_anchors(const config::Node& model, const boxes::AnchorOptions& anchors,
+                               const std::vector<FeatureSpec>& levels);
+
 /// Region proposal network (Faster R-CNN, section 3). Parameters: head.*
 class RCNN_EXPORT RpnImpl : public torch::nn::Module {
  public:
@@ -42,7 +47,7 @@ class RCNN_EXPORT RpnImpl : public torch::nn::Module {
   /// What it makes of a batch.
   struct Output {
     Proposals proposals;
-    losses::MultiTaskLoss loss;  ///< defined when there were targets
+    std::vector<Loss> losses;  ///< loss_objectness and loss_rpn_box_reg; none without targets
   };
 
   /// `targets` is one for each image, or null when there is nothing to learn from; in training mode
@@ -51,8 +56,8 @@ class RCNN_EXPORT RpnImpl : public torch::nn::Module {
                  const std::vector<Target>* targets);
 
  private:
-  losses::MultiTaskLoss loss(const std::vector<at::Tensor>& maps, const at::Tensor& anchors,
-                             const std::vector<ImageSize>& sizes, const std::vector<Target>& targets);
+  std::vector<Loss> losses(const std::vector<at::Tensor>& maps, const at::Tensor& anchors,
+                           const std::vector<ImageSize>& sizes, const std::vector<Target>& targets);
   boxes::Assignment assign(const at::Tensor& anchors, ImageSize size, const Target& target) const;
 
   RpnOptions options_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,8 @@ struct LoadReport {
   std::vector<std::string> unused;  ///< names in the file
 };
 
-/// Whether the last layers (roi_heads.box_predictor) may have another number of classes than the model's:
-/// they then stay fresh.
+/// Whether tensors may be of another number of classes than the model's where ModelImpl::depends_on_classes()
+/// says that they depend on it: they then stay fresh.
 enum class Classes { same, any };
 
 /// Copies `tensors` into the module's state, converting the floating-point type. Throws WeightsError, having
@@ -42,10 +43,13 @@ RCNN_EXPORT LoadReport load_state(torch::nn::Module& module, const TensorMap& te
 /// Copies as much of `tensors` as the module has a place for: under the same name, or, for the weights of a
 /// classification network, in the backbone and the RoI head (`layer1.0.conv1.weight` is
 /// `backbone.body.layer1.0.conv1.weight`; `classifier.0` and `classifier.3` of a VGG are the head's fc6 and
-/// fc7). The last layers stay fresh when the file's have another number of classes. Throws WeightsError,
-/// having changed nothing, when another shape differs or nothing fits at all.
+/// fc7). What depends on the classes, see Classes, stays fresh when the file has another number of them.
+/// Throws WeightsError, having changed nothing, when another shape differs or nothing fits at all.
+///
+/// With patterns in `only` (*: anything) these are copied alone: tensors whose name in the module one of them
+/// means. The others are neither called unused, nor is it an error then when nothing fits.
 RCNN_EXPORT LoadReport load_initial(torch::nn::Module& module, const TensorMap& tensors,
-                                    const std::string& origin);
+                                    const std::string& origin, std::span<const std::string> only = {});
 
 /// Names for people: "backbone.body.layer1 (30), rpn.head (6)".
 RCNN_EXPORT std::string counted_parts(const std::vector<std::string>& names);

@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include <rcnn/eval/coco_map.h>
-#include <rcnn/eval/confusion.h>
-#include <rcnn/eval/error_breakdown.h>
-#include <rcnn/eval/score_histogram.h>
+#include <rcnn/eval/coco/coco_map.h>
+#include <rcnn/eval/errors/confusion.h>
+#include <rcnn/eval/errors/error_breakdown.h>
+#include <rcnn/eval/errors/score_histogram.h>
 #include <rcnn/export.h>
 #include <rcnn/types.h>
 #include <rcnn/vis/charts/plot.h>

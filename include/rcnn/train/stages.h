@@ -1,0 +1,123 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include <rcnn/config/config.h>
+#include <rcnn/export.h>
+#include <rcnn/train/run.h>
+
+namespace rcnn::train {
+
+/// One link of a chain.
+struct Stage {
+  std::string name;
+  std::string kind;
+  config::Config config;  ///< the chain's with the stage's "with" laid over it, products named by their files
+  std::filesystem::path folder;                      ///< OUTPUT/2-fast
+  std::vector<std::filesystem::path> products = {};  ///< files of earlier stages that `config` names
+
+  /// Whether these files are there.
+  bool is_ready() const;
+};
+
+/// How a training is scored, and who listens to it.
+struct Watch {
+  ScoringOptions scoring = {};
+  std::function<void(const Run&)> on_begin = {};
+  Hooks hooks = {};
+  std::function<void(const Run&, Run::Outcome)> on_end = {};
+};
+
+/// What stages are run with.
+struct StageContext {
+  at::Device device = at::kCPU;
+  Run::Resume resume = Run::Resume::no;
+  /// Asked by a stage that trains, before anything is made; it may refuse by throwing. Without it nothing is
+  /// scored.
+  std::function<Watch(const Training&)> watch = {};
+  std::function<bool()> stop = {};  ///< asked between stages; a stage that trains asks its Watch
+};
+
+/// A kind of stage. Each stage is a run in its own folder, which is passed over when it is done and resumed
+/// when it is not.
+struct StageKind {
+  /// The files in its folder that later stages may name: "last.safetensors".
+  std::vector<std::string> products;
+
+  /// Reads and checks all that the stage needs but products that are not there yet, and makes nothing. What
+  /// it returns runs the stage, and says whether that is done; it is not where it was interrupted. Throws
+  /// what the stage would be refused for.
+  std::function<std::function<bool()>(const Stage&, const StageContext&)> prepare;
+
+  /// What the stage reads, each with a number that changes when the content does, in text. Where it is done
+  /// and one of them has another number, its results count as outdated. What is not there is left out.
+  std::function<std::map<std::string, std::string>(const Stage&)> inputs;
+};
+
+/// The kinds by name: `train`, an ordinary training (Run) in the stage's folder. Others are added at the
+/// start of main: `rcnn::train::stage_kinds().emplace("features", kind)`.
+RCNN_EXPORT std::map<std::string, StageKind>& stage_kinds();
+
+/// A number of a file's bytes, for StageKind::inputs; empty when there is no such file. Throws DataError when
+/// it cannot be read.
+RCNN_EXPORT std::string fingerprint_of(const std::filesystem::path& file);
+
+/// A config whose "stages" are run one after the other:
+///
+///     "stages": [
+///       {"name": "rpn", "kind": "train", "with": {"train": {"iterations": 80000}}},
+///       {"name": "fast", "kind": "train",
+///        "with": {"model": {"weights": "stage:rpn/last.safetensors"}}}
+///     ]
+///
+/// Each has the rest of the config with its own "with" laid over it (RFC 7396), and its folder, N-name, in
+/// that of the chain. A value stage:NAME/FILE, there or in the rest, is a file that an earlier stage leaves.
+class RCNN_EXPORT Chain {
+ public:
+  /// Whether a config is one.
+  static bool is_one(const config::Config& config);
+
+  /// Whether a folder holds one.
+  static bool lies_in(const std::filesystem::path& folder);
+
+  /// Reads "stages". Throws ConfigError for a name that is no folder's or is taken, an unknown kind, and a
+  /// product of an unknown stage, of none before, or of a file that it does not leave. Nothing is looked for
+  /// or made.
+  Chain(config::Config config, std::filesystem::path output);
+
+  const std::vector<Stage>& stages() const { return stages_; }
+
+  /// Runs the stages that are not done; false when it was interrupted. Before the first begins, all of them
+  /// are prepared, so that what is wrong with a later one is said at once. With Resume::no the folder has to
+  /// be new.
+  ///
+  /// A stage that is done has done.json in its folder. It is passed over, unless its part of the config or
+  /// one of its inputs has changed since: that is a ConfigError with what has changed, or, with
+  /// Resume::anyway, a warning. The chain's folder belongs to one process, and has the config and a log of
+  /// its own. Throws what the stages throw.
+  bool run(const StageContext& context);
+
+  /// Whether a stage is done, and nothing that it depends on has changed since; throws as run() does.
+  bool is_done(const Stage& stage, Run::Resume resume) const;
+
+  /// Throws ConfigError unless the chain may begin in its folder, or go on there; as run() does.
+  void check_folder(Run::Resume resume) const;
+
+ private:
+  bool run_stages(const StageContext& context, size_t begin, std::function<bool()> prepared);
+
+  config::Config config_;
+  std::filesystem::path output_;
+  std::vector<Stage> stages_;
+};
+
+/// An ordinary training as a stage by itself, without a chain: StageKind::prepare of `train`.
+RCNN_EXPORT std::function<bool()> prepare_training(const Stage& stage, const StageContext& context);
+
+}  // namespace rcnn::train

@@ -1,0 +1,70 @@
+#include <algorithm>
+#include <utility>
+
+#include <torch/torch.h>
+
+#include <rcnn/nn/backbones/backbone.h>
+#include <rcnn/nn/feature_extractor.h>
+#include <rcnn/nn/necks/neck.h>
+#include <rcnn/nn/registry.h>
+
+#include "nn/built.h"
+
+namespace rcnn::nn {
+namespace {
+
+class BackboneAndNeck : public FeatureExtractorImpl {
+ public:
+  BackboneAndNeck(std::shared_ptr<BackboneImpl> body, std::shared_ptr<NeckImpl> neck,
+                  const std::string& neck_name)
+      : body_(register_module("body", std::move(body))), neck_(std::move(neck)) {
+    if (neck_) register_module(neck_name, neck_);
+  }
+
+  Features forward(const at::Tensor& images) override {
+    return neck_ ? neck_->extract(images, *body_) : Features{body_->forward(images)};
+  }
+
+  std::vector<FeatureSpec> levels() const override { return neck_ ? neck_->features() : body_->features(); }
+
+ private:
+  std::shared_ptr<BackboneImpl> body_;
+  std::shared_ptr<NeckImpl> neck_;
+};
+
+}  // namespace
+
+int64_t FeatureExtractorImpl::size_divisor() const {
+  int64_t divisor = 1;
+  for (const auto& level : levels()) {
+    if (level.for_rois) divisor = std::max(divisor, level.stride);
+  }
+  return divisor;
+}
+
+std::shared_ptr<FeatureExtractorImpl> feature_extractor(std::shared_ptr<BackboneImpl> body,
+                                                        std::shared_ptr<NeckImpl> neck,
+                                                        const std::string& neck_name) {
+  return std::make_shared<BackboneAndNeck>(std::move(body), std::move(neck), neck_name);
+}
+
+std::shared_ptr<FeatureExtractorImpl> make_feature_extractor(const config::Node& model) {
+  const auto make_body = [model] {
+    return built(model, "backbone", "its width", [&] { return backbones().make(model.child("backbone")); });
+  };
+  auto body = make_body();
+  if (!model.has("neck")) return feature_extractor(std::move(body));
+  const auto node = model.child("neck");
+  auto neck = built(model, "neck", "its channels", [&] {
+    return necks().make(node, {.features = body->features(), .another_body = make_body});
+  });
+  return feature_extractor(std::move(body), std::move(neck), node.require("type"));
+}
+
+int64_t read_size_divisor(const config::Node& model, const FeatureExtractorImpl& extractor) {
+  int64_t divisor = std::max<int64_t>(32, extractor.size_divisor());
+  model.read("size_divisor", divisor, {.min = 1, .max = 1024});
+  return divisor;
+}
+
+}  // namespace rcnn::nn

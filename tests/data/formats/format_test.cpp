@@ -1,0 +1,98 @@
+#include <stdexcept>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <rcnn/config/config.h>
+#include <rcnn/data/formats/format.h>
+#include <rcnn/error.h>
+
+#include "data/record_list.h"
+#include "tests/support/message_of.h"
+#include "tests/support/temp_folder.h"
+
+namespace rcnn::data {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr const char* kMark = "mine.txt";
+
+//! [format]
+/// Data sets with a file mine.txt: as many images without a file as a part's key `count` says.
+Format counted_format() {
+  return {
+      .read_split =
+          [](const config::Node& part, const DataOptions& options, SplitOptions& split) {
+            int64_t count = 1;
+            part.read("count", count, {.min = 1, .max = 9});
+            split.split = options.root.filename().string() + std::string(static_cast<size_t>(count), '+');
+          },
+      .open =
+          [](const DataOptions&, const SplitOptions& split, Problems& problems) {
+            std::vector<Record> records;
+            for (const char c : split.split) {
+              if (c == '+') records.push_back({.id = std::to_string(records.size()), .image = {}});
+            }
+            problems.warn("an image without a file", "all of them");
+            return std::make_shared<RecordList>(std::move(records),
+                                                std::vector<Category>{{.id = 7, .name = "thing"}});
+          },
+      .parts = [](const std::filesystem::path& dataset, const LocateOptions&) -> std::vector<DatasetPart> {
+        if (!std::filesystem::exists(dataset / kMark)) return {};
+        return {{.name = "all", .options = {.root = dataset}, .split = {.split = "++"}}};
+      }};
+}
+//! [format]
+
+class AFormatOfOnesOwn : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { formats().add("counted", counted_format()); }
+
+  static DataOptions parse(const std::string& text) {
+    return DataOptions::from(config::Config::parse(text, "test").root());
+  }
+};
+
+TEST_F(AFormatOfOnesOwn, IsFoundByItsNameInAConfig) {
+  const auto options = parse(R"({"type": "counted", "root": "/sets/a", "train": {"count": 3}})");
+  EXPECT_EQ(options.train.split, "a+++");
+  Problems problems;
+  const auto dataset = open(options, options.train, problems);
+  EXPECT_EQ(dataset->size(), 3);
+  EXPECT_EQ(dataset->categories().front().id, 7);
+  EXPECT_EQ(problems.kinds().size(), 1u);
+  EXPECT_EQ(open(options, options.test)->size(), 1);
+}
+
+TEST_F(AFormatOfOnesOwn, HasItsOwnKeysAlone) {
+  const auto message = [](const std::string& text) { return message_of<ConfigError>([&] { parse(text); }); };
+  EXPECT_THAT(message(R"({"type": "counted", "train": {"count": 0}})"), HasSubstr("train.count"));
+  EXPECT_THAT(message(R"({"type": "counted", "train": {"split": "a"}})"),
+              HasSubstr("train.split: unknown key"));
+  EXPECT_THAT(message(R"({"type": "counted", "train": {"sources": ["a"]}})"),
+              HasSubstr("train.sources: unknown key"));
+  EXPECT_THAT(message(R"({"type": "voc", "train": {"count": 1}})"), HasSubstr("train.count: unknown key"));
+  EXPECT_THAT(message(R"({"type": "kounted"})"),
+              AllOf(HasSubstr("voc, coco, counted"), HasSubstr("did you mean counted?")));
+}
+
+TEST_F(AFormatOfOnesOwn, IsRecognisedWhereAPersonNamesADataSet) {
+  const TempFolder folder;
+  folder.write("set/mine.txt", "");
+  const auto parts = locate(folder.path() / "set");
+  ASSERT_EQ(parts.size(), 1u);
+  EXPECT_EQ(parts[0].options.type, "counted");
+  EXPECT_EQ(open(parts[0].options, parts[0].split)->size(), 2);
+  EXPECT_THAT(message_of<ConfigError>([&] { parts[0].require_own_files(); }),
+              AllOf(HasSubstr("counted"), HasSubstr("voc and coco")));
+}
+
+TEST_F(AFormatOfOnesOwn, DoesNotTakeANameThatIsThere) {
+  EXPECT_THROW(formats().add("voc", counted_format()), std::invalid_argument);
+  EXPECT_THROW(formats().add("counted", counted_format()), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace rcnn::data
