@@ -20,22 +20,10 @@ std::optional<uint32_t> next_code_point(std::string_view text, size_t& position)
 }
 
 void append_utf8(std::string& text, uint32_t code_point) {
-  const auto rest = [&](int shift) { text += static_cast<char>(0x80 | ((code_point >> shift) & 0x3f)); };
-  if (code_point < 0x80) {
-    text += static_cast<char>(code_point);
-  } else if (code_point < 0x800) {
-    text += static_cast<char>(0xc0 | code_point >> 6);
-    rest(0);
-  } else if (code_point < 0x10000) {
-    text += static_cast<char>(0xe0 | code_point >> 12);
-    rest(6);
-    rest(0);
-  } else {
-    text += static_cast<char>(0xf0 | code_point >> 18);
-    rest(12);
-    rest(6);
-    rest(0);
-  }
+  constexpr uint32_t kFirst[] = {0, 0xc0, 0xe0, 0xf0};
+  const int more = code_point < 0x80 ? 0 : code_point < 0x800 ? 1 : code_point < 0x10000 ? 2 : 3;
+  text += static_cast<char>(kFirst[more] | code_point >> (6 * more));
+  for (int i = more - 1; i >= 0; --i) text += static_cast<char>(0x80 | ((code_point >> (6 * i)) & 0x3f));
 }
 
 std::optional<std::string> encode_latin1(std::string_view utf8) {

@@ -5,7 +5,7 @@
 
 #include <rcnn/version.h>
 
-#include "cuda_device.h"
+#include "device.h"
 
 namespace rcnn {
 

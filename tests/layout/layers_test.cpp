@@ -123,7 +123,7 @@ TEST(Layers, NothingDependsOnTheLocale) {
       "put_time(",     "get_time(",     "strftime(",        "imbue(",   "setlocale(", "std::locale",
       "istringstream", "ostringstream", "std::stringstream"};
   const std::set<fs::path> may{
-      "src/cuda_device.cpp",              // reads words
+      "src/device.cpp",                   // reads words
       "src/log.cpp",                      // one line of text
       "tools/rcnn/write_help_pages.cpp",  // runs when the program is built
   };

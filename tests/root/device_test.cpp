@@ -1,3 +1,5 @@
+#include "device.h"
+
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -9,7 +11,6 @@
 #include <rcnn/device.h>
 #include <rcnn/version.h>
 
-#include "cuda_device.h"
 #include "tests/support/message_of.h"
 
 namespace rcnn {

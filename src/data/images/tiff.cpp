@@ -5,18 +5,8 @@ namespace {
 
 /// Of a type's numbers; 0 for types that are no unsigned whole numbers.
 int bytes_of(int64_t type) {
-  switch (type) {
-    case 1:  // BYTE
-      return 1;
-    case 3:  // SHORT
-      return 2;
-    case 4:  // LONG
-      return 4;
-    case 16:  // LONG8
-      return 8;
-    default:
-      return 0;
-  }
+  constexpr int64_t kByte = 1, kShort = 3, kLong = 4, kLong8 = 16;
+  return type == kByte ? 1 : type == kShort ? 2 : type == kLong ? 4 : type == kLong8 ? 8 : 0;
 }
 
 }  // namespace

@@ -30,22 +30,6 @@ bool WriteError::is_of_disk() const {
   return std::ranges::find(kOfDisk, code_) != kOfDisk.end();
 }
 
-void AtomicWriter::write(std::string_view bytes) {
-  file_.write(size_, bytes);
-  size_ += bytes.size();
-}
-
-void AtomicWriter::commit() {
-  file_.sync();
-  commit_unsynced();
-  file_.sync_name();
-}
-
-void AtomicWriter::commit_unsynced() {
-  file_.close();
-  file_.put_in_place();
-}
-
 void write_atomically(const fs::path& file, std::span<const std::string_view> pieces) {
   uint64_t bytes = 0;
   for (const auto piece : pieces) bytes += piece.size();

@@ -20,16 +20,26 @@ class RCNN_EXPORT AtomicWriter {
                         FileSystem& files = FileSystem::real())
       : file_(std::move(file), bytes, files) {}
 
-  void write(std::string_view bytes);
+  void write(std::string_view bytes) {
+    file_.write(size_, bytes);
+    size_ += bytes.size();
+  }
 
   /// Replaces bytes already written: for what is known only after all that follows it.
   void overwrite(uint64_t position, std::string_view bytes) { file_.write(position, bytes); }
 
   /// Puts the content in the place of the old, for good: synced to the disk, name included.
-  void commit();
+  void commit() {
+    file_.sync();
+    commit_unsynced();
+    file_.sync_name();
+  }
 
   /// The same without waiting for the disk: what a crash of the whole machine may leave cut off.
-  void commit_unsynced();
+  void commit_unsynced() {
+    file_.close();
+    file_.put_in_place();
+  }
 
  private:
   TemporaryFile file_;

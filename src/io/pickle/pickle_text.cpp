@@ -53,27 +53,14 @@ std::string unescape_string(std::string_view text) {
       continue;
     }
     if (++i == text.size()) malformed();
-    switch (text[i]) {
-      case 'n':
-        result += '\n';
-        break;
-      case 'r':
-        result += '\r';
-        break;
-      case 't':
-        result += '\t';
-        break;
-      case '\\':
-      case '\'':
-      case '"':
-        result += text[i];
-        break;
-      case 'x':
-        result += static_cast<char>(hexadecimal(text, i + 1, 2));
-        i += 2;
-        break;
-      default:
-        malformed();  // repr() writes no others
+    constexpr std::string_view kEscaped = "nrt\\'\"", kMeant = "\n\r\t\\'\"";  // repr() writes no others
+    if (text[i] == 'x') {
+      result += static_cast<char>(hexadecimal(text, i + 1, 2));
+      i += 2;
+    } else if (const size_t place = kEscaped.find(text[i]); place != kEscaped.npos) {
+      result += kMeant[place];
+    } else {
+      malformed();
     }
   }
   return result;

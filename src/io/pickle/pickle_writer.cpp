@@ -4,23 +4,6 @@
 
 namespace rcnn::io::pickle {
 
-Writer::Writer(int protocol) {
-  op('\x80').op(static_cast<char>(protocol));
-}
-
-Writer& Writer::op(char instruction) {
-  written_ += instruction;
-  return *this;
-}
-
-Writer& Writer::none() {
-  return op('N');
-}
-
-Writer& Writer::boolean(bool value) {
-  return op(value ? '\x88' : '\x89');
-}
-
 Writer& Writer::integer(int64_t value) {
   if (value == static_cast<int32_t>(value)) {
     op('J');

@@ -12,11 +12,14 @@ namespace rcnn::io::pickle {
 /// 'R', BUILD 'b', BINPERSID 'Q', STOP '.'.
 class Writer {
  public:
-  explicit Writer(int protocol);
+  explicit Writer(int protocol) { op('\x80').op(static_cast<char>(protocol)); }
 
-  Writer& op(char instruction);
-  Writer& none();
-  Writer& boolean(bool value);
+  Writer& op(char instruction) {
+    written_ += instruction;
+    return *this;
+  }
+  Writer& none() { return op('N'); }
+  Writer& boolean(bool value) { return op(value ? '\x88' : '\x89'); }
   Writer& integer(int64_t value);
   Writer& text(std::string_view utf8);
   Writer& global(std::string_view module, std::string_view name);
