@@ -7,14 +7,23 @@
 namespace rcnn::config {
 
 bool matches(std::string_view pattern, std::string_view name) {
-  const size_t star = pattern.find('*');
-  if (star == std::string_view::npos) return pattern == name;
-  if (!name.starts_with(pattern.substr(0, star))) return false;
-  const auto rest = pattern.substr(star + 1);
-  for (size_t begin = star; begin <= name.size(); ++begin) {
-    if (matches(rest, name.substr(begin))) return true;
+  size_t at = 0, place = 0;
+  size_t star = std::string_view::npos, taken = 0;  // the last * so far, and up to where it reaches
+  while (place < name.size()) {
+    if (at < pattern.size() && pattern[at] == '*') {
+      star = at++;
+      taken = place;
+    } else if (at < pattern.size() && pattern[at] == name[place]) {
+      ++at;
+      ++place;
+    } else if (star != std::string_view::npos) {
+      at = star + 1;
+      place = ++taken;
+    } else {
+      return false;
+    }
   }
-  return false;
+  return pattern.find_first_not_of('*', at) == std::string_view::npos;
 }
 
 std::string nearest_pattern(std::string_view pattern, const std::vector<std::string>& names) {

@@ -20,6 +20,10 @@ TEST(NamePattern, AStarStandsForAnything) {
         "backbone.*.conv1", "backbone.body.layer1.0.conv1.weight.*", "backbone?body*"}) {
     EXPECT_FALSE(matches(pattern, name)) << pattern;
   }
+  EXPECT_TRUE(matches("a*a*a", "aaa"));
+  EXPECT_FALSE(matches("a*a*a", "aa"));
+  // In a time that does not double with each star.
+  EXPECT_FALSE(matches("a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", std::string(100, 'a')));
   EXPECT_TRUE(matches("", ""));
   EXPECT_TRUE(matches("*", ""));
 }
