@@ -43,8 +43,8 @@ std::vector<Loss> RoiHeadsImpl::losses(const std::vector<at::Tensor>& maps,
 std::vector<Detections> RoiHeadsImpl::detect(const std::vector<at::Tensor>& maps,
                                              const std::vector<at::Tensor>& proposals,
                                              const std::vector<ImageSize>& sizes) {
-  const auto [probabilities, boxes] =
-      branch_->decode(branch_->forward(pooler_->forward(maps, proposals)), at::cat(proposals));
+  const auto prediction = branch_->forward(pooler_->forward(maps, proposals));
+  const auto [probabilities, boxes] = branch_->decode(prediction, at::cat(proposals));
   std::vector<Detections> detections;
   int64_t first = 0;
   for (size_t image = 0; image < proposals.size(); ++image) {
