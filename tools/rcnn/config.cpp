@@ -14,7 +14,7 @@
 namespace rcnn::tools {
 namespace {
 
-void print(const std::vector<config::Config::Entry>& entries) {
+void print_entries(const std::vector<config::Config::Entry>& entries) {
   size_t width = 0;
   for (const auto& entry : entries) width = std::max(width, entry.key.size() + entry.value.size());
   for (const auto& entry : entries) {
@@ -38,10 +38,10 @@ void add_config(CLI::App& app) {
   show->add_option("overrides", arguments->overrides, "key=value ...");
   show->callback([arguments] {
     const auto config = config::Config::load(arguments->file, arguments->overrides);
-    if (!train::Chain::is_one(config)) return print(config.entries());
+    if (!train::Chain::is_one(config)) return print_entries(config.entries());
     const train::Chain chain(config, "OUTPUT");
     const auto common = config.without("stages").entries();
-    print(common);
+    print_entries(common);
     const auto by_name = [&](const std::string&, const std::string& value) {
       for (const auto& [name, kind, made, folder, products] : chain.stages()) {
         const auto begin = folder.string() + "/";
@@ -62,7 +62,7 @@ void add_config(CLI::App& app) {
           return other.key == entry.key && other.value == entry.value;
         });
       });
-      print(own);
+      print_entries(own);
     }
   });
 }
