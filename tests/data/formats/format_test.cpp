@@ -33,7 +33,8 @@ Format counted_format() {
           [](const DataOptions&, const SplitOptions& split, Problems& problems) {
             std::vector<Record> records;
             for (const char c : split.split) {
-              if (c == '+') records.push_back({.id = std::to_string(records.size()), .image = {}});
+              if (c == '+')
+                records.push_back({.id = std::to_string(records.size()), .image = {}, .objects = {}});
             }
             problems.warn("an image without a file", "all of them");
             return std::make_shared<RecordList>(std::move(records),
