@@ -155,7 +155,9 @@ LoaderOptions DataOptions::train_loader() const {
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split, Problems& problems) {
   if (!split.sources.empty()) return open_joined(options, split, problems);
-  return formats().at(options.type).open(options, split, problems);
+  auto dataset = formats().at(options.type).open(options, split, problems);
+  TORCH_CHECK(dataset, "open: the format ", options.type, " gave no data set");
+  return dataset;
 }
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split) {

@@ -48,16 +48,31 @@ std::shared_ptr<FeatureExtractorImpl> feature_extractor(std::shared_ptr<Backbone
   return std::make_shared<BackboneAndNeck>(std::move(body), std::move(neck), neck_name);
 }
 
+namespace {
+
+/// Throws c10::Error for what no RPN and no RoI head can be made over.
+void check_levels(const std::vector<FeatureSpec>& levels, const std::string& whose) {
+  const bool whole = std::ranges::all_of(
+      levels, [](const FeatureSpec& level) { return level.channels > 0 && level.stride > 0; });
+  TORCH_CHECK(whole && std::ranges::any_of(levels, &FeatureSpec::for_rois), whose,
+              ": features(): expected one level at least that RoIs are pooled from, each with channels and a "
+              "stride");
+}
+
+}  // namespace
+
 std::shared_ptr<FeatureExtractorImpl> make_feature_extractor(const config::Node& model) {
   const auto make_body = [model] {
     return built(model, "backbone", "its width", [&] { return backbones().make(model.child("backbone")); });
   };
   auto body = make_body();
+  check_levels(body->features(), model.child("backbone").require("type"));
   if (!model.has("neck")) return feature_extractor(std::move(body));
   const auto node = model.child("neck");
   auto neck = built(model, "neck", "its channels", [&] {
     return necks().make(node, {.features = body->features(), .another_body = make_body});
   });
+  check_levels(neck->features(), node.require("type"));
   return feature_extractor(std::move(body), std::move(neck), node.require("type"));
 }
 

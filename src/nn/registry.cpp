@@ -1,5 +1,6 @@
 #include <stdexcept>
 
+#include <c10/util/Exception.h>
 #include <spdlog/fmt/ranges.h>
 
 #include <rcnn/nn/backbones/resnet.h>
@@ -31,6 +32,7 @@ std::shared_ptr<Module> Registry<Module, Arguments...>::make(const config::Node&
     throw node.error("type", fmt::format("unknown type '{}'; known: {}", type, fmt::join(known, ", ")));
   }
   auto module = factory->second(node, arguments...);
+  TORCH_CHECK(module, "registry: the factory of ", type, " gave nothing");
   node.finish();
   return module;
 }

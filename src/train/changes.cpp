@@ -1,5 +1,7 @@
 #include "train/changes.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include <spdlog/fmt/fmt.h>
@@ -7,6 +9,8 @@
 #include <torch/torch.h>
 
 #include <rcnn/log.h>
+
+#include "train/stage_mark.h"
 
 namespace rcnn::train {
 namespace {
@@ -30,9 +34,20 @@ std::string some_of(std::vector<std::string> texts, std::string_view separator) 
   return fmt::format("{}", fmt::join(texts, separator));
 }
 
-Changes changes_between(const config::Config& before, const config::Config& now) {
+Changes changes_between(const config::Config& before, const config::Config& now,
+                        const std::filesystem::path& folder) {
+  const std::string here = folder.string() + "/";
+  std::set<std::string> below;  // what stages have left there, from the slash on
+  const auto named = now.replaced([&](const std::string&, const std::string& value) {
+    const auto inside = value.starts_with(here) ? value.substr(here.size()) : "";
+    return is_stage_folder(inside) ? *below.insert("/" + inside).first : value;
+  });
+  const auto named_before = before.replaced([&](const std::string&, const std::string& value) {
+    const auto same = std::ranges::find_if(below, [&](const auto& path) { return value.ends_with(path); });
+    return value.starts_with('/') && same != below.end() ? *same : value;
+  });
   Changes changes;
-  for (const auto& [key, was, is] : config::differences(before, now)) {
+  for (const auto& [key, was, is] : config::differences(named_before, named)) {
     if (key == "data.workers") continue;
     changes.texts.push_back(
         fmt::format("{} was {}, is {}", key, was.empty() ? "absent" : was, is.empty() ? "absent" : is));
@@ -48,7 +63,8 @@ Changes changes_since(const RunFolder::Found& state, const Training& training, c
     return entry == saved.metadata.end() ? "" : entry->second;
   };
   auto changes =
-      changes_between(config::Config::parse(stored("config"), file.string()), training.described.config);
+      changes_between(config::Config::parse(stored("config"), file.string()), training.described.config,
+                      std::filesystem::absolute(file).parent_path().parent_path());
   if (stored("categories") != nn::description_of(training.described).at("categories")) {
     changes.texts.push_back("the classes are others, or in another order");
   }

@@ -17,8 +17,10 @@ struct Changes {
   bool of_scores = false;  ///< scores are others than they were
 };
 
-/// Between what two configs give: data.workers is left out, for any number of them gives the same batches.
-Changes changes_between(const config::Config& before, const config::Config& now);
+/// Between what two configs give. data.workers is left out, for any number of them gives the same batches; a
+/// stage's file in `folder`, that of a chain, may have lain in another one, which was moved.
+Changes changes_between(const config::Config& before, const config::Config& now,
+                        const std::filesystem::path& folder);
 
 /// Between the run that left a state and `training`, whose data have the fingerprint `now`.
 Changes changes_since(const RunFolder::Found& state, const Training& training, const at::Tensor& now);

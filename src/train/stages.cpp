@@ -1,37 +1,35 @@
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <span>
+#include <stdexcept>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
-#include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
-#include <rcnn/io/files/atomic_file.h>
 #include <rcnn/log.h>
 #include <rcnn/train/stages.h>
 
 #include "config/suggestion.h"
 #include "io/files/checksum.h"
-#include "text_file.h"
 #include "train/changes.h"
+#include "train/stage_mark.h"
 #include "train/training_stage.h"
 
 namespace rcnn::train {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 constexpr const char* kStages = "stages";
-constexpr const char* kDone = "done.json";
 constexpr std::string_view kProduct = "stage:";
 
 const StageKind& kind_of(const Stage& stage) {
-  return stage_kinds().at(stage.kind);
+  return *stage_kinds().find(stage.kind);
 }
 
 bool is_file(const fs::path& file) {
@@ -40,15 +38,10 @@ bool is_file(const fs::path& file) {
 }
 
 bool names_folder(const std::string& name) {
+  constexpr size_t kLongest = 100;  // of 255 bytes, for a number and endings
   constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
   return name.find_first_not_of(kLetters) == std::string::npos && !name.empty() && name[0] != '-' &&
-         name[0] != '.';
-}
-
-/// "12-name"
-bool is_stage_folder(const std::string& name) {
-  const size_t end = name.find_first_not_of("0123456789");
-  return end != 0 && end != std::string::npos && name[end] == '-';
+         name[0] != '.' && name.size() <= kLongest;
 }
 
 /// The name and the kind of what one element of "stages" describes.
@@ -59,14 +52,13 @@ Stage read_stage(const config::Node& node, const config::Config& common, const s
   if (!names_folder(stage.name)) {
     throw node.error("name",
                      fmt::format("'{}' is no name of a folder: letters, digits, _, - and dots, the first "
-                                 "of them neither - nor a dot",
+                                 "of them neither - nor a dot, at most 100",
                                  stage.name));
   }
   if (std::ranges::find(before, stage.name, &Stage::name) != before.end())
     throw node.error("name", fmt::format("there is a stage {} already", stage.name));
-  if (!stage_kinds().contains(stage.kind)) {
-    std::vector<std::string> known;
-    for (const auto& [kind, functions] : stage_kinds()) known.push_back(kind);
+  if (!stage_kinds().find(stage.kind)) {
+    const auto known = stage_kinds().names();
     throw node.error("kind", fmt::format("unknown kind '{}'; known: {}{}", stage.kind, fmt::join(known, ", "),
                                          config::suggestion(stage.kind, known)));
   }
@@ -95,19 +87,37 @@ fs::path product(const std::string& value, const std::string& key, const config:
   return maker->folder / file;
 }
 
-/// What a done stage was made from.
-Json mark_of(const Stage& stage, const std::map<std::string, std::string>& inputs) {
-  return {{"config", Json::parse(stage.config.dump())}, {"inputs", inputs}};
-}
-
 }  // namespace
 
-bool Stage::is_ready() const {
-  return std::ranges::all_of(products, is_file);
+bool Product::is_there() const {
+  return is_file(file);
 }
 
-std::map<std::string, StageKind>& stage_kinds() {
-  static std::map<std::string, StageKind> kinds{{"train", training_stage()}};
+const Product* Stage::missing() const {
+  const auto found = std::ranges::find_if_not(products, &Product::is_there);
+  return found == products.end() ? nullptr : &*found;
+}
+
+void StageKinds::add(const std::string& name, StageKind kind) {
+  if (!kind.prepare || !kind.inputs)
+    throw std::invalid_argument("stage_kinds: '" + name + "' lacks prepare or inputs");
+  if (!kinds_.emplace(name, std::move(kind)).second)
+    throw std::invalid_argument("stage_kinds: the name '" + name + "' is taken");
+}
+
+const StageKind* StageKinds::find(const std::string& name) const {
+  const auto found = kinds_.find(name);
+  return found == kinds_.end() ? nullptr : &found->second;
+}
+
+std::vector<std::string> StageKinds::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, kind] : kinds_) names.push_back(name);
+  return names;
+}
+
+StageKinds& stage_kinds() {
+  static StageKinds kinds({{"train", training_stage()}});
   return kinds;
 }
 
@@ -135,6 +145,16 @@ bool Chain::lies_in(const fs::path& folder) {
   }
 }
 
+void Chain::refuse(const config::Config& config) {
+  if (is_one(config)) throw config.error(kStages, "a chain of trainings (rcnn train), where one is wanted");
+}
+
+void Chain::refuse(const fs::path& folder) {
+  if (!lies_in(folder)) return;
+  throw ConfigError(
+      fmt::format("--output {}: holds a chain of stages: go on with it by its own config", folder.string()));
+}
+
 Chain::Chain(config::Config config, fs::path output)
     : config_(std::move(config)), output_(std::move(output)) {
   const auto nodes = config_.root().list(kStages);
@@ -154,32 +174,41 @@ Chain::Chain(config::Config config, fs::path output)
     const auto own = common.merged(with, "stage " + stage.name);
     stage.config = own.replaced([&](const std::string& key, const std::string& value) {
       if (!value.starts_with(kProduct)) return value;
-      stage.products.push_back(product(value, key, own, {stages_.data(), i}, names));
-      return stage.products.back().string();
+      stage.products.push_back({key, product(value, key, own, {stages_.data(), i}, names)});
+      return stage.products.back().file.string();
     });
   }
 }
 
 bool Chain::is_done(const Stage& stage, Run::Resume resume) const {
-  const auto file = stage.folder / kDone;
-  if (!is_file(file)) return false;
-  const auto mark = Json::parse(read_text_file(file, 16'000'000), nullptr, /*allow_exceptions=*/false);
-  if (!mark.is_object() || !mark.contains("config") || !mark.contains("inputs")) return false;
-  const auto before = config::Config::parse(mark["config"].dump(), file.string());
-  auto changed = changes_between(before, stage.config).texts;
-  const auto now = kind_of(stage).inputs(stage);
-  for (const auto& [name, number] : mark["inputs"].items()) {
-    const auto found = now.find(name);
-    if (found != now.end() && found->second != number)
-      changed.push_back(fmt::format("{}: no longer what the stage was made from", name));
-  }
+  const auto mark = StageMark::read(StageMark::of_done(stage));
+  if (!mark) return false;
+  auto changed = changes_between(mark->config, stage.config, stage.folder.parent_path()).texts;
+  std::ranges::move(mark->changed_inputs(kind_of(stage).inputs(stage)), std::back_inserter(changed));
   refuse_changes(std::move(changed), stage.folder, resume);
   return true;
 }
 
+std::vector<bool> Chain::done(Run::Resume resume) const {
+  std::vector<bool> done;
+  for (const auto& stage : stages_) done.push_back(is_done(stage, resume));
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    if (done[i]) continue;
+    for (const auto& product : stages_[i].products) {
+      const auto maker = std::ranges::find(stages_, product.file.parent_path(), &Stage::folder);
+      if (product.is_there() || !done[static_cast<size_t>(maker - stages_.begin())]) continue;
+      throw DataError(fmt::format(
+          "{}: is gone: the stage {} has left it, and {} begins with it; put it back, or remove {} "
+          "to run that stage again",
+          product.file.string(), maker->name, stages_[i].name, maker->folder.string()));
+    }
+  }
+  return done;
+}
+
 void Chain::check_folder(Run::Resume resume) const {
   if (resume == Run::Resume::no || !RunFolder::is_one(output_)) return RunFolder::check_new(output_);
-  if (!lies_in(output_) && is_file(output_ / "config.json")) {
+  if (const auto file = output_ / "config.json"; is_file(file) && !is_one(config::Config::load(file))) {
     throw ConfigError(
         fmt::format("--output {}: holds a run of one training: name another folder", output_.string()));
   }
@@ -198,30 +227,33 @@ void Chain::check_folder(Run::Resume resume) const {
 bool Chain::run(const StageContext& context) {
   const bool reopen = context.resume != Run::Resume::no && RunFolder::is_one(output_);
   check_folder(context.resume);
+  const auto done_before = done(context.resume);
   std::function<bool()> first;  // the others may have to wait for days: what they hold is let go
-  size_t begin = stages_.size();
   for (size_t i = 0; i < stages_.size(); ++i) {
-    if (is_done(stages_[i], context.resume)) continue;
+    if (done_before[i]) continue;
     auto prepared = kind_of(stages_[i]).prepare(stages_[i], context);
-    if (first) continue;
-    first = std::move(prepared);
-    begin = i;
+    if (!first) first = std::move(prepared);
   }
   const auto folder = reopen ? RunFolder::reopen(output_) : RunFolder::create(output_);
   folder.write_config(config_);
   log::also_to(folder.log());
-  const bool done = run_stages(context, begin, std::move(first));
+  const bool done = run_stages(context, done_before, std::move(first));
   log::no_longer_to(folder.log());
   return done;
 }
 
-/// The stage `begin`, which is prepared, and those behind it; those before are done.
-bool Chain::run_stages(const StageContext& context, size_t begin, std::function<bool()> prepared) {
+/// Those that are not done, of which the first is prepared.
+bool Chain::run_stages(const StageContext& context, const std::vector<bool>& done,
+                       std::function<bool()> prepared) {
   for (size_t i = 0; i < stages_.size(); ++i) {
     const auto& stage = stages_[i];
+    const auto& kind = kind_of(stage);
     const auto which = fmt::format("stage {} of {}, {}", i + 1, stages_.size(), stage.name);
-    if (i < begin || (i > begin && is_done(stage, context.resume))) {
+    const auto mark = [&] { return StageMark{.config = stage.config, .inputs = kind.inputs(stage)}; };
+    if (done[i]) {
       log::info(fmt::format("{}: done before", which));
+      // What has changed was said, and is how it is from now on.
+      if (context.resume == Run::Resume::anyway) mark().write(StageMark::of_done(stage));
       continue;
     }
     if (context.stop && context.stop()) {
@@ -229,10 +261,14 @@ bool Chain::run_stages(const StageContext& context, size_t begin, std::function<
       return false;
     }
     log::info(fmt::format("{}: {} in {}", which, stage.kind, stage.folder.string()));
-    const auto inputs = kind_of(stage).inputs(stage);
-    if (i > begin) prepared = kind_of(stage).prepare(stage, context);
-    if (!prepared()) return false;
-    io::write_atomically(stage.folder / kDone, mark_of(stage, inputs).dump(1) + "\n");
+    const auto now = mark();
+    if (const auto begun = StageMark::read(StageMark::of_begun(stage)); begun && fs::exists(stage.folder))
+      refuse_changes(begun->changed_inputs(now.inputs), stage.folder, context.resume);
+    if (!prepared) prepared = kind.prepare(stage, context);
+    now.write(StageMark::of_begun(stage));
+    if (!std::exchange(prepared, {})()) return false;
+    now.write(StageMark::of_done(stage));
+    fs::remove(StageMark::of_begun(stage));
   }
   return true;
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <span>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -12,6 +13,7 @@
 #include <rcnn/nn/weights/initial_weights.h>
 #include <rcnn/nn/weights/weight_names.h>
 #include <rcnn/train/freeze.h>
+#include <rcnn/train/stages.h>
 #include <rcnn/train/training.h>
 
 #include "config/name_pattern.h"
@@ -34,6 +36,7 @@ std::vector<Source> sources_of(const config::Node& model) {
     for (const auto& node : model.list("weights")) {
       sources.push_back({.file = config::data_path(node.require("file")), .node = node});
       node.read("only", sources.back().only);
+      if (node.has("only") && sources.back().only.empty()) throw node.error("only", "names nothing");
       node.finish();
     }
     return sources;
@@ -52,12 +55,27 @@ void check_patterns(const Source& source, const std::vector<std::string>& loaded
       continue;
     std::vector<std::string> names;
     for (const auto& [name, tensor] : nn::state_of(model)) names.push_back(name);
+    const bool known =
+        std::ranges::any_of(names, [&](const auto& name) { return config::matches(pattern, name); });
     throw source.node.error("only", fmt::format("{} gives the model no {}{}", source.file.string(), pattern,
-                                                config::nearest_pattern(pattern, names)));
+                                                known ? "" : config::nearest_pattern(pattern, names)));
   }
 }
 
+void check_is_there(const fs::path& file) {
+  if (std::error_code unclear; fs::exists(file, unclear) || unclear) return;
+  throw WeightsError(
+      fmt::format("{}: No such file; data/README.md says under \"Weights\" where model.weights come from",
+                  file.string()));
+}
+
 }  // namespace
+
+void check_initial_weights(const config::Node& model, std::span<const fs::path> later) {
+  for (const auto& file : initial_weights(model)) {
+    if (std::ranges::find(later, file) == later.end()) check_is_there(file);
+  }
+}
 
 std::vector<fs::path> initial_weights(const config::Node& model) {
   std::vector<fs::path> files;
@@ -72,8 +90,7 @@ Training Training::from(const config::Config& config, const at::Device& device,
   auto options = TrainOptions::from(root.child("train"));
   const auto model_node = root.child("model");
   root.has("eval");
-  if (root.has("stages"))
-    throw root.error("stages", "a chain of trainings (rcnn train), where one is wanted");
+  Chain::refuse(config);
   root.finish();
   if (!dataset) dataset = data::open(data, data.train);
   torch::manual_seed(options.seed);
@@ -97,10 +114,7 @@ void Training::load_initial_weights() {
   bool chosen = false;
   for (const auto& source : sources_of(node)) {
     const auto file = source.file.string();
-    if (std::error_code unclear; !fs::exists(source.file, unclear) && !unclear) {
-      throw WeightsError(fmt::format(
-          "{}: No such file; data/README.md says under \"Weights\" where model.weights come from", file));
-    }
+    check_is_there(source.file);
     const auto weights = nn::read_weights(source.file, nn::WeightNamesOptions::from(node));
     if (!weights.summary.empty()) log::info(fmt::format("{}: {}", file, weights.summary));
     auto report = nn::load_initial(model, weights.tensors, file, source.only);
@@ -111,7 +125,8 @@ void Training::load_initial_weights() {
     all.unused.insert(all.unused.end(), report.unused.begin(), report.unused.end());
     report.unused.insert(report.unused.end(), weights.left_out.begin(), weights.left_out.end());
     log::info(fmt::format("initial weights {}: {} tensors; start fresh: {}; unused: {}", file,
-                          report.loaded.size(), report.fresh.empty() ? "none" : nn::counted_parts(report.fresh),
+                          report.loaded.size(),
+                          report.fresh.empty() ? "none" : nn::counted_parts(report.fresh),
                           report.unused.empty() ? "none" : nn::counted_parts(report.unused)));
     chosen |= !source.only.empty();
     files += files.empty() ? file : ", " + file;

@@ -1,5 +1,6 @@
 #include "train/training_stage.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -14,12 +15,23 @@
 namespace rcnn::train {
 namespace {
 
+/// Whether its data come from a stage that is not done.
+bool needs_missing_data(const Stage& stage) {
+  return std::ranges::any_of(stage.products, [](const Product& product) {
+    return product.key.starts_with("data.") && !product.is_there();
+  });
+}
+
 std::map<std::string, std::string> inputs_of(const Stage& stage) {
   const auto root = stage.config.root();
   std::map<std::string, std::string> inputs;
   for (const auto& file : initial_weights(root.child("model"))) {
-    if (const auto number = fingerprint_of(file); !number.empty()) inputs[file.string()] = number;
+    const auto inside = file.lexically_relative(stage.folder.parent_path());
+    const bool of_chain = !inside.empty() && *inside.begin() != "..";  // which may be moved
+    if (const auto number = fingerprint_of(file); !number.empty())
+      inputs[(of_chain ? inside : file).string()] = number;
   }
+  if (needs_missing_data(stage)) return inputs;
   const auto options = data::DataOptions::from(root.child("data"));
   data::Problems told_before;
   const auto numbers = data::fingerprint(*data::open(options, options.train, told_before));
@@ -32,14 +44,20 @@ std::map<std::string, std::string> inputs_of(const Stage& stage) {
 }  // namespace
 
 std::function<bool()> prepare_training(const Stage& stage, const StageContext& context) {
+  Chain::refuse(stage.folder);
+  const bool reopen = context.resume != Run::Resume::no && RunFolder::is_one(stage.folder);
+  if (!reopen) RunFolder::check_new(stage.folder);
+  std::vector<std::filesystem::path> later;
+  for (const auto& product : stage.products) later.push_back(product.file);
+  if (!reopen) check_initial_weights(stage.config.root().child("model"), later);
+  if (needs_missing_data(stage)) {
+    data::DataOptions::from(stage.config.root().child("data"));
+    TrainOptions::from(stage.config.root().child("train"));
+    return [] { return false; };  // not to be called before it is prepared anew
+  }
   auto training = std::make_shared<Training>(Training::from(stage.config, context.device));
   auto watch = context.watch ? context.watch(*training) : Watch();
-  if (Chain::lies_in(stage.folder)) {
-    throw ConfigError(fmt::format("--output {}: holds a chain of stages: go on with it by its own config",
-                                  stage.folder.string()));
-  }
-  const bool reopen = context.resume != Run::Resume::no && RunFolder::is_one(stage.folder);
-  if (!reopen && stage.is_ready()) training->load_initial_weights();  // nothing is made when they do not fit
+  if (!reopen && !stage.missing()) training->load_initial_weights();  // nothing is made when they do not fit
   return [folder = stage.folder, resume = context.resume, reopen, training, watch = std::move(watch)] {
     auto opened = reopen ? RunFolder::reopen(folder) : RunFolder::create(folder);
     const auto log_file = opened.log();

@@ -47,6 +47,15 @@ TEST(Registry, AFactoryFromOutsideReadsItsOwnKeys) {
       std::string::npos);
 }
 
+TEST(Registry, AFactoryThatGivesNothingIsNamed) {
+  auto registry = backbones();
+  registry.add("nothing", [](const config::Node&) { return std::shared_ptr<BackboneImpl>(); });
+  EXPECT_NE(message_of<c10::Error>([&] {
+              registry.make(node(R"({"type": "nothing"})"));
+            }).find("the factory of nothing gave nothing"),
+            std::string::npos);
+}
+
 TEST(Registry, ATakenNameIsRefusedAndKeepsItsFactory) {
   auto registry = backbones();
   EXPECT_NE(message_of<std::invalid_argument>([&] { registry.add("vgg16", make_mynet); }).find("'vgg16'"),

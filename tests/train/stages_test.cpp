@@ -179,7 +179,7 @@ TEST_F(Stages, WhatADoneOneWasMadeFromMayNotChange) {
   auto other = io::read_safetensors(last);
   other.tensors.begin()->second = other.tensors.begin()->second + 1;
   io::write_safetensors(last, other);
-  refused(config(), AllOf(HasSubstr("2-second: "), HasSubstr(last.string() + ": no longer what")));
+  refused(config(), AllOf(HasSubstr("2-second: "), HasSubstr(": 1-first/last.safetensors: no longer what")));
   fs::copy(temp_.path() / "kept", last, fs::copy_options::overwrite_existing);
 
   const auto xml = temp_.path() / "scenes/Annotations/scene_00002.xml";
@@ -187,7 +187,94 @@ TEST_F(Stages, WhatADoneOneWasMadeFromMayNotChange) {
   std::ofstream(xml) << "<annotation></annotation>";
   refused(config(), AllOf(HasSubstr("1-first: "), HasSubstr("the training images and their boxes")));
   std::ofstream(xml) << before;
+  EXPECT_TRUE(chain().run(context(Run::Resume::anyway)));
+  EXPECT_TRUE(chain().run(context(Run::Resume::yes))) << "what was gone on with is not asked for again";
+}
+
+TEST_F(Stages, WhatABegunOneBeganWithMayNotChange) {
+  EXPECT_FALSE(chain().run(context(Run::Resume::no, [](int64_t asked) { return asked >= 8; })));
+  EXPECT_THAT(begun_, ElementsAre("1-first", "2-second"));
+  const auto last = out_ / "1-first/last.safetensors";
+  auto other = io::read_safetensors(last);
+  fs::copy(last, temp_.path() / "kept");
+  other.tensors.begin()->second = other.tensors.begin()->second + 1;
+  const auto again = [&] { return chain().run(context(Run::Resume::yes)); };
+  EXPECT_TRUE(fs::exists(out_ / "2-second.begun.json"));
+  io::write_safetensors(last, other);
+  EXPECT_THAT(message_of<ConfigError>(again),
+              AllOf(HasSubstr("2-second: "), HasSubstr("1-first/last.safetensors: no longer what")));
+  fs::copy(temp_.path() / "kept", last, fs::copy_options::overwrite_existing);
+  EXPECT_TRUE(again());
+  EXPECT_FALSE(fs::exists(out_ / "2-second.begun.json"));
+}
+
+TEST_F(Stages, MayBeMovedDoneAndHalfDone) {
+  const auto place = temp_.path() / "elsewhere";
+  EXPECT_FALSE(chain().run(context(Run::Resume::no, [](int64_t asked) { return asked >= 8; })));
+  fs::rename(out_, place);
+  EXPECT_TRUE(Chain(config(), place).run(context(Run::Resume::yes)));
+  fs::create_directory_symlink(place, out_);
   EXPECT_TRUE(chain().run(context(Run::Resume::yes)));
+  auto other = io::read_safetensors(place / "1-first/last.safetensors");
+  other.tensors.begin()->second = other.tensors.begin()->second + 1;
+  io::write_safetensors(place / "1-first/last.safetensors", other);
+  EXPECT_THAT(message_of<ConfigError>([&] { chain().run(context(Run::Resume::yes)); }),
+              HasSubstr("1-first/last.safetensors: no longer what"));
+}
+
+TEST_F(Stages, ADoneOneThatLostWhatAnotherNeedsIsNamed) {
+  EXPECT_TRUE(chain().run(context()));
+  fs::remove_all(out_ / "2-second");
+  fs::remove(out_ / "1-first/last.safetensors");
+  for (const auto resume : {Run::Resume::yes, Run::Resume::anyway}) {
+    EXPECT_THAT(message_of<DataError>([&] { chain().run(context(resume)); }),
+                AllOf(HasSubstr("1-first/last.safetensors: is gone"), HasSubstr("second begins with it"),
+                      HasSubstr("remove " + (out_ / "1-first").string())));
+  }
+  fs::remove_all(out_ / "1-first");
+  EXPECT_TRUE(chain().run(context(Run::Resume::yes)));
+}
+
+TEST_F(Stages, ADamagedMarkCountsAsNone) {
+  EXPECT_TRUE(chain().run(context()));
+  const auto whole = bytes("1-first/last.safetensors");
+  const std::string deep(200'000, '['), inputs = R"(,"inputs":{}})";
+  for (const std::string& text :
+       {std::string(), std::string("{"), R"({"config":5)" + inputs, R"({"config":{},"inputs":[1]})",
+        R"({"config":)" + deep + std::string(deep.size(), ']') + inputs, std::string(17'000'000, ' ')}) {
+    std::ofstream(out_ / "1-first/done.json") << text;
+    EXPECT_TRUE(chain().run(context(Run::Resume::yes))) << text.substr(0, 80);
+    EXPECT_TRUE(bytes("1-first/last.safetensors") == whole);
+  }
+}
+
+TEST_F(Stages, DataMayComeFromAnEarlierOne) {
+  stage_kinds().add("draw", {.products = {"list.json"},
+                             .prepare =
+                                 [](const Stage& stage, const StageContext&) {
+                                   return [folder = stage.folder] {
+                                     fs::create_directories(folder);
+                                     std::ofstream(folder / "list.json") << R"({"images": [
+  {"id": 1, "file_name": "JPEGImages/scene_00001.jpg", "width": 96, "height": 64},
+  {"id": 2, "file_name": "JPEGImages/scene_00002.jpg", "width": 96, "height": 64}], "annotations": [
+  {"id": 1, "image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 20]}], "categories": [
+  {"id": 1, "name": "circle"}]})";
+                                     return true;
+                                   };
+                                 },
+                             .inputs = [](const Stage&) { return std::map<std::string, std::string>(); }});
+  const auto on_list = [&](const std::string& more) {
+    return config(
+        fmt::format(R"([{{"name": "a", "kind": "draw"}}, {{"name": "b", "kind": "train", "with": {{"data":
+          {{"type": "coco", "classes": ["circle"], "train": {{"annotations": "stage:a/list.json", "images": ""}},
+           "test": {{"annotations": "none.json", "images": ""}}{}}}}}}}])",
+                    more));
+  };
+  EXPECT_THAT(message_of<ConfigError>([&] { chain(on_list(R"(, "workerz": 1)")).run(context()); }),
+              HasSubstr("data.workerz: unknown key"));
+  EXPECT_FALSE(fs::exists(out_));
+  EXPECT_TRUE(chain(on_list("")).run(context()));
+  EXPECT_TRUE(fs::exists(out_ / "2-b/last.safetensors"));
 }
 
 TEST_F(Stages, AreReadStrictly) {
@@ -212,7 +299,9 @@ TEST_F(Stages, AreReadStrictly) {
       HasSubstr("chain.json: stages.1.kind: unknown kind 'trian'; known: train; did you mean train?"));
   EXPECT_THAT(wrong("[" + train("a") + "," + train("a") + "]"),
               HasSubstr("chain.json: stages.2.name: there is a stage a already"));
-  for (const char* name : {"", ".", "..", "a/b", "a b", "-a", ".a", "a:b", "\xc3\xa4"})
+  for (const std::string& name : {std::string(), std::string("."), std::string(".."), std::string("a/b"),
+                                  std::string("a b"), std::string("-a"), std::string(".a"),
+                                  std::string("a:b"), std::string("\xc3\xa4"), std::string(101, 'a')})
     EXPECT_THAT(wrong("[" + train(name) + "]"), HasSubstr("stages.1.name: ")) << name;
   EXPECT_THAT(wrong("[" + train("a", R"({"stages": []})") + "]"),
               HasSubstr("stages.1.with.stages: a stage has none"));
@@ -245,6 +334,25 @@ TEST_F(Stages, WhatIsWrongWithALaterOneIsSaidBeforeTheFirst) {
   EXPECT_THAT(
       message_of<WeightsError>([&] { chain(with(R"({"model": {"weights": "/gone.pth"}})")).run(context()); }),
       HasSubstr("gone.pth"));
+  // Beside a product that is not there yet, too.
+  const auto beside = [&](const std::string& source) {
+    return with(R"({"model": {"weights": [{"file": "stage:a/last.safetensors"}, )" + source + "]}}");
+  };
+  EXPECT_THAT(message_of<WeightsError>([&] { chain(beside(R"({"file": "/gone.pth"})")).run(context()); }),
+              HasSubstr("gone.pth"));
+  EXPECT_THAT(message_of<ConfigError>([&] { chain(beside(R"({"fille": "x"})")).run(context()); }),
+              HasSubstr("file"));
+  EXPECT_THAT(message_of<ConfigError>([&] { chain(beside(R"({"file": "/x", "only": []})")).run(context()); }),
+              HasSubstr("only: names nothing"));
+  fs::create_directories(out_ / "2-b");
+  std::ofstream(out_ / "2-b/notes.txt") << "mine";
+  std::ofstream(out_ / "config.json") << config(R"([{"name": "a", "kind": "train"},
+                                                    {"name": "b", "kind": "train"}])")
+                                             .dump();
+  EXPECT_THAT(message_of<ConfigError>([&] { chain(with("{}")).run(context(Run::Resume::yes)); }),
+              HasSubstr("2-b"));
+  EXPECT_FALSE(fs::exists(out_ / "1-a"));
+  fs::remove_all(out_);
   EXPECT_FALSE(fs::exists(out_));
 }
 
@@ -264,24 +372,24 @@ TEST_F(Stages, AChainAndARunDoNotShareAFolder) {
 }
 
 TEST_F(Stages, HaveAKindOfOnesOwn) {
-  stage_kinds().emplace("note", StageKind{.products = {"note.txt"},
-                                          .prepare =
-                                              [](const Stage& stage, const StageContext&) {
-                                                std::string text;
-                                                stage.config.root().read("text", text);
-                                                return [folder = stage.folder, text] {
-                                                  fs::create_directories(folder);
-                                                  std::ofstream(folder / "note.txt") << text;
-                                                  return true;
-                                                };
-                                              },
-                                          .inputs =
-                                              [](const Stage& stage) {
-                                                std::map<std::string, std::string> inputs;
-                                                for (const auto& file : stage.products)
-                                                  inputs[file.string()] = fingerprint_of(file);
-                                                return inputs;
-                                              }});
+  stage_kinds().add("note", StageKind{.products = {"note.txt"},
+                                      .prepare =
+                                          [](const Stage& stage, const StageContext&) {
+                                            std::string text;
+                                            stage.config.root().read("text", text);
+                                            return [folder = stage.folder, text] {
+                                              fs::create_directories(folder);
+                                              std::ofstream(folder / "note.txt") << text;
+                                              return true;
+                                            };
+                                          },
+                                      .inputs =
+                                          [](const Stage& stage) {
+                                            std::map<std::string, std::string> inputs;
+                                            for (const auto& [key, file] : stage.products)
+                                              inputs[file.filename()] = fingerprint_of(file);
+                                            return inputs;
+                                          }});
   const auto notes = config(R"([{"name": "a", "kind": "note", "with": {"text": "one"}},
                                 {"name": "b", "kind": "note", "with": {"text": "stage:a/note.txt"}}])");
   EXPECT_TRUE(chain(notes).run({}));
@@ -290,8 +398,10 @@ TEST_F(Stages, HaveAKindOfOnesOwn) {
   EXPECT_TRUE(chain(notes).run({.resume = Run::Resume::yes}));
   std::ofstream(out_ / "1-a/note.txt") << "two";
   EXPECT_THAT(message_of<ConfigError>([&] { chain(notes).run({.resume = Run::Resume::yes}); }),
-              HasSubstr("1-a/note.txt: no longer what"));
-  stage_kinds().erase("note");
+              HasSubstr("note.txt: no longer what"));
+  EXPECT_THROW(stage_kinds().add("note", *stage_kinds().find("note")), std::invalid_argument);
+  EXPECT_THROW(stage_kinds().add("half", {.products = {}, .prepare = {}, .inputs = {}}),
+               std::invalid_argument);
 }
 
 }  // namespace

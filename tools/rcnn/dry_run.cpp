@@ -46,26 +46,26 @@ void try_stages(const TrainArguments& arguments) {
                                       return train::Watch();
                                     }};
   if (!anywhere) chain.check_folder(arguments.resume);
-  for (const auto& stage : chain.stages()) {
+  const auto done = anywhere ? std::vector<bool>(chain.stages().size()) : chain.done(arguments.resume);
+  for (size_t i = 0; i < done.size(); ++i) {
+    const auto& stage = chain.stages()[i];
     std::cout << fmt::format("stage {}\n", stage.folder.filename().string());
-    if (!anywhere && chain.is_done(stage, arguments.resume)) {
+    if (done[i]) {
       std::cout << "done before\n";
       continue;
     }
-    const auto missing = std::ranges::find_if_not(
-        stage.products, [](const auto& file) { return std::filesystem::exists(file); });
-    if (missing == stage.products.end() && stage.kind == "train") {
+    const auto* missing = stage.missing();
+    if (!missing && stage.kind == "train") {
       dry_run({.config = stage.config,
                .output = anywhere ? arguments.output : stage.folder,
                .device = arguments.device,
                .resume = arguments.resume});
       continue;
     }
-    train::stage_kinds().at(stage.kind).prepare(stage, context);
+    train::stage_kinds().find(stage.kind)->prepare(stage, context);
     std::cout << "read, and tried no further: "
-              << (missing == stage.products.end()
-                      ? fmt::format("it is no training, but of the kind {}\n", stage.kind)
-                      : fmt::format("it needs {}\n", missing->string()));
+              << (missing ? fmt::format("it needs {}\n", missing->file.string())
+                          : fmt::format("it is no training, but of the kind {}\n", stage.kind));
   }
 }
 
@@ -78,6 +78,7 @@ std::string hours(double seconds) {
 
 void dry_run(const TrainArguments& arguments) {
   if (train::Chain::is_one(arguments.config)) return try_stages(arguments);
+  train::Chain::refuse(arguments.output);
   constexpr int64_t kIterations = 3;  // the first makes what the others use again
   auto training = train::Training::from(arguments.config, parse_device(arguments.device));
   const auto test = check_scoring(training);

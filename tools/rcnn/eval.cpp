@@ -10,6 +10,7 @@
 #include <rcnn/data/options.h>
 #include <rcnn/error.h>
 #include <rcnn/nn/models/model_file.h>
+#include <rcnn/train/stages.h>
 
 #include "commands.h"
 #include "evaluate.h"
@@ -49,6 +50,7 @@ void score_weights(const EvalArguments& arguments) {
   auto model = nn::load_model(arguments.weights, model_overrides);
   if (!config_file.empty()) model.config = config::Config::load(config_file, overrides);
   const auto root = model.config.root();
+  train::Chain::refuse(model.config);
   const auto data = data::DataOptions::from(root.child("data"));
   const auto options = EvalOptions::from(root.child("eval"), data);
   root.has("model");

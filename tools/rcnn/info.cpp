@@ -10,6 +10,7 @@
 #include <rcnn/data/options.h>
 #include <rcnn/nn/models/model_summary.h>
 #include <rcnn/train/freeze.h>
+#include <rcnn/train/stages.h>
 
 #include "commands.h"
 
@@ -147,7 +148,9 @@ void print_json(const ModelReport& report, bool every_layer) {
 }
 
 void run(const InfoArguments& arguments) {
-  const auto root = config::Config::load(arguments.config, arguments.overrides).root();
+  const auto config = config::Config::load(arguments.config, arguments.overrides);
+  train::Chain::refuse(config);
+  const auto root = config.root();
   const auto data_options = data::DataOptions::from(root.child("data"));
   const auto train_options = train::TrainOptions::from(root.child("train"));
   for (const auto* other : {"model", "eval"}) root.has(other);

@@ -20,10 +20,10 @@ struct Object {
 
 /// One image of a data set and what is on it.
 struct Record {
-  std::string id;               ///< unique in the data set: VOC's file stem, COCO's image id
-  std::filesystem::path image;  ///< the file
-  ImageSize size = {};          ///< of its pixels as they are stored
-  std::vector<Object> objects;  ///< may be empty
+  std::string id;                    ///< unique in the data set: VOC's file stem, COCO's image id
+  std::filesystem::path image;       ///< the file
+  ImageSize size = {};               ///< of its pixels as they are stored
+  std::vector<Object> objects = {};  ///< may be empty
   /// What may be objects, best first, in the pixels of the image as it is stored; none where no proposals
   /// come with the data.
   std::optional<std::vector<Box>> proposals = {};

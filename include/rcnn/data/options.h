@@ -1,5 +1,6 @@
 #pragma once
 
+#include <any>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -33,6 +34,7 @@ struct SplitOptions {
   TransformOptions transform = {};          ///< training: all but min_size and max_size
   bool group_by_aspect = true;              ///< training, see LoaderOptions
   bool keep_empty = true;                   ///< COCO: images without an object to find, too
+  std::any own = {};                        ///< what a format that was added reads of its own keys
 };
 
 /// A config's "data": where images and boxes are, and what happens to them on the way to the network.

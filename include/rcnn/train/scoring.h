@@ -15,7 +15,7 @@ struct RCNN_EXPORT ScoringOptions {
   std::string best = {};  ///< the number whose highest value makes a model the best; empty: the first
   int64_t patience = 0;   ///< scores in a row without a new best after which the run ends; 0: never
 
-  /// Reads period, best and patience. Throws ConfigError.
+  /// Reads period, best and patience; the node is its owner's to finish. Throws ConfigError.
   static ScoringOptions from(const config::Node& eval);
 
   /// The number of `scores` that counts; what is no number is below all. Throws ConfigError when there is

@@ -14,16 +14,24 @@
 
 namespace rcnn::train {
 
+/// A file that an earlier stage leaves, and where a stage's config names it.
+struct Product {
+  std::string key;  ///< "model.weights"
+  std::filesystem::path file;
+
+  bool is_there() const;
+};
+
 /// One link of a chain.
-struct Stage {
+struct RCNN_EXPORT Stage {
   std::string name;
   std::string kind;
   config::Config config;  ///< the chain's with the stage's "with" laid over it, products named by their files
-  std::filesystem::path folder;                      ///< OUTPUT/2-fast
-  std::vector<std::filesystem::path> products = {};  ///< files of earlier stages that `config` names
+  std::filesystem::path folder;        ///< OUTPUT/2-fast
+  std::vector<Product> products = {};  ///< files of earlier stages that `config` names
 
-  /// Whether these files are there.
-  bool is_ready() const;
+  /// The first of them that is not there; null when all are.
+  const Product* missing() const;
 };
 
 /// How a training is scored, and who listens to it.
@@ -50,8 +58,9 @@ struct StageKind {
   /// The files in its folder that later stages may name: "last.safetensors".
   std::vector<std::string> products;
 
-  /// Reads and checks all that the stage needs but products that are not there yet, and makes nothing. What
-  /// it returns runs the stage, and says whether that is done; it is not where it was interrupted. Throws
+  /// Reads and checks all that the stage needs but products that are not there yet, see Stage::missing(), and
+  /// makes nothing; where some are missing it is called again when they are there. What it returns makes the
+  /// stage's folder and runs it, and says whether that is done; it is not where it was interrupted. Throws
   /// what the stage would be refused for.
   std::function<std::function<bool()>(const Stage&, const StageContext&)> prepare;
 
@@ -60,9 +69,26 @@ struct StageKind {
   std::function<std::map<std::string, std::string>(const Stage&)> inputs;
 };
 
-/// The kinds by name: `train`, an ordinary training (Run) in the stage's folder. Others are added at the
-/// start of main: `rcnn::train::stage_kinds().emplace("features", kind)`.
-RCNN_EXPORT std::map<std::string, StageKind>& stage_kinds();
+/// Kinds by name.
+class RCNN_EXPORT StageKinds {
+ public:
+  explicit StageKinds(std::map<std::string, StageKind> kinds) : kinds_(std::move(kinds)) {}
+
+  /// Throws std::invalid_argument when the name is taken, or prepare or inputs is missing.
+  void add(const std::string& name, StageKind kind);
+
+  /// Null when there is none of the name.
+  const StageKind* find(const std::string& name) const;
+
+  std::vector<std::string> names() const;
+
+ private:
+  std::map<std::string, StageKind> kinds_;
+};
+
+/// `train`, an ordinary training (Run) in the stage's folder. Others are added at the start of main:
+/// `rcnn::train::stage_kinds().add("features", kind)`.
+RCNN_EXPORT StageKinds& stage_kinds();
 
 /// A number of a file's bytes, for StageKind::inputs; empty when there is no such file. Throws DataError when
 /// it cannot be read.
@@ -86,6 +112,12 @@ class RCNN_EXPORT Chain {
   /// Whether a folder holds one.
   static bool lies_in(const std::filesystem::path& folder);
 
+  /// Throws ConfigError where it is a chain and one training is wanted.
+  static void refuse(const config::Config& config);
+
+  /// Throws ConfigError for a folder that holds one, where one training is to lie.
+  static void refuse(const std::filesystem::path& folder);
+
   /// Reads "stages". Throws ConfigError for a name that is no folder's or is taken, an unknown kind, and a
   /// product of an unknown stage, of none before, or of a file that it does not leave. Nothing is looked for
   /// or made.
@@ -98,19 +130,21 @@ class RCNN_EXPORT Chain {
   /// be new.
   ///
   /// A stage that is done has done.json in its folder. It is passed over, unless its part of the config or
-  /// one of its inputs has changed since: that is a ConfigError with what has changed, or, with
-  /// Resume::anyway, a warning. The chain's folder belongs to one process, and has the config and a log of
-  /// its own. Throws what the stages throw.
+  /// one of its inputs has changed since it began: that is a ConfigError with what has changed, or, with
+  /// Resume::anyway, a warning, once. So with the inputs of one that has begun. The folder may be moved. It
+  /// belongs to one process, and has the config and a log of its own. Throws what the stages throw.
   bool run(const StageContext& context);
 
-  /// Whether a stage is done, and nothing that it depends on has changed since; throws as run() does.
-  bool is_done(const Stage& stage, Run::Resume resume) const;
+  /// Which of the stages are done, and nothing that they depend on has changed since; throws as run() does,
+  /// and DataError where one that is done has lost a file that another begins with.
+  std::vector<bool> done(Run::Resume resume) const;
 
   /// Throws ConfigError unless the chain may begin in its folder, or go on there; as run() does.
   void check_folder(Run::Resume resume) const;
 
  private:
-  bool run_stages(const StageContext& context, size_t begin, std::function<bool()> prepared);
+  bool is_done(const Stage& stage, Run::Resume resume) const;
+  bool run_stages(const StageContext& context, const std::vector<bool>& done, std::function<bool()> prepared);
 
   config::Config config_;
   std::filesystem::path output_;

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include <rcnn/config/config.h>
@@ -37,5 +38,9 @@ struct RCNN_EXPORT Training {
 /// The files that a config's "model" has as `weights`: a string, or a list of {file, only}. Throws
 /// ConfigError.
 RCNN_EXPORT std::vector<std::filesystem::path> initial_weights(const config::Node& model);
+
+/// Throws ConfigError where they are not read, and WeightsError where one is not there, but those of `later`.
+RCNN_EXPORT void check_initial_weights(const config::Node& model,
+                                       std::span<const std::filesystem::path> later);
 
 }  // namespace rcnn::train

@@ -12,6 +12,8 @@
 namespace rcnn::data {
 
 void Formats::add(std::string name, Format format) {
+  if (!format.read_split || !format.open)
+    throw std::invalid_argument("formats: '" + name + "' lacks read_split or open");
   if (std::ranges::find(formats_, name, &std::pair<std::string, Format>::first) != formats_.end()) {
     throw std::invalid_argument("formats: the name '" + name + "' is taken");
   }

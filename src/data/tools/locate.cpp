@@ -31,6 +31,8 @@ bool may_be_config(const fs::path& file) {
 
 std::vector<DatasetPart> config_parts(const fs::path& file) {
   const auto root = config::Config::load(file).root();
+  if (root.has("stages"))
+    throw root.error("stages", "a chain of trainings, each with data of its own; give the config of one");
   if (!root.has("data")) throw root.error("data", "is missing; the config names no data set");
   const auto options = DataOptions::from(root.child("data"));
   return {{.name = "train", .options = options, .split = options.train},

@@ -6,11 +6,13 @@
 #include <string>
 #include <string_view>
 
+#include <rcnn/export.h>
+
 namespace rcnn::io {
 
 /// The checksum of a file that contains it: XXH3 (64 bits) of all bytes, its own digits taken as '0'. In the
 /// metadata of a safetensors file it reads "rcnn.checksum": "xxh3-64:<16 hexadecimal digits>".
-class Checksum {
+class RCNN_EXPORT Checksum {
  public:
   static constexpr std::string_view kKey = "rcnn.checksum";
   static constexpr std::string_view kOldKey =

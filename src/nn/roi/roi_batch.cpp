@@ -33,17 +33,25 @@ RoiBatch RoiBatch::select(const at::Tensor& rows) const {
   TORCH_CHECK(rows.dim() == 2 && rows.size(0) == labels.size(0) && rows.scalar_type() == at::kLong,
               "select: rows: expected int64 [", labels.size(0), ", R], got ", rows.scalar_type(), " ",
               rows.sizes());
-  const auto chosen = labels.gather(1, rows.clamp_min(0)).masked_fill(rows < 0, -1);
+  // A row of padding behind the others stands for none, and one that is none keeps what follows from being
+  // empty.
+  const auto size = labels.size(1);
+  const auto wanted = at::constant_pad_nd(rows, {0, 1}, -1);
+  const auto places = wanted.masked_fill((wanted < 0).logical_or(wanted >= size), size);
+  const auto all_labels = at::constant_pad_nd(labels, {0, 1}, -1);
+  const auto chosen = all_labels.gather(1, places);
   const auto rank = (chosen <= 0).to(at::kLong) + (chosen < 0).to(at::kLong);
   const auto order = rank.argsort(/*stable=*/true, /*dim=*/1);
-  const auto from = rows.clamp_min(0).gather(1, order);
-  const auto label = chosen.gather(1, order);
-  const auto absent = label < 0;
-  const auto numbers = at::stack({(label >= 0).sum(1), (label > 0).sum(1)}).cpu();
-  return {.boxes = rows_of(boxes, from).masked_fill(absent.unsqueeze(2), 0),
-          .labels = label,
-          .truth = rows_of(truth, from).masked_fill(absent, -1),
-          .truth_boxes = rows_of(truth_boxes, from).masked_fill(absent.unsqueeze(2), 0),
+  const auto numbers =
+      at::stack({(chosen >= 0).sum(1), (chosen > 0).sum(1), wanted.amax(1), wanted.amin(1)}).cpu();
+  TORCH_CHECK(numbers[2].max().item<int64_t>() < size && numbers[3].min().item<int64_t>() >= -1,
+              "select: rows: expected each below ", size, ", or -1, got ", numbers[3].min().item<int64_t>(),
+              " to ", numbers[2].max().item<int64_t>());
+  const auto from = places.gather(1, order).narrow(1, 0, numbers[0].max().item<int64_t>());
+  return {.boxes = rows_of(at::constant_pad_nd(boxes, {0, 0, 0, 1}, 0), from),
+          .labels = rows_of(all_labels, from),
+          .truth = rows_of(at::constant_pad_nd(truth, {0, 1}, -1), from),
+          .truth_boxes = rows_of(at::constant_pad_nd(truth_boxes, {0, 0, 0, 1}, 0), from),
           .counts = to_list(numbers[0]),
           .positives = to_list(numbers[1])};
 }

@@ -27,22 +27,21 @@ Format counted_format() {
           [](const config::Node& part, const DataOptions& options, SplitOptions& split) {
             int64_t count = 1;
             part.read("count", count, {.min = 1, .max = 9});
-            split.split = options.root.filename().string() + std::string(static_cast<size_t>(count), '+');
+            split.split = options.root.filename();
+            split.own = count;
           },
       .open =
           [](const DataOptions&, const SplitOptions& split, Problems& problems) {
             std::vector<Record> records;
-            for (const char c : split.split) {
-              if (c == '+')
-                records.push_back({.id = std::to_string(records.size()), .image = {}, .objects = {}});
-            }
+            for (int64_t i = 0; i < std::any_cast<int64_t>(split.own); ++i)
+              records.push_back({.id = std::to_string(i), .image = {}});
             problems.warn("an image without a file", "all of them");
             return std::make_shared<RecordList>(std::move(records),
                                                 std::vector<Category>{{.id = 7, .name = "thing"}});
           },
       .parts = [](const std::filesystem::path& dataset, const LocateOptions&) -> std::vector<DatasetPart> {
         if (!std::filesystem::exists(dataset / kMark)) return {};
-        return {{.name = "all", .options = {.root = dataset}, .split = {.split = "++"}}};
+        return {{.name = "all", .options = {.root = dataset}, .split = {.own = int64_t{2}}}};
       }};
 }
 //! [format]
@@ -58,7 +57,7 @@ class AFormatOfOnesOwn : public testing::Test {
 
 TEST_F(AFormatOfOnesOwn, IsFoundByItsNameInAConfig) {
   const auto options = parse(R"({"type": "counted", "root": "/sets/a", "train": {"count": 3}})");
-  EXPECT_EQ(options.train.split, "a+++");
+  EXPECT_EQ(options.train.split, "a");
   Problems problems;
   const auto dataset = open(options, options.train, problems);
   EXPECT_EQ(dataset->size(), 3);
@@ -90,7 +89,9 @@ TEST_F(AFormatOfOnesOwn, IsRecognisedWhereAPersonNamesADataSet) {
               AllOf(HasSubstr("counted"), HasSubstr("voc and coco")));
 }
 
-TEST_F(AFormatOfOnesOwn, DoesNotTakeANameThatIsThere) {
+TEST_F(AFormatOfOnesOwn, DoesNotTakeANameThatIsThereNorOnlyHalfOfIt) {
+  EXPECT_THROW(formats().add("half", {.read_split = counted_format().read_split, .open = {}}),
+               std::invalid_argument);
   EXPECT_THROW(formats().add("voc", counted_format()), std::invalid_argument);
   EXPECT_THROW(formats().add("counted", counted_format()), std::invalid_argument);
 }

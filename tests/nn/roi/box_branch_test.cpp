@@ -66,6 +66,18 @@ TEST(BoxBranch, TheLossOfARoiIsItsLossAlone) {
   }
 }
 
+TEST(BoxBranch, TheLossesOfSelectedRoisFitTheirMask) {
+  auto branch = box_branch({});
+  const auto rois = roi_batch();
+  auto rows = torch::full({3, 4}, -1, at::kLong);
+  rows[0][3] = 0;
+  rows[1][1] = 0;
+  const auto part = rois.select(rows);
+  const auto each = branch->loss_of_each(branch->forward({at::randn({2, 2, 2, 2})}), part);
+  EXPECT_EQ(each.sizes(), part.labels.sizes());
+  EXPECT_EQ(each.masked_select(part.mask()).numel(), 2);
+}
+
 TEST(BoxBranch, DecodesToProbabilitiesAndBoxes) {
   auto branch = box_branch({});
   const auto boxes = torch::tensor({{0.f, 0.f, 10.f, 20.f}, {5.f, 5.f, 6.f, 9.f}});

@@ -65,13 +65,11 @@ TEST(RoiBatch, SelectsRowsAndPutsThemInOrderAgain) {
   // Padding may be selected, and is padding again; -1 is none.
   const auto rows = torch::tensor({{4, 2, -1, 0}, {1, 0, -1, -1}, {0, 0, -1, 3}}, at::kLong);
   const auto part = three_images().select(rows);
-  EXPECT_TRUE(
-      identical(part.labels, torch::tensor({{2, 2, 0, -1}, {0, -1, -1, -1}, {-1, -1, -1, -1}}, at::kLong)));
-  EXPECT_TRUE(
-      identical(part.boxes[0], at::cat({square(100), square(101), square(70), torch::zeros({1, 4})})));
-  EXPECT_TRUE(identical(part.boxes[1], at::cat({square(20), torch::zeros({3, 4})})));
-  EXPECT_TRUE(identical(part.truth[0], numbers({1, 1, -1, -1})));
-  EXPECT_TRUE(identical(part.truth_boxes[0], at::cat({square(100), square(100), torch::zeros({2, 4})})));
+  EXPECT_TRUE(identical(part.labels, torch::tensor({{2, 2, 0}, {0, -1, -1}, {-1, -1, -1}}, at::kLong)));
+  EXPECT_TRUE(identical(part.boxes[0], at::cat({square(100), square(101), square(70)})));
+  EXPECT_TRUE(identical(part.boxes[1], at::cat({square(20), torch::zeros({2, 4})})));
+  EXPECT_TRUE(identical(part.truth[0], numbers({1, 1, -1})));
+  EXPECT_TRUE(identical(part.truth_boxes[0], at::cat({square(100), square(100), torch::zeros({1, 4})})));
   EXPECT_EQ(part.counts, (std::vector<int64_t>{3, 1, 0}));
   EXPECT_EQ(part.positives, (std::vector<int64_t>{2, 0, 0}));
 }
@@ -85,6 +83,24 @@ TEST(RoiBatch, SelectingAllChangesNothing) {
   EXPECT_EQ(all.counts, batch.counts);
   EXPECT_EQ(all.positives, batch.positives);
   EXPECT_EQ(batch.select(torch::zeros({3, 0}, at::kLong)).counts, (std::vector<int64_t>{0, 0, 0}));
+}
+
+TEST(RoiBatch, SelectingNothingLeavesNoRows) {
+  for (const auto& rows : {torch::full({3, 2}, -1, at::kLong), torch::zeros({3, 0}, at::kLong)}) {
+    const auto part = three_images().select(rows);
+    EXPECT_EQ(part.boxes.sizes(), (std::vector<int64_t>{3, 0, 4}));
+    EXPECT_EQ(part.counts, (std::vector<int64_t>{0, 0, 0}));
+    EXPECT_EQ(part.select(rows).labels.sizes(), (std::vector<int64_t>{3, 0}));  // of no rows, too
+  }
+}
+
+TEST(RoiBatch, RowsThatAreNotThereAreRefused) {
+  for (const int64_t row : {5, -2}) {
+    EXPECT_NE(error_of([&] {
+                three_images().select(torch::full({3, 1}, row, at::kLong));
+              }).find("select: rows: expected each below 5, or -1"),
+              std::string::npos);
+  }
 }
 
 TEST(RoiBatch, RowsOfAnotherShapeAreRefused) {

@@ -12,6 +12,7 @@
 
 #include <rcnn/data/formats/format.h>
 #include <rcnn/data/images/image.h>
+#include <rcnn/nn/models/model_file.h>
 #include <rcnn/rcnn.h>
 
 #include "blocks.h"

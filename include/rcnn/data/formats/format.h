@@ -19,7 +19,8 @@ namespace rcnn::data {
 /// A kind of data set.
 struct Format {
   /// Reads which images a part has: those keys of `part`, "train" or "test" of a config's "data", that only
-  /// this format has. `options` has the root already. Throws ConfigError.
+  /// this format has, into `split`, where `own` is for what only it knows. `options` has the root already.
+  /// Throws ConfigError.
   std::function<void(const config::Node& part, const DataOptions& options, SplitOptions& split)> read_split;
 
   /// Reads this format's further keys of "train". May be empty.
@@ -28,7 +29,8 @@ struct Format {
   /// What one of train.sources names. Empty where data sets of this format are not joined.
   std::function<SourceOptions(const config::Node& train, const std::filesystem::path& file)> source = {};
 
-  /// Reads a part. What is wrong is added to `problems`, and what cannot be used is left out. Throws
+  /// Reads a part. What is wrong is added to `problems`, and what cannot be used is left out. It keeps to the
+  /// options' classes, bad_boxes, bad_images and max_megapixels and to the part's limit itself. Throws
   /// DataError for what cannot be read at all.
   std::function<std::shared_ptr<Dataset>(const DataOptions& options, const SplitOptions& split,
                                          Problems& problems)>
@@ -46,7 +48,7 @@ class RCNN_EXPORT Formats {
  public:
   explicit Formats(std::vector<std::pair<std::string, Format>> formats) : formats_(std::move(formats)) {}
 
-  /// Throws std::invalid_argument when the name is taken.
+  /// Throws std::invalid_argument when the name is taken, or read_split or open is missing.
   void add(std::string name, Format format);
 
   /// Throws c10::Error when there is none of the name, which DataOptions::from has made sure of.
@@ -63,6 +65,7 @@ class RCNN_EXPORT Formats {
   std::vector<std::pair<std::string, Format>> formats_;  // in the order in which they are asked
 };
 
+/// The table: voc, coco, and what was added.
 RCNN_EXPORT Formats& formats();
 
 }  // namespace rcnn::data

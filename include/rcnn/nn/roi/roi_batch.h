@@ -28,8 +28,10 @@ struct RCNN_EXPORT RoiBatch {
   /// The first counts[i] rows of each image's part of `rows`, which is [B, S, ...].
   std::vector<at::Tensor> unpadded(const at::Tensor& rows) const;
 
-  /// Some of them, in the order of RoIs of objects, background and padding, otherwise in theirs. `rows` is
-  /// int64 [B, R], each below S or -1 for none. Waits for the device, which has to tell the counts.
+  /// Some of them as a batch of its own: those of objects first, then background, otherwise in their order.
+  /// `rows` is int64 [B, R], each below S or -1 for none; padding that is chosen is padding again. What was
+  /// predicted of this batch does not fit that one: its boxes are pooled and predicted anew. Waits for the
+  /// device, which has to tell the counts. Throws c10::Error for other rows.
   RoiBatch select(const at::Tensor& rows) const;
 };
 
