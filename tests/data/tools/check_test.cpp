@@ -27,9 +27,8 @@ class CheckTest : public testing::Test {
     const auto file =
         folder_.write("gt.json", R"({"images": [)" + images + R"(], "annotations": [)" + annotations +
                                      R"(], "categories": [{"id": 1, "name": "cat"}]})");
-    return {.name = "gt",
-            .options = {.type = "coco"},
-            .split = {.annotations = file, .images = folder_.path()}};
+    return {
+        .name = "gt", .options = {.type = "coco"}, .split = {.annotations = file, .images = folder_.path()}};
   }
   std::string box(int id, int image, const std::string& sides) {
     return R"({"id": )" + std::to_string(id) + R"(, "image_id": )" + std::to_string(image) +

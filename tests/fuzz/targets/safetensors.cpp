@@ -1,5 +1,6 @@
-#include "fuzz.h"
 #include "io/safetensors.h"
+
+#include "fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace rcnn::io;

@@ -335,7 +335,7 @@ TEST(SharedModules, ATensorUnderTwoNamesIsOne) {
 
 TEST(Summarize, CountsTheNamesOfEachModule) {
   EXPECT_EQ(counted_parts({"backbone.body.layer1.0.conv1.weight", "backbone.body.layer1.1.bn1.bias",
-                       "rpn.head.conv.bias", "rpn.head.conv.weight", "fc"}),
+                           "rpn.head.conv.bias", "rpn.head.conv.weight", "fc"}),
             "backbone.body.layer1 (2), fc (1), rpn.head.conv (2)");
   EXPECT_EQ(counted_parts({}), "");
 }
