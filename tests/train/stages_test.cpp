@@ -179,7 +179,7 @@ TEST_F(Stages, WhatADoneOneWasMadeFromMayNotChange) {
   auto other = io::read_safetensors(last);
   other.tensors.begin()->second = other.tensors.begin()->second + 1;
   io::write_safetensors(last, other);
-  refused(config(), AllOf(HasSubstr("2-second: "), HasSubstr(": 1-first/last.safetensors: no longer what")));
+  refused(config(), AllOf(HasSubstr("2-second: "), HasSubstr("1-first/last.safetensors: no longer what")));
   fs::copy(temp_.path() / "kept", last, fs::copy_options::overwrite_existing);
 
   const auto xml = temp_.path() / "scenes/Annotations/scene_00002.xml";
@@ -240,7 +240,8 @@ TEST_F(Stages, ADamagedMarkCountsAsNone) {
   const auto whole = bytes("1-first/last.safetensors");
   const std::string deep(200'000, '['), inputs = R"(,"inputs":{}})";
   for (const std::string& text :
-       {std::string(), std::string("{"), R"({"config":5)" + inputs, R"({"config":{},"inputs":[1]})",
+       {std::string(), std::string("{"), R"({"config":5)" + inputs,
+        std::string(R"({"config":{},"inputs":[1]})"),
         R"({"config":)" + deep + std::string(deep.size(), ']') + inputs, std::string(17'000'000, ' ')}) {
     std::ofstream(out_ / "1-first/done.json") << text;
     EXPECT_TRUE(chain().run(context(Run::Resume::yes))) << text.substr(0, 80);
@@ -294,9 +295,9 @@ TEST_F(Stages, AreReadStrictly) {
   EXPECT_THAT(wrong(R"([{"name": "a"}])"), HasSubstr("chain.json: stages.1.kind: is required"));
   EXPECT_THAT(wrong(R"([{"name": "a", "kind": "train", "wit": {}}])"),
               HasSubstr("chain.json: stages.1.wit: unknown key; did you mean with?"));
-  EXPECT_THAT(
-      wrong(R"([{"name": "a", "kind": "trian"}])"),
-      HasSubstr("chain.json: stages.1.kind: unknown kind 'trian'; known: train; did you mean train?"));
+  EXPECT_THAT(wrong(R"([{"name": "a", "kind": "trian"}])"),
+              AllOf(HasSubstr("chain.json: stages.1.kind: unknown kind 'trian'; known: "),
+                    HasSubstr("train; did you mean train?")));
   EXPECT_THAT(wrong("[" + train("a") + "," + train("a") + "]"),
               HasSubstr("chain.json: stages.2.name: there is a stage a already"));
   for (const std::string& name : {std::string(), std::string("."), std::string(".."), std::string("a/b"),
@@ -344,14 +345,13 @@ TEST_F(Stages, WhatIsWrongWithALaterOneIsSaidBeforeTheFirst) {
               HasSubstr("file"));
   EXPECT_THAT(message_of<ConfigError>([&] { chain(beside(R"({"file": "/x", "only": []})")).run(context()); }),
               HasSubstr("only: names nothing"));
+  EXPECT_FALSE(chain(with("{}")).run(context(Run::Resume::no, [](int64_t) { return true; })));
   fs::create_directories(out_ / "2-b");
   std::ofstream(out_ / "2-b/notes.txt") << "mine";
-  std::ofstream(out_ / "config.json") << config(R"([{"name": "a", "kind": "train"},
-                                                    {"name": "b", "kind": "train"}])")
-                                             .dump();
+  begun_.clear();
   EXPECT_THAT(message_of<ConfigError>([&] { chain(with("{}")).run(context(Run::Resume::yes)); }),
               HasSubstr("2-b"));
-  EXPECT_FALSE(fs::exists(out_ / "1-a"));
+  EXPECT_TRUE(begun_.empty());
   fs::remove_all(out_);
   EXPECT_FALSE(fs::exists(out_));
 }
