@@ -47,17 +47,21 @@ std::function<bool()> prepare_training(const Stage& stage, const StageContext& c
   Chain::refuse(stage.folder);
   const bool reopen = context.resume != Run::Resume::no && RunFolder::is_one(stage.folder);
   if (!reopen) RunFolder::check_new(stage.folder);
+  const auto root = stage.config.root();
   std::vector<std::filesystem::path> later;
   for (const auto& product : stage.products) later.push_back(product.file);
-  if (!reopen) check_initial_weights(stage.config.root().child("model"), later);
   if (needs_missing_data(stage)) {
-    data::DataOptions::from(stage.config.root().child("data"));
-    TrainOptions::from(stage.config.root().child("train"));
+    data::DataOptions::from(root.child("data"));
+    TrainOptions::from(root.child("train"));
+    check_initial_weights(root.child("model"), later);
     return [] { return false; };  // not to be called before it is prepared anew
   }
   auto training = std::make_shared<Training>(Training::from(stage.config, context.device));
   auto watch = context.watch ? context.watch(*training) : Watch();
-  if (!reopen && !stage.missing()) training->load_initial_weights();  // nothing is made when they do not fit
+  if (!reopen) {  // nothing is made when they do not fit
+    check_initial_weights(root.child("model"), later);
+    if (!stage.missing()) training->load_initial_weights();
+  }
   return [folder = stage.folder, resume = context.resume, reopen, training, watch = std::move(watch)] {
     auto opened = reopen ? RunFolder::reopen(folder) : RunFolder::create(folder);
     const auto log_file = opened.log();

@@ -11,7 +11,7 @@
 namespace rcnn::nn {
 
 /// What a neck is made over.
-struct NeckInputs {
+struct RCNN_EXPORT NeckInputs {
   std::vector<FeatureSpec> features;  ///< the backbone's maps
   /// Makes one more backbone of the same config, for necks that look at the images again with weights of
   /// their own.

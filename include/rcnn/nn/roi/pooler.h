@@ -12,7 +12,7 @@
 namespace rcnn::nn {
 
 /// A grid of features that a pooler cuts out for each RoI, known before any image.
-struct GridSpec {
+struct RCNN_EXPORT GridSpec {
   int64_t channels = 0;
   int64_t size = 0;  ///< its height and its width
 };
