@@ -177,6 +177,14 @@ TEST_F(Sources, WhatIsWrongNamesThem) {
   EXPECT_THAT(config_error(R"({"test": {"sources": []}})"), HasSubstr("test.sources: unknown key"));
 }
 
+TEST_F(Sources, AFileThatIsNoInstancesFileIsSaidToBeNone) {
+  const auto other = folder_.write("other.json", R"({"a": 1})").string();
+  const auto options = parse(R"({"type": "coco", "train": {"sources": [")" + other +
+                             R"("]}, "test": {"annotations": "a.json", "images": "a"}})");
+  EXPECT_THAT(message_of<DataError>([&] { open(options, options.train); }),
+              AllOf(HasSubstr("other.json: is no data set"), HasSubstr("a COCO instances file")));
+}
+
 TEST_F(Sources, FilesOfSeveralAreNotConvertedOrSplit) {
   const auto file = folder_.write("config.json", R"({"data": )" + voc(both()) + "}");
   const auto parts = locate(file, {.splits = {"train"}});

@@ -10,6 +10,7 @@
 #include <rcnn/data/formats/coco.h>
 #include <rcnn/error.h>
 
+#include "data/formats/common_options.h"
 #include "data/formats/json_fields.h"
 #include "data/paths.h"
 
@@ -106,15 +107,10 @@ void read_coco_split(const config::Node& part, const DataOptions& options, Split
 std::shared_ptr<Dataset> open_coco(const DataOptions& options, const SplitOptions& split,
                                    Problems& problems) {
   const auto& file = split.annotations;
-  return read_coco({.annotations = file,
-                    .images = split.images.empty() ? coco_parts(file, {}).front().split.images : split.images,
-                    .classes = options.classes,
-                    .keep_empty = split.keep_empty,
-                    .bad_boxes = options.bad_boxes,
-                    .bad_images = options.bad_images,
-                    .limit = split.limit,
-                    .max_megapixels = options.max_megapixels},
-                   problems);
+  const CocoOptions coco{.annotations = file,
+                         .images = split.images.empty() ? locate(file).front().split.images : split.images,
+                         .keep_empty = split.keep_empty};
+  return read_coco(with_common_options(coco, options, split), problems);
 }
 
 }  // namespace

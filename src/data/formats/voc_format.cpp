@@ -9,6 +9,7 @@
 #include <rcnn/data/formats/voc.h>
 #include <rcnn/error.h>
 
+#include "data/formats/common_options.h"
 #include "data/formats/voc_folder.h"
 #include "data/paths.h"
 #include "text.h"
@@ -58,14 +59,8 @@ SourceOptions voc_source(const config::Node& train, const std::filesystem::path&
 }
 
 std::shared_ptr<Dataset> open_voc(const DataOptions& options, const SplitOptions& split, Problems& problems) {
-  return read_voc({.root = options.root,
-                   .split = split.split,
-                   .classes = options.classes,
-                   .bad_boxes = options.bad_boxes,
-                   .bad_images = options.bad_images,
-                   .limit = split.limit,
-                   .max_megapixels = options.max_megapixels},
-                  problems);
+  const VocOptions voc{.root = options.root, .split = split.split};
+  return read_voc(with_common_options(voc, options, split), problems);
 }
 
 }  // namespace
