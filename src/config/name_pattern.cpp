@@ -1,5 +1,6 @@
 #include "config/name_pattern.h"
 
+#include <algorithm>
 #include <set>
 
 #include "config/suggestion.h"
@@ -24,6 +25,14 @@ bool matches(std::string_view pattern, std::string_view name) {
     }
   }
   return pattern.find_first_not_of('*', at) == std::string_view::npos;
+}
+
+bool matches_any(std::string_view pattern, std::span<const std::string> names) {
+  return std::ranges::any_of(names, [&](const auto& name) { return matches(pattern, name); });
+}
+
+bool any_matches(std::span<const std::string> patterns, std::string_view name) {
+  return std::ranges::any_of(patterns, [&](const auto& pattern) { return matches(pattern, name); });
 }
 
 std::string nearest_pattern(std::string_view pattern, const std::vector<std::string>& names) {

@@ -32,6 +32,15 @@ class BackboneAndNeck : public FeatureExtractorImpl {
   std::shared_ptr<NeckImpl> neck_;
 };
 
+/// Throws c10::Error for what no RPN and no RoI head can be made over.
+void check_levels(const std::vector<FeatureSpec>& levels, const std::string& whose) {
+  const bool whole = std::ranges::all_of(
+      levels, [](const FeatureSpec& level) { return level.channels > 0 && level.stride > 0; });
+  TORCH_CHECK(whole && std::ranges::any_of(levels, &FeatureSpec::for_rois), whose,
+              ": features(): expected one level at least that RoIs are pooled from, each with channels and a "
+              "stride");
+}
+
 }  // namespace
 
 int64_t FeatureExtractorImpl::size_divisor() const {
@@ -47,19 +56,6 @@ std::shared_ptr<FeatureExtractorImpl> feature_extractor(std::shared_ptr<Backbone
                                                         const std::string& neck_name) {
   return std::make_shared<BackboneAndNeck>(std::move(body), std::move(neck), neck_name);
 }
-
-namespace {
-
-/// Throws c10::Error for what no RPN and no RoI head can be made over.
-void check_levels(const std::vector<FeatureSpec>& levels, const std::string& whose) {
-  const bool whole = std::ranges::all_of(
-      levels, [](const FeatureSpec& level) { return level.channels > 0 && level.stride > 0; });
-  TORCH_CHECK(whole && std::ranges::any_of(levels, &FeatureSpec::for_rois), whose,
-              ": features(): expected one level at least that RoIs are pooled from, each with channels and a "
-              "stride");
-}
-
-}  // namespace
 
 std::shared_ptr<FeatureExtractorImpl> make_feature_extractor(const config::Node& model) {
   const auto make_body = [model] {

@@ -6,11 +6,11 @@
 #include <system_error>
 
 #include <spdlog/fmt/fmt.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <rcnn/error.h>
 #include <rcnn/train/event_file.h>
+#include <rcnn/train/run_lock.h>
 
 namespace rcnn::train {
 namespace {
@@ -72,13 +72,11 @@ std::string event_at(double wall_time, int64_t step) {
 EventFile::EventFile(const std::filesystem::path& folder) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now).count();
-  utsname system{};
-  uname(&system);
   int count = 0;
   std::error_code ignored;  // what cannot be looked at cannot be written either
   do {
-    path_ = folder / fmt::format("events.out.tfevents.{:010}.{}.{}.{}", seconds,
-                                 static_cast<const char*>(system.nodename), getpid(), count++);
+    path_ = folder /
+            fmt::format("events.out.tfevents.{:010}.{}.{}.{}", seconds, RunLock::host(), getpid(), count++);
   } while (std::filesystem::exists(path_, ignored));
   stream_.open(path_, std::ios::binary);
   auto event = event_at(static_cast<double>(seconds), 0);

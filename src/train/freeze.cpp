@@ -15,11 +15,8 @@ namespace rcnn::train {
 void freeze(torch::nn::Module& model, const TrainOptions& options, const config::Node& train) {
   std::vector<std::string> names;
   for (const auto& item : model.named_parameters()) names.push_back(item.key());
-  const auto means_any = [&](std::string_view pattern) {
-    return std::ranges::any_of(names, [&](const auto& name) { return config::matches(pattern, name); });
-  };
   const auto check = [&](std::string_view key, const std::string& pattern) {
-    if (means_any(pattern)) return;
+    if (config::matches_any(pattern, names)) return;
     throw train.error(key, fmt::format("the model has no parameter {}{}", pattern,
                                        config::nearest_pattern(pattern, names)));
   };
@@ -30,9 +27,7 @@ void freeze(torch::nn::Module& model, const TrainOptions& options, const config:
 
   bool learns = false;
   for (auto& item : model.named_parameters()) {
-    const bool frozen = std::ranges::any_of(
-        options.freeze, [&](const auto& pattern) { return config::matches(pattern, item.key()); });
-    if (frozen) item.value().requires_grad_(false);
+    if (config::any_matches(options.freeze, item.key())) item.value().requires_grad_(false);
   }
   for (const auto& parameter : model.parameters()) learns |= parameter.requires_grad();
   if (!learns) throw train.error("freeze", "leaves nothing that learns");

@@ -15,6 +15,8 @@
 #include <rcnn/log.h>
 #include <rcnn/train/run_folder.h>
 
+#include "train/stage_mark.h"
+
 namespace rcnn::train {
 namespace {
 
@@ -121,7 +123,8 @@ bool RunFolder::owns(const fs::path& file) {
                                                RunLock::kFile};
   const auto name = file.filename().string();
   const bool named = kNames.contains(name) || (name.starts_with(kState) && name.ends_with(kExtension)) ||
-                     name.starts_with("events.out.tfevents.");
+                     name.starts_with("events.out.tfevents.") ||
+                     (is_stage_folder(name) && name.ends_with(StageMark::kBegun));
   const auto folder = file.has_parent_path() ? file.parent_path() : ".";
   std::error_code not_there;
   // Without the lock in one that was copied or cleaned up.

@@ -17,12 +17,6 @@
 namespace rcnn::train {
 namespace {
 
-/// This machine's name.
-std::string host() {
-  utsname system{};
-  return uname(&system) == 0 ? system.nodename : "localhost";
-}
-
 std::string content_of(int descriptor) {
   std::array<char, HOST_NAME_MAX + 32> text;
   const ssize_t size = pread(descriptor, text.data(), text.size(), 0);
@@ -33,11 +27,16 @@ std::string content_of(int descriptor) {
 bool may_live(const std::string& owner) {
   if (owner.empty()) return false;
   const size_t space = owner.find(' ');
-  if (space == std::string::npos || owner.substr(0, space) != host()) return true;
+  if (space == std::string::npos || owner.substr(0, space) != RunLock::host()) return true;
   return kill(std::atoi(owner.c_str() + space), 0) == 0 || errno != ESRCH;
 }
 
 }  // namespace
+
+std::string RunLock::host() {
+  utsname system{};
+  return uname(&system) == 0 ? system.nodename : "localhost";
+}
 
 RunLock::RunLock(const std::filesystem::path& folder) {
   const auto file = folder / kFile;

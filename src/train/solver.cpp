@@ -63,16 +63,12 @@ Names names_in(const torch::nn::Module& module) {
   return names;
 }
 
-bool means_one_of(std::string_view pattern, const std::vector<std::string>& names) {
-  return std::ranges::any_of(names, [&](const auto& name) { return config::matches(pattern, name); });
-}
-
 /// Those of the longest pattern that means the parameter.
 Factors factors_of(const std::vector<std::string>& names, const SolverOptions& options) {
   Factors found;
   size_t longest = 0;
   for (const auto& [pattern, factors] : options.factors) {
-    if (pattern.size() <= longest || !means_one_of(pattern, names)) continue;
+    if (pattern.size() <= longest || !config::matches_any(pattern, names)) continue;
     found = factors;
     longest = pattern.size();
   }
@@ -88,7 +84,8 @@ void collect(const torch::nn::Module& module, const SolverOptions& options, Name
     const auto found = names.extract(item.value().unsafeGetTensorImpl());
     if (!item.value().requires_grad() || !found) continue;
     Treatment treatment;
-    if (means_one_of(SolverOptions::kBackbone, found.mapped())) treatment.lr_factor *= options.backbone_lr;
+    if (config::matches_any(SolverOptions::kBackbone, found.mapped()))
+      treatment.lr_factor *= options.backbone_lr;
     if (norm) {
       treatment.decay_factor = options.norm_decay;
     } else if (item.key() == "bias") {

@@ -24,7 +24,7 @@ bool is_stage_folder(std::string_view name) {
 }
 
 fs::path StageMark::of_begun(const Stage& stage) {
-  return stage.folder.string() + ".begun.json";
+  return stage.folder.string() + std::string(kBegun);
 }
 
 fs::path StageMark::of_done(const Stage& stage) {

@@ -19,6 +19,8 @@ struct StageMark {
   config::Config config;
   std::map<std::string, std::string> inputs;  ///< see StageKind::inputs
 
+  static constexpr std::string_view kBegun = ".begun.json";
+
   /// OUTPUT/2-fast.begun.json, while the stage is not done: its own folder has to be new.
   static std::filesystem::path of_begun(const Stage& stage);
   /// OUTPUT/2-fast/done.json

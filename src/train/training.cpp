@@ -51,12 +51,10 @@ std::vector<Source> sources_of(const config::Node& model) {
 void check_patterns(const Source& source, const std::vector<std::string>& loaded,
                     const nn::ModelImpl& model) {
   for (const auto& pattern : source.only) {
-    if (std::ranges::any_of(loaded, [&](const auto& name) { return config::matches(pattern, name); }))
-      continue;
+    if (config::matches_any(pattern, loaded)) continue;
     std::vector<std::string> names;
     for (const auto& [name, tensor] : nn::state_of(model)) names.push_back(name);
-    const bool known =
-        std::ranges::any_of(names, [&](const auto& name) { return config::matches(pattern, name); });
+    const bool known = config::matches_any(pattern, names);
     throw source.node.error("only", fmt::format("{} gives the model no {}{}", source.file.string(), pattern,
                                                 known ? "" : config::nearest_pattern(pattern, names)));
   }

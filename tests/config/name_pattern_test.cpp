@@ -28,6 +28,17 @@ TEST(NamePattern, AStarStandsForAnything) {
   EXPECT_TRUE(matches("*", ""));
 }
 
+TEST(NamePattern, OneOfManySuffices) {
+  const std::vector<std::string> names{"rpn.head.conv.bias", "backbone.body.conv1.weight"};
+  EXPECT_TRUE(matches_any("backbone.*", names));
+  EXPECT_FALSE(matches_any("roi_heads.*", names));
+  EXPECT_FALSE(matches_any("*", {}));
+  const std::vector<std::string> patterns{"rpn.*", "*.bias"};
+  EXPECT_TRUE(any_matches(patterns, "roi_heads.box_head.fc6.bias"));
+  EXPECT_FALSE(any_matches(patterns, "roi_heads.box_head.fc6.weight"));
+  EXPECT_FALSE(any_matches({}, ""));
+}
+
 TEST(NamePattern, TheNearestNameOrBeginningOfNamesIsSuggested) {
   const std::vector<std::string> names{"backbone.body.conv1.weight", "rpn.head.conv.weight",
                                        "rpn.head.conv.bias"};

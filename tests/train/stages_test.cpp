@@ -200,6 +200,8 @@ TEST_F(Stages, WhatABegunOneBeganWithMayNotChange) {
   other.tensors.begin()->second = other.tensors.begin()->second + 1;
   const auto again = [&] { return chain().run(context(Run::Resume::yes)); };
   EXPECT_TRUE(fs::exists(out_ / "2-second.begun.json"));
+  EXPECT_TRUE(RunFolder::owns(out_ / "2-second.begun.json"));
+  EXPECT_FALSE(RunFolder::owns(out_ / "mine.begun.json"));
   io::write_safetensors(last, other);
   EXPECT_THAT(message_of<ConfigError>(again),
               AllOf(HasSubstr("2-second: "), HasSubstr("1-first/last.safetensors: no longer what")));

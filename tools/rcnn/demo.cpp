@@ -17,8 +17,8 @@ void run(const std::filesystem::path& output, const std::vector<std::string>& ov
   const auto folder = std::filesystem::absolute(output);
   const auto scenes = folder / "scenes", unseen = folder / "unseen", pictures = folder / "detections";
   log::info(fmt::format("drawing a data set in {}", scenes.string()));
-  tools::draw_scenes(scenes, {});
-  tools::draw_scenes(unseen, {.train = 0, .test = 12, .seed = 1});
+  draw_scenes(scenes, {});
+  draw_scenes(unseen, {.train = 0, .test = 12, .seed = 1});
 
   auto changes = overrides;
   changes.push_back(fmt::format("data.root={}", scenes.string()));

@@ -26,15 +26,6 @@ Parameters count(const torch::nn::Module& model) {
   return parameters;
 }
 
-/// Refuses what a run would refuse of how it is scored; returns the test data.
-TestSet check_scoring(const train::Training& training) {
-  const auto eval = training.described.config.root().child("eval");
-  const auto options = EvalOptions::from(eval, training.data);
-  auto test = open_test_set(training.data, training.dataset->categories());
-  check_best(options, test);
-  return test;
-}
-
 /// What there is to say of a chain's stages, one after the other.
 void try_stages(const TrainArguments& arguments) {
   const bool anywhere = arguments.output.empty();
@@ -42,7 +33,7 @@ void try_stages(const TrainArguments& arguments) {
   const train::StageContext context{.device = parse_device(arguments.device),
                                     .resume = arguments.resume,
                                     .watch = [](const train::Training& training) {
-                                      check_scoring(training);
+                                      scoring_of(training);
                                       return train::Watch();
                                     }};
   if (!anywhere) chain.check_folder(arguments.resume);
@@ -81,11 +72,10 @@ void dry_run(const TrainArguments& arguments) {
   train::Chain::refuse(arguments.output);
   constexpr int64_t kIterations = 3;  // the first makes what the others use again
   auto training = train::Training::from(arguments.config, parse_device(arguments.device));
-  const auto test = check_scoring(training);
+  const auto [eval_options, test] = scoring_of(training);
   if (arguments.resume != train::Run::Resume::no && train::RunFolder::is_one(arguments.output)) {
     // Writes nothing: it is never told to train.
-    const auto scoring = train::ScoringOptions::from(arguments.config.root().child("eval"));
-    train::Run(training, train::RunFolder::reopen(arguments.output), scoring, arguments.resume);
+    train::Run(training, train::RunFolder::reopen(arguments.output), eval_options.scoring, arguments.resume);
     training.has_initial_weights = true;  // those of the state, if there is one
   } else if (!arguments.output.empty()) {
     train::RunFolder::check_new(arguments.output);

@@ -13,6 +13,7 @@
 #include <rcnn/data/formats/coco_file.h>
 #include <rcnn/data/loading/read_ahead.h>
 #include <rcnn/log.h>
+#include <rcnn/nn/models/detection_model.h>
 
 #include "coco_files.h"
 #include "progress.h"
@@ -176,6 +177,15 @@ void check_best(const EvalOptions& options, const TestSet& test) {
   if (!std::isfinite(options.scoring.deciding(of_nothing.flat()))) {
     throw ConfigError(fmt::format("eval.best: {} has no value: the test data have nothing of it", name));
   }
+}
+
+Scoring scoring_of(const train::Training& training) {
+  const auto root = training.described.config.root();
+  nn::as_detection_model(training.described.model, root.child("model"));
+  Scoring scoring{.options = EvalOptions::from(root.child("eval"), training.data),
+                  .test = open_test_set(training.data, training.dataset->categories())};
+  check_best(scoring.options, scoring.test);
+  return scoring;
 }
 
 std::optional<Evaluation> evaluate(const TensorDetector& detector, const TestSet& test,

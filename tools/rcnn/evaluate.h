@@ -38,6 +38,16 @@ struct TestSet {
 };
 TestSet open_test_set(data::DataOptions options, const std::vector<Category>& categories);
 
+/// How a training's model is scored, and on what.
+struct Scoring {
+  EvalOptions options;
+  TestSet test;
+};
+
+/// What the training's config says of it. Throws ConfigError and DataError where it cannot be scored, before
+/// anything is trained: see check_best(), and nn::as_detection_model(), for what is scored is boxes.
+Scoring scoring_of(const train::Training& training);
+
 /// Throws ConfigError unless the number that decides, see ScoringOptions, is one that scores on `test` have:
 /// so it is said before a run, not after its first epoch.
 void check_best(const EvalOptions& options, const TestSet& test);

@@ -8,7 +8,6 @@
 
 #include <rcnn/device.h>
 #include <rcnn/log.h>
-#include <rcnn/nn/models/detection_model.h>
 #include <rcnn/train/stages.h>
 
 #include "commands.h"
@@ -80,22 +79,15 @@ void say_outcome(const train::Run& run, const train::ScoringOptions& scoring, tr
 train::Watch watch(const train::Training& training, const std::filesystem::path& output,
                    StopSignals& signals) {
   struct State {
-    EvalOptions eval;
-    TestSet test;
+    Scoring scoring;
     ProgressLine line{"training"};
     std::chrono::steady_clock::time_point start = {};
     int64_t before = 0, iterations = 0;
     bool warned = false;  // of the test data, which stay the same
     std::string eta = {};
   };
-  const auto& config = training.described.config;
-  // What is scored is boxes.
-  nn::as_detection_model(training.described.model, config.root().child("model"));
-  auto eval = EvalOptions::from(config.root().child("eval"), training.data);
-  auto test = open_test_set(training.data, training.dataset->categories());
-  check_best(eval, test);
-  const auto state = std::make_shared<State>(std::move(eval), std::move(test));
-  return {.scoring = state->eval.scoring,
+  const auto state = std::make_shared<State>(scoring_of(training));
+  return {.scoring = state->scoring.options.scoring,
           .on_begin =
               [state, &signals](const train::Run& run) {
                 say_what_is_trained(run.training());
@@ -114,8 +106,9 @@ train::Watch watch(const train::Training& training, const std::filesystem::path&
                     .evaluate = [state, &signals, device = training.device](
                                     const nn::DescribedModel& model) -> std::optional<train::Scores> {
                       state->line.clear();
-                      const auto result = evaluate(TensorDetector(model, device), state->test, state->eval,
-                                                   {.per_class = true}, [&] { return signals.requested(); });
+                      const auto result =
+                          evaluate(TensorDetector(model, device), state->scoring.test, state->scoring.options,
+                                   {.per_class = true}, [&] { return signals.requested(); });
                       if (!result) return std::nullopt;
                       if (!std::exchange(state->warned, true)) {
                         for (const auto& warning : result->score.warnings) log::warn(warning);
@@ -139,7 +132,8 @@ train::Watch watch(const train::Training& training, const std::filesystem::path&
                                   iteration, run.folder().state(iteration).string(), output.string()));
                 }
                 const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - state->start;
-                say_outcome(run, state->eval.scoring, outcome, iteration - state->before, seconds.count());
+                say_outcome(run, state->scoring.options.scoring, outcome, iteration - state->before,
+                            seconds.count());
               }};
 }
 

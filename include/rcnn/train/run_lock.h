@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <utility>
 
 #include <rcnn/export.h>
@@ -18,6 +19,9 @@ class RCNN_EXPORT RunLock {
   /// made.
   explicit RunLock(const std::filesystem::path& folder);
   ~RunLock();
+  /// This machine's name, as it stands in the file.
+  static std::string host();
+
   RunLock(RunLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
 
  private:

@@ -15,7 +15,7 @@
 namespace rcnn::train {
 
 /// A file that an earlier stage leaves, and where a stage's config names it.
-struct Product {
+struct RCNN_EXPORT Product {
   std::string key;  ///< "model.weights"
   std::filesystem::path file;
 

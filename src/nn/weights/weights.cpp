@@ -180,9 +180,7 @@ LoadReport load_state(torch::nn::Module& module, const TensorMap& given, const s
 LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const std::string& origin,
                         std::span<const std::string> only) {
   const auto is_left_out = [&](const std::string& place) {
-    return !only.empty() && std::ranges::none_of(only, [&](const std::string& pattern) {
-      return config::matches(pattern, place);
-    });
+    return !only.empty() && !config::any_matches(only, place);
   };
   const auto tensors = under_first_names(module, given, origin);
   LoadReport report;
