@@ -5,8 +5,8 @@
 # who call cmake themselves.
 set -euo pipefail
 
-packages=(g++ cmake ninja-build ccache libopencv-dev libjpeg62-turbo-dev nlohmann-json3-dev libcli11-dev libgtest-dev
-  libpugixml-dev libsimdjson-dev libspdlog-dev libxxhash-dev libdeflate-dev)
+packages=(g++ cmake ninja-build ccache libopencv-dev libjpeg62-turbo-dev libtiff-dev nlohmann-json3-dev libcli11-dev libgtest-dev
+  libpugixml-dev libsimdjson-dev libspdlog-dev libxxhash-dev libdeflate-dev libyaml-cpp-dev)
 torch=torch==2.11.0
 # They complete the runtime libraries that come with this wheel to a CUDA 13.0 toolkit.
 nvcc=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-cccl==13.0.85)

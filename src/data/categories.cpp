@@ -10,6 +10,7 @@
 #include <rcnn/error.h>
 
 #include "config/suggestion.h"
+#include "data/paths.h"
 #include "text.h"
 #include "text_file.h"
 
@@ -51,15 +52,10 @@ std::vector<Category> read_categories(const std::filesystem::path& file) {
   constexpr size_t kLargest = 16'000'000;
   std::vector<Line> lines;
   int64_t number = 0;
-  try {
-    for_each_line(read_text_file(file, kLargest), [&](std::string_view text) {
-      ++number;
-      if (const auto name = trimmed(text); !name.empty()) lines.push_back({number, std::string(name)});
-    });
-  } catch (const TextFileError& error) {
-    throw DataError(fmt::format("{}: cannot be read, {}; give a text file with one class a line",
-                                file.string(), error.what()));
-  }
+  for_each_line(read_text(file, kLargest), [&](std::string_view text) {
+    ++number;
+    if (const auto name = trimmed(text); !name.empty()) lines.push_back({number, std::string(name)});
+  });
   if (lines.empty()) throw DataError(fmt::format("{}: names no class; write one a line", file.string()));
 
   Category first;

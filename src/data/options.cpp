@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <array>
+#include <string_view>
+#include <system_error>
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
@@ -7,17 +10,33 @@
 #include <rcnn/data/formats/format.h>
 #include <rcnn/data/joined.h>
 #include <rcnn/data/options.h>
+#include <rcnn/data/tools/locate.h>
+
+#include "data/formats/part_dataset.h"
 
 namespace rcnn::data {
 namespace {
+
+/// What one of train.sources names: one of VOC's lists, a folder or an annotation file.
+SourceOptions source_of(const std::filesystem::path& file) {
+  const auto folder = file.parent_path();
+  if (folder.string().ends_with("ImageSets/Main") && file.extension() == ".txt") {
+    const auto root = folder.parent_path().parent_path();
+    return {.name = (root / file.stem()).string(), .root = config::data_path(root), .split = file.stem()};
+  }
+  const auto path = config::data_path(file);
+  std::error_code ignored;  // what is not there is for its reader to say
+  if (std::filesystem::is_directory(path, ignored)) return {.name = file, .root = path};
+  return {.name = file, .annotations = path};
+}
 
 void read_policy(const config::Node& node, const char* key, Policy& policy) {
   node.read(key, policy, {{"skip", Policy::skip}, {"stop", Policy::stop}});
 }
 
 /// What train's images come from, if they come from several data sets.
-void read_sources(const config::Node& train, const Format& format, std::vector<SourceOptions>& sources) {
-  if (!format.source || !train.has("sources")) return;
+void read_sources(const config::Node& train, const std::string& type, std::vector<SourceOptions>& sources) {
+  if (!train.has("sources")) return;
   for (const auto* key : {"split", "annotations", "images"}) {
     if (train.has(key)) throw train.error(key, "contradicts sources; null takes an inherited one away");
   }
@@ -25,12 +44,57 @@ void read_sources(const config::Node& train, const Format& format, std::vector<S
   train.read("sources", files);
   if (files.empty()) throw train.error("sources", "names no data set");
   for (const std::filesystem::path file : files) {
-    auto source = format.source(train, file);
+    auto source = source_of(file);
+    if (type == "voc" && !source.annotations.empty()) {
+      throw train.error(
+          "sources",
+          fmt::format("must be lists ROOT/ImageSets/Main/NAME.txt or folders, not {}", file.string()));
+    }
     const auto same = [&](const SourceOptions& other) { return other.name == source.name; };
     if (std::any_of(sources.begin(), sources.end(), same)) {
       throw train.error("sources", fmt::format("names {} twice", file.string()));
     }
     sources.push_back(std::move(source));
+  }
+}
+
+/// Which images a part has: a name or an annotation file. `format` is null where any may be recognised.
+void read_split(const config::Node& part, const DataOptions& options, const Format* format,
+                SplitOptions& split) {
+  if (format != nullptr && format->read_split) {
+    format->read_split(part, options, split);
+    return;
+  }
+  if ((format == nullptr || format->has_files) && part.has("annotations")) {
+    if (part.has("split"))
+      throw part.error("split", "contradicts annotations; null takes an inherited one away");
+    split.split.clear();
+    split.annotations = options.root / part.require("annotations");
+    if (part.has("images")) split.images = options.root / part.require("images");
+    return;
+  }
+  if (format == nullptr || format->has_files) {
+    if (part.has("images"))
+      throw part.error("images", "says where the images of `annotations` are; there are none");
+  }
+  if (!part.has("split")) {
+    split.usual = split.split == "train" ? std::vector<std::string>{"train", "trainval"}
+                                         : std::vector<std::string>{"test", "val", "valid", "validation"};
+    split.split.clear();
+  }
+  part.read("split", split.split);
+}
+
+void read_other_classes(const config::Node& node, DataOptions& options) {
+  std::string word = "stop";
+  node.read("other_classes", word);
+  const auto meaning = OtherClasses::from(word);
+  if (!meaning)
+    throw node.error("other_classes", fmt::format("must be stop, ignore or merge:NAME, not {}", word));
+  options.other_classes = *meaning;
+  if (meaning->kind != OtherClasses::Kind::merge) return;
+  if (std::ranges::find(options.classes, meaning->into) == options.classes.end()) {
+    throw node.error("other_classes", fmt::format("{} is none of `classes`", meaning->into));
   }
 }
 
@@ -89,6 +153,7 @@ std::shared_ptr<Dataset> open_joined(const DataOptions& options, const SplitOpti
     auto whole = split;
     whole.sources.clear();
     whole.split = source.split;
+    whole.usual = {"train"};
     whole.annotations = source.annotations;
     whole.images.clear();
     Problems found;
@@ -99,36 +164,48 @@ std::shared_ptr<Dataset> open_joined(const DataOptions& options, const SplitOpti
 }
 
 /// What messages call it.
-std::string origin(const DataOptions& options, const SplitOptions& split) {
+std::string origin(const DatasetPart& part) {
+  const auto& split = part.split;
   if (!split.sources.empty()) {
     std::vector<std::string> names;
     for (const auto& source : split.sources) names.push_back(source.name);
     return fmt::format("{} together", fmt::join(names, ", "));
   }
   if (!split.annotations.empty()) return split.annotations.string();
-  return fmt::format("{}, split {}", options.root.string(), split.split);
+  return fmt::format("{}, split {}", part.options.root.string(), part.name);
 }
 
 }  // namespace
 
+std::optional<OtherClasses> OtherClasses::from(const std::string& word) {
+  constexpr std::string_view kMerge = "merge:";
+  if (word == "stop") return OtherClasses{.kind = Kind::stop};
+  if (word == "ignore") return OtherClasses{.kind = Kind::ignore};
+  if (word.starts_with(kMerge) && word.size() > kMerge.size())
+    return OtherClasses{.kind = Kind::merge, .into = word.substr(kMerge.size())};
+  return std::nullopt;
+}
+
 DataOptions DataOptions::from(const config::Node& node) {
   DataOptions options;
   options.type = formats().read(node, options.type);
-  const auto& format = formats().at(options.type);
+  const auto* const format = options.type == kAnyFormat ? nullptr : &formats().at(options.type);
   std::string root;
   node.read("root", root);
   options.root = config::data_path(root);
   node.read("classes", options.classes);
+  read_other_classes(node, options);
   const auto train = node.child("train");
-  read_sources(train, format, options.train.sources);
-  if (options.train.sources.empty()) format.read_split(train, options, options.train);
+  const bool has_own_keys = format != nullptr && format->read_split;
+  if (!has_own_keys) read_sources(train, options.type, options.train.sources);
+  if (options.train.sources.empty()) read_split(train, options, format, options.train);
   train.read("limit", options.train.limit, {.min = 0});
   read_transform(train, options.train.transform);
   train.read("group_by_aspect", options.train.group_by_aspect);
-  if (format.read_train) format.read_train(train, options.train);
+  train.read("keep_empty", options.train.keep_empty);
   train.finish();
   const auto test = node.child("test");
-  format.read_split(test, options, options.test);
+  read_split(test, options, format, options.test);
   test.read("limit", options.test.limit, {.min = 0});
   test.finish();
   node.read("min_size", options.min_size, {.min = 16});
@@ -137,7 +214,12 @@ DataOptions DataOptions::from(const config::Node& node) {
   node.read("max_megapixels", options.max_megapixels, {.min = 1, .max = kMostMegapixels});
   node.read("workers", options.workers, {.min = 0, .max = 256});
   read_policy(node, "bad_boxes", options.bad_boxes);
+  read_policy(node, "bad_values", options.bad_values);
   read_policy(node, "bad_images", options.bad_images);
+  if (node.has("yolo_lines")) {
+    constexpr std::array<std::string_view, 4> kLines = {"box", "outline", "oriented", "pose"};
+    options.yolo_lines = kLines[node.one_of("yolo_lines", {kLines.begin(), kLines.end()})];
+  }
   node.finish();
   return options;
 }
@@ -155,15 +237,20 @@ LoaderOptions DataOptions::train_loader() const {
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split, Problems& problems) {
   if (!split.sources.empty()) return open_joined(options, split, problems);
-  auto dataset = formats().at(options.type).open(options, split, problems);
-  TORCH_CHECK(dataset, "open: the format ", options.type, " gave no data set");
+  const auto part = located(options, split);
+  const auto& format = formats().at(part.options.type);
+  if (!format.open) return to_dataset(format.read(part, false, problems), part.options, part.split, problems);
+  auto dataset = format.open(part.options, part.split, problems);
+  TORCH_CHECK(dataset, "open: the format ", part.options.type, " gave no data set");
   return dataset;
 }
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split) {
   Problems problems;
-  auto dataset = open(options, split, problems);
-  problems.settle(origin(options, split));
+  const auto part = split.sources.empty() ? located(options, split)
+                                          : DatasetPart{.name = {}, .options = options, .split = split};
+  auto dataset = open(part.options, part.split, problems);
+  problems.settle(origin(part));
   return dataset;
 }
 

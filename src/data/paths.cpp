@@ -39,21 +39,13 @@ bool lies_inside(const fs::path& file, const fs::path& folder) {
 
 std::string read_text(const fs::path& file, size_t most) {
   try {
-    return read_text_file(file, most);
+    auto text = without_byte_order_mark(read_text_file(file, most));
+    if (const auto why = why_no_utf8(text); !why.empty())
+      throw DataError(fmt::format("{}: {}", file.string(), why));
+    return text;
   } catch (const TextFileError& error) {
     throw DataError(fmt::format("{}: cannot be read: {}", file.string(), error.what()));
   }
-}
-
-std::set<std::string> stems_in(const fs::path& folder, std::string_view beginning, std::string_view ending) {
-  std::set<std::string> found;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const fs::path& file = entry.path();
-    if (file.extension() == ending && file.filename().string().starts_with(beginning))
-      found.insert(file.stem());
-  }
-  return found;
 }
 
 const MissingFiles::Names& MissingFiles::names_in(const fs::path& folder) {

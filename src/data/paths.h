@@ -2,12 +2,13 @@
 
 #include <filesystem>
 #include <map>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
 #include <rcnn/data/paths.h>
+
+#include "data/text_encoding.h"
 
 namespace rcnn::data {
 
@@ -20,12 +21,9 @@ bool stays_inside(const std::string& file_name);
 /// Whether a path is a folder's or leads below it; both canonical.
 bool lies_in(const std::filesystem::path& file, const std::filesystem::path& folder);
 
-/// A text file's bytes, see read_text_file(). Throws DataError.
+/// A text file's UTF-8, see read_text_file(), without a byte order mark. Throws DataError, also for UTF-16
+/// and for what is no UTF-8, with the line.
 std::string read_text(const std::filesystem::path& file, size_t most);
-
-/// The stems of the files BEGINNING*ENDING in a folder; none when there is no such folder.
-std::set<std::string> stems_in(const std::filesystem::path& folder, std::string_view beginning,
-                               std::string_view ending);
 
 /// Guesses why files are missing. Remembers the folders that it has looked through.
 class MissingFiles {

@@ -26,11 +26,17 @@ void Problems::warn(const std::string& what, std::string where) {
   add(Severity::warning, what, std::move(where));
 }
 
-void Problems::bad(Policy policy, const std::string& what, std::string where) {
+void Problems::bad(Policy policy, const char* option, const std::string& what, std::string where) {
   if (policy == Policy::stop) {
-    error(what, std::move(where));
+    error(fmt::format("{} ({}=skip leaves it out)", what, option), std::move(where));
   } else {
     warn("dropped: " + what, std::move(where));
+  }
+}
+
+void Problems::add(const Problems& problems) {
+  for (const auto& [severity, what, where] : problems.kinds_) {
+    for (const auto& place : where) add(severity, what, place);
   }
 }
 

@@ -11,6 +11,8 @@
 #include <rcnn/error.h>
 #include <rcnn/infer/detect_files.h>
 
+#include "data/images/remarks.h"
+
 namespace rcnn {
 namespace {
 
@@ -43,7 +45,9 @@ std::string said_of(const std::exception& error, const fs::path& file) {
 FileResult read_file(std::span<const fs::path> files, size_t index, int64_t max_megapixels) {
   FileResult result{.index = index};
   try {
+    data::ImageRemarks remarks;
     result.image = data::read_image(files[index], max_megapixels);
+    result.remarks = remarks.take();
   } catch (const std::exception& error) {
     result.error = said_of(error, files[index]);
   }

@@ -26,7 +26,8 @@ DataOptions parse(const std::string& text) {
 TEST(DataOptions, EveryKeyArrives) {
   const auto options = parse(R"({"type": "voc", "root": "/sets/voc", "classes": ["dog", "cat"],
       "train": {"split": "trainval", "limit": 7, "flip": 0.25}, "test": {"split": "val", "limit": 3},
-      "min_size": 600, "max_size": 1000, "max_megapixels": 250, "workers": 5, "bad_boxes": "stop", "bad_images": "skip"})");
+      "min_size": 600, "max_size": 1000, "max_megapixels": 250, "workers": 5, "bad_boxes": "stop", "bad_values": "stop", "bad_images": "skip",
+      "other_classes": "merge:cat", "yolo_lines": "pose"})");
   EXPECT_EQ(options.root, "/sets/voc");
   EXPECT_THAT(options.classes, ElementsAre("dog", "cat"));
   EXPECT_EQ(options.train.split, "trainval");
@@ -39,7 +40,11 @@ TEST(DataOptions, EveryKeyArrives) {
   EXPECT_EQ(options.max_megapixels, 250);
   EXPECT_EQ(options.workers, 5);
   EXPECT_EQ(options.bad_boxes, Policy::stop);
+  EXPECT_EQ(options.bad_values, Policy::stop);
   EXPECT_EQ(options.bad_images, Policy::skip);
+  EXPECT_EQ(options.other_classes.kind, OtherClasses::Kind::merge);
+  EXPECT_EQ(options.other_classes.into, "cat");
+  EXPECT_EQ(options.yolo_lines, "pose");
 }
 
 TEST(DataOptions, CocoHasFilesInsteadOfSplits) {
@@ -56,14 +61,19 @@ TEST(DataOptions, CocoHasFilesInsteadOfSplits) {
 
 TEST(DataOptions, AbsentKeysKeepTheDefaults) {
   const auto options = parse("{}");
-  EXPECT_EQ(options.train.split, "train");
+  EXPECT_EQ(options.type, "auto");
+  EXPECT_EQ(options.train.split, "");
+  EXPECT_THAT(options.train.usual, ElementsAre("train", "trainval"));
   EXPECT_EQ(options.train.transform.flip, 0.5);
-  EXPECT_EQ(options.test.split, "test");
+  EXPECT_EQ(options.test.split, "");
+  EXPECT_THAT(options.test.usual, ElementsAre("test", "val", "valid", "validation"));
   EXPECT_EQ(options.test.transform.flip, 0);
   EXPECT_EQ(options.min_size, 800);
   EXPECT_EQ(options.max_size, 1333);
   EXPECT_EQ(options.bad_boxes, Policy::skip);
+  EXPECT_EQ(options.bad_values, Policy::skip);
   EXPECT_EQ(options.bad_images, Policy::stop);
+  EXPECT_EQ(options.other_classes.kind, OtherClasses::Kind::stop);
 }
 
 TEST(DataOptions, OnlyTrainingFlips) {
@@ -133,8 +143,16 @@ TEST(DataOptions, ARelativeRootLiesUnderTheDataFolder) {
 TEST(DataOptions, WrongValuesAreNamed) {
   const auto message = [](const std::string& text) { return message_of<ConfigError>([&] { parse(text); }); };
   EXPECT_THAT(message(R"({"type": "kitti"})"), AllOf(HasSubstr("type"), HasSubstr("voc"), HasSubstr("coco")));
-  EXPECT_THAT(message(R"({"type": "coco"})"), HasSubstr("train.annotations"));
-  EXPECT_THAT(message(R"({"train": {"annotations": "a.json"}})"), HasSubstr("train.annotations"));
+  EXPECT_THAT(message(R"({"type": "voc", "train": {"annotations": "a.json"}})"),
+              HasSubstr("train.annotations: unknown key"));
+  EXPECT_THAT(message(R"({"train": {"annotations": "a.json", "split": "train"}})"),
+              HasSubstr("train.split: contradicts annotations"));
+  EXPECT_THAT(message(R"({"train": {"images": "a"}})"), HasSubstr("train.images: says where the images"));
+  EXPECT_THAT(message(R"({"other_classes": "drop"})"),
+              HasSubstr("must be stop, ignore or merge:NAME, not drop"));
+  EXPECT_THAT(message(R"({"classes": ["cat"], "other_classes": "merge:dog"})"),
+              HasSubstr("other_classes: dog is none of `classes`"));
+  EXPECT_THAT(message(R"({"yolo_lines": "boxes"})"), HasSubstr("yolo_lines"));
   EXPECT_THAT(message(R"({"min_size": 600, "max_size": 500})"), HasSubstr("max_size"));
   EXPECT_THAT(message(R"({"min_size": 1})"), HasSubstr("min_size"));
   EXPECT_THAT(message(R"({"train": {"flip": 1.5}})"), HasSubstr("train.flip"));
@@ -173,7 +191,7 @@ TEST(Open, HeedsClassesAndPolicies) {
   EXPECT_EQ(open(options, options.train)->size(), 3);
 
   folder.write("scenes/Annotations/scene_00001.xml",
-               "<annotation><object><name>star</name><bndbox><xmin>9</xmin><ymin>9</ymin><xmax>9</xmax>"
+               "<annotation><object><name>star</name><bndbox><xmin>9</xmin><ymin>9</ymin><xmax>7</xmax>"
                "<ymax>9</ymax></bndbox></object></annotation>");
   EXPECT_TRUE(open(options, options.train)->record(0).objects.empty());
   options.bad_boxes = Policy::stop;

@@ -1,7 +1,6 @@
 #include "data/paths.h"
 
 #include <filesystem>
-#include <set>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -41,15 +40,6 @@ TEST(StaysInside, IsSaidOfTheNameAlone) {
   for (const char* name : {"", "/a.jpg", "../a.jpg", "a/../b.jpg", ".."})
     EXPECT_FALSE(stays_inside(name)) << name;
   EXPECT_FALSE(stays_inside(std::string("a\0b", 3)));
-}
-
-TEST(StemsIn, AreOfTheFilesWithThisBeginningAndEnding) {
-  const TempFolder temp;
-  for (const char* name : {"instances_b.json", "instances_a.json", "instances_c.txt", "captions_a.json"})
-    temp.write(name, "");
-  EXPECT_EQ(stems_in(temp.path(), "instances_", ".json"),
-            (std::set<std::string>{"instances_a", "instances_b"}));
-  EXPECT_TRUE(stems_in(temp.path() / "none", "", ".json").empty());
 }
 
 }  // namespace

@@ -25,11 +25,22 @@ TEST(Problems, AreGroupedByKindInTheOrderFound) {
 
 TEST(Problems, APolicySaysHowBadItIs) {
   Problems problems;
-  problems.bad(Policy::skip, "no image", "a");
+  problems.bad(Policy::skip, "bad_images", "no image", "a");
   EXPECT_FALSE(problems.has(Severity::error));
   EXPECT_EQ(problems.text(Severity::warning), "\n  dropped: no image: a");
-  problems.bad(Policy::stop, "no image", "b");
-  EXPECT_EQ(problems.text(Severity::error), "\n  no image: b");
+  problems.bad(Policy::stop, "bad_images", "no image", "b");
+  EXPECT_EQ(problems.text(Severity::error), "\n  no image (bad_images=skip leaves it out): b");
+}
+
+TEST(Problems, FurtherOnesAreTakenIn) {
+  Problems problems, more;
+  problems.warn("thin", "a");
+  more.warn("thin", "b");
+  more.error("no box", "c");
+  problems.add(more);
+  EXPECT_EQ(problems.text(Severity::warning), "\n  thin: a, b");
+  problems.add(more, "two");
+  EXPECT_EQ(problems.text(Severity::error), "\n  no box: c, two: c");
 }
 
 TEST(Problems, NamesStayInTheirLine) {

@@ -72,6 +72,14 @@ TEST_F(DetectFiles, GivesEachFilesResultInOrder) {
   EXPECT_THAT(finder_->sizes.back(), SizeIs(11));
 }
 
+TEST_F(DetectFiles, SaysWhatIsOddAboutAFile) {
+  const auto pages = fs::path(RCNN_FIXTURES "/images/image_header/pages.tif");
+  const auto all = results({picture(1), pages});
+  EXPECT_THAT(all[0].remarks, IsEmpty());
+  EXPECT_EQ(all[1].error, "");
+  EXPECT_THAT(all[1].remarks, ElementsAre(HasSubstr("several pages")));
+}
+
 TEST_F(DetectFiles, OfNoFilesThereIsNothing) {
   EXPECT_THAT(results({}), IsEmpty());
 }

@@ -20,7 +20,18 @@ def save(name, picture=image, **options):
 for ending in ("png", "jpg", "bmp", "tif", "webp", "jp2", "j2k", "ppm"):
     save(f"color.{ending}")
 save("progressive.jpg", progressive=True)
-save("turned.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0")
+turned = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+for ending in ("jpg", "png", "webp"):
+    save(f"turned.{ending}", exif=turned)
+save("turned.tif", tiffinfo={274: 6})
+# What ImageMagick does: EXIF behind the pixels.
+chunks = (folder / "turned.png").read_bytes()
+begin = chunks.index(b"eXIf") - 4
+exif = chunks[begin:begin + 12 + struct.unpack(">I", chunks[begin:begin + 4])[0]]
+(folder / "turned_behind.png").write_bytes(chunks.replace(exif, b"")[:-12] + exif + chunks[-12:])
+for ending in ("png", "webp"):
+    save(f"frames.{ending}", save_all=True, append_images=[Image.fromarray(255 - pixels)])
+save("pages.tif", save_all=True, append_images=[image])
 save("palette.bmp", image.convert("P"))
 save("lzw.tif", compression="tiff_lzw")
 save("deflate.tif", compression="tiff_adobe_deflate")
@@ -33,7 +44,5 @@ raw = pixels.tobytes()
 text = " ".join(str(value) for value in pixels.flatten())
 (folder / "text.ppm").write_text(f"P3\n# a comment\n7 5\n255\n{text}\n")
 (folder / "color.pam").write_bytes(b"P7\nWIDTH 7\nHEIGHT 5\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n" + raw)
-(folder / "color.pfm").write_bytes(b"PF\n7 5\n-1.0\n" + (pixels / 255).astype("<f4").tobytes())
-(folder / "color.hdr").write_bytes(b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 5 +X 7\n" + bytes([90, 80, 70, 128]) * 35)
 rows = b"".join(pixels[y, :, ::-1].tobytes() + b"\0" for y in range(5))
 (folder / "color.ras").write_bytes(struct.pack(">8I", 0x59A66A95, 7, 5, 24, len(rows), 1, 0, 0) + rows)

@@ -127,13 +127,13 @@ class QuickConfig : public testing::TestWithParam<fs::path> {
     const auto scenes = folder_.path() / "scenes", coco = folder_.path() / "tinycoco";
     tools::draw_scenes(scenes, {.train = 4, .test = 2, .size = {96, 128}});
     fs::copy(scenes / "ImageSets/Main/test.txt", scenes / "ImageSets/Main/val.txt");
-    for (const auto* name : {"bccd", "voc2012_slice"})
+    for (const auto* name : {"bccd", "voc2012_slice", "my_set"})
       fs::create_directory_symlink("scenes", folder_.path() / name);
 
     data::Problems problems;
     auto parts = data::read_parts(data::locate(scenes, {.splits = {"train", "val"}}), problems);
     for (auto& part : parts) part.name += "2017";
-    data::write_coco(coco, parts, data::ImageFiles::link);
+    data::convert(parts, "coco", coco, data::ImageFiles::link, problems);
     fs::create_directory_symlink(".", coco / "images");
   }
 

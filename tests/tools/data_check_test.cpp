@@ -38,7 +38,8 @@ TEST_F(DataCheckCommand, GoodDataIsCounted) {
   const auto finished = check({coco("[1, 2, 4, 4]")});
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_THAT(finished.out,
-              AllOf(HasSubstr("gt: 1 images, 0 of them without an object"), HasSubstr("nothing is wrong"),
+              AllOf(HasSubstr("gt: 1 images, 0 of them without an object"),
+                    HasSubstr("warnings:\n  a class of fewer than five objects: cat (1)\n"),
                     testing::ContainsRegex("cat +1 +1 +0\n"), testing::ContainsRegex("4 - 8 +1 #+\n")));
   EXPECT_EQ(finished.err, "");
 }
@@ -93,7 +94,7 @@ TEST_F(DataCheckCommand, AConfigIsCheckedAsATrainingWouldReadIt) {
   const auto finished = check({config});
   EXPECT_EQ(finished.exit_code, 3);
   EXPECT_THAT(finished.out, AllOf(HasSubstr("train: "), HasSubstr("test: "),
-                                  HasSubstr("was not asked for (asked for: dog)")));
+                                  HasSubstr("asked for are dog (other_classes=ignore")));
 }
 
 TEST_F(DataCheckCommand, SourcesOfAConfigAreCheckedTogether) {
@@ -111,7 +112,7 @@ TEST_F(DataCheckCommand, SourcesOfAConfigAreCheckedTogether) {
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_THAT(
       finished.out,
-      AllOf(HasSubstr("train: 2 images"), HasSubstr("two/test: Annotations/a.xml object 1 (1, 1, 9, 99)"),
+      AllOf(HasSubstr("train: 2 images"), HasSubstr("two/test: Annotations/a.xml object 1 [0, 0, 9, 99]"),
             HasSubstr("test: 1 images"), Not(HasSubstr("outside of the data set's folder"))));
 }
 

@@ -45,7 +45,8 @@ TEST_F(DataConvertCommand, YoloBecomesWhatTheOthersReadAndCheckAccepts) {
 }
 
 TEST_F(DataConvertCommand, RefusesWhatItMustNot) {
-  EXPECT_THAT(error_of(convert("yolo", "tfrecord", "out"), 2), HasSubstr("tfrecord not in {coco,voc}"));
+  EXPECT_THAT(error_of(convert("yolo", "tfrecord", "out"), 2),
+              HasSubstr("tfrecord not in {voc,coco,yolo,labelme}"));
   EXPECT_THAT(error_of(convert("none", "coco", "out"), 3), HasSubstr("there is no such file or folder"));
   folder_.write("yolo/classes.txt", "cell\n");
   EXPECT_THAT(error_of(convert("yolo", "coco", "yolo"), 2), HasSubstr("already in use"));

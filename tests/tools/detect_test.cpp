@@ -238,6 +238,24 @@ TEST_F(DetectTest, LooksSeveralTimes) {
   }
 }
 
+TEST_F(DetectTest, OddFilesAreUsedAndEachKindIsSaidOnce) {
+  const auto jpeg = scene(1);
+  for (const char* name : {"a.jpg", "b.jpg"}) {
+    folder_.write(fs::path("photos") / name,
+                  jpeg.substr(0, jpeg.size() - 2) + std::string(258, '\0') + "\xff\xd9");
+  }
+  for (const char* name : {"._a.jpg", "__MACOSX/._a.jpg", "@eaDir/a.jpg", ".ipynb_checkpoints/a.jpg"})
+    folder_.write(fs::path("photos") / name, "no image");
+  folder_.write("photos/c.tif", file_bytes(RCNN_FIXTURES "/images/image_header/pages.tif"));
+  const auto finished = detect({photos_, "--recursive", "--score", "0"});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(files_in(output_), ElementsAre("a.jpg", "b.jpg", "c.jpg", "detections.json"));
+  EXPECT_THAT(finished.err,
+              AllOf(HasSubstr((photos_ / "a.jpg").string() + ": a JPEG with spare bytes"),
+                    HasSubstr((photos_ / "c.tif").string() + ": an image file of several pages"),
+                    Not(HasSubstr((photos_ / "b.jpg").string()))));
+}
+
 TEST_F(DetectTest, AnImageThatCannotBeReadDoesNotStopTheOthers) {
   const auto a = folder_.write("photos/a.jpg", scene(1)), bad = folder_.write("photos/bad.jpg", "no image"),
              cut = folder_.write("photos/cut.jpg", scene(1).substr(0, 500)),

@@ -136,8 +136,10 @@ const std::vector<Command> kReadmeCommands = {
      "{}",
      {"rcnn/bin/rcnn", "rcnn/include/rcnn/rcnn.h"}},
     {"OMP_NUM_THREADS=1 python tests/oracle/bench_weight_files.py --rounds 15", "has_flags env {}"},
-    {"rcnn data check bccd coco/annotations/instances_train2017.json"},
-    {"rcnn data show bccd --output sheets", "{}", {"sheets/train_1.jpg"}},
+    {"rcnn data check my_set"},
+    {"rcnn train configs/faster_rcnn/resnet18_c4_own.json --output runs/mine data.root=$PWD/my_set",
+     "{} $short"},
+    {"rcnn data show my_set --output sheets", "{}", {"sheets/train_1.jpg"}},
     {"rcnn data anchors bccd configs/faster_rcnn/resnet18_c4_bccd.json"},
     {"rcnn data split instances.json --images photos --output parts --parts train=0.8,val=0.2 --seed 0",
      "{}",
@@ -264,6 +266,7 @@ class Readme : public testing::Test {
     fs::create_directories(data / "VOCdevkit");
     fs::create_symlink(bccd, data / "VOCdevkit/VOC2007");
     fs::create_symlink(bccd, home_ / "bccd");
+    fs::create_symlink(bccd, home_ / "my_set");
     fs::create_symlink(bccd / "JPEGImages", home_ / "photos");
     fs::copy_file(bccd / "JPEGImages/scene_00001.jpg", home_ / "more.jpg");
 
@@ -276,7 +279,7 @@ class Readme : public testing::Test {
       parts.push_back(data::read_parts(data::locate(bccd, {.splits = {split}}), problems).at(0));
       parts.back().name = name;
     }
-    data::write_coco(data / "coco", parts, data::ImageFiles::link);
+    data::convert(parts, "coco", data / "coco", data::ImageFiles::link, problems);
     fs::create_symlink(data / "coco", home_ / "coco");
     fs::create_directories(data / "tinycoco/images");
     fs::create_symlink(bccd / "JPEGImages", data / "tinycoco/images/train2017");

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include <rcnn/data/formats/voc.h>
+#include <rcnn/data/formats/voc/voc.h>
 #include <rcnn/nn/weights/weights.h>
 #include <rcnn/train/trainer.h>
 

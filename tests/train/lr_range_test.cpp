@@ -8,7 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <rcnn/data/formats/voc.h>
+#include <rcnn/data/formats/voc/voc.h>
 #include <rcnn/train/lr_range.h>
 
 #include "tests/support/temp_folder.h"

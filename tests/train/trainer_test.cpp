@@ -13,7 +13,7 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <rcnn/data/formats/voc.h>
+#include <rcnn/data/formats/voc/voc.h>
 #include <rcnn/data/images/image.h>
 #include <rcnn/nn/weights/weights.h>
 #include <rcnn/train/trainer.h>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <rcnn/data/formats/coco_file.h>
+#include <rcnn/data/formats/coco/coco_file.h>
 #include <rcnn/eval/input/coco_input.h>
 
 namespace rcnn::tools {

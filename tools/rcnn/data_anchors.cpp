@@ -288,7 +288,7 @@ void add_data_anchors(CLI::App& app) {
       "anchors", "say how well a config's anchors fit a data set's boxes, and which would fit better");
   auto arguments = std::make_shared<DataAnchorsArguments>();
   add_dataset(*command, arguments->dataset);
-  add_max_megapixels(*command, arguments->dataset.locate);
+  add_policies(*command, arguments->dataset.locate);
   command->add_option("config", arguments->config, "the config of the detector and of the training scale")
       ->required();
   command->add_option("overrides", arguments->overrides, "key=value ..., instead of what the config says");

@@ -46,9 +46,9 @@ Checked check(const std::filesystem::path& dataset, const DataCheckArguments& ar
           part, {.decode = !arguments.fast,
                  .on_progress = [&](int64_t done, int64_t total) { progress.show(done, total); }}));
     }
-    checked.problems = data::shared_images(checked.parts);
+    checked.problems = data::compare(checked.parts);
   } catch (const DataError& error) {
-    checked.problems.error("it is no data set", error.what());
+    checked.problems.error("it cannot be checked", error.what());
   }
   return checked;
 }
@@ -165,7 +165,7 @@ void add_data_check(CLI::App& app) {
   auto arguments = std::make_shared<DataCheckArguments>();
   command->add_option("datasets", arguments->datasets, kDatasetHelp)->required();
   add_locate(*command, arguments->locate);
-  add_max_megapixels(*command, arguments->locate);
+  add_policies(*command, arguments->locate);
   command->add_flag("--fast", arguments->fast, "read the headers of images only, do not decode them");
   command->add_flag("--json", arguments->json, "a list on stdout, one object a data set, with all places");
   command->callback([arguments] {

@@ -9,7 +9,7 @@
 /// The commands under `rcnn data`, a file each.
 namespace rcnn::tools {
 
-/// What names a data set on the command line: DATASET [--split NAME ...] [--images DIR].
+/// What names a data set on the command line: DATASET [--from TYPE] [--split NAME ...] [--images DIR].
 struct DatasetArguments {
   std::filesystem::path dataset;
   data::LocateOptions locate;
@@ -22,8 +22,9 @@ void add_dataset(CLI::App& command, DatasetArguments& arguments);
 void add_locate(CLI::App& command, data::LocateOptions& options);
 extern const char* const kDatasetHelp;
 
-/// --max-megapixels, of commands that open a data set as a training would.
-void add_max_megapixels(CLI::App& command, data::LocateOptions& options);
+/// What a config says of bad entries and classes: --max-megapixels, --bad-boxes, --bad-values, --bad-images,
+/// --classes, --other-classes, --yolo-lines.
+void add_policies(CLI::App& command, data::LocateOptions& options);
 
 void add_data_anchors(CLI::App& app);
 void add_data_check(CLI::App& app);

@@ -1,12 +1,11 @@
 #include <memory>
 
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
-#include <rcnn/data/categories.h>
-#include <rcnn/data/formats/yolo.h>
 #include <rcnn/data/tools/convert.h>
 #include <rcnn/log.h>
 
+#include "commands.h"
 #include "data_commands.h"
 
 namespace rcnn::tools {
@@ -15,38 +14,20 @@ namespace {
 struct DataConvertArguments {
   DatasetArguments from;
   std::string to;
-  std::filesystem::path output, classes;
+  std::filesystem::path output;
   bool copy = false;
 };
 
-std::vector<data::AnnotatedPart> read(const DataConvertArguments& arguments, data::Problems& problems) {
-  const auto& root = arguments.from.dataset;
-  if (!data::is_yolo(root)) {
-    if (!arguments.classes.empty()) throw ConfigError("--classes: only YOLO's text files need it");
-    return data::read_parts(arguments.from.parts(), problems);
-  }
-  const auto classes = arguments.classes.empty() ? root / "classes.txt" : arguments.classes;
-  if (!std::filesystem::exists(classes)) {
-    throw DataError(fmt::format(
-        "{}: is not there; write the names of the classes (data.yaml: names) one a line, or name a file with "
-        "--classes",
-        classes.string()));
-  }
-  return data::read_yolo(root, data::read_categories(classes), problems);
-}
-
 void run(const DataConvertArguments& arguments) {
   data::Problems problems;
-  const auto parts = read(arguments, problems);
+  const auto parts = data::read_parts(arguments.from.parts(), problems);
   problems.settle(arguments.from.dataset.string());
-  const auto images = arguments.copy ? data::ImageFiles::copy : data::ImageFiles::link;
-  if (arguments.to == "coco") {
-    data::write_coco(arguments.output, parts, images);
-  } else {
-    data::write_voc(arguments.output, parts, images);
-  }
+  data::Problems lost;
+  data::convert(parts, arguments.to, arguments.output,
+                arguments.copy ? data::ImageFiles::copy : data::ImageFiles::link, lost);
+  lost.settle(arguments.output.string());
   for (const auto& part : parts) {
-    log::info(fmt::format("{}: {} images, {} objects", part.name, part.content.images.size(),
+    log::info(fmt::format("{}: {} images, {} objects read", part.name, part.content.images.size(),
                           part.content.annotations.size()));
   }
 }
@@ -54,17 +35,15 @@ void run(const DataConvertArguments& arguments) {
 }  // namespace
 
 void add_data_convert(CLI::App& app) {
-  auto* command = app.add_subcommand(
-      "convert",
-      "write a data set as COCO's or Pascal VOC's files; reads these and YOLO's images/ and labels/");
+  auto* command = app.add_subcommand("convert", "write a data set in another format");
   auto arguments = std::make_shared<DataConvertArguments>();
   add_dataset(*command, arguments->from);
-  command->add_option("--to", arguments->to, "coco or voc")
+  add_policies(*command, arguments->from.locate);
+  const auto written = data::formats().written();
+  command->add_option("--to", arguments->to, fmt::format("{}", fmt::join(written, ", ")))
       ->required()
-      ->check(CLI::IsMember({"coco", "voc"}));
+      ->check(CLI::IsMember(written));
   command->add_option("--output", arguments->output, "new folder for the result")->required();
-  command->add_option("--classes", arguments->classes,
-                      "for YOLO: the classes' names, one a line (default: classes.txt in the folder)");
   command->add_flag("--copy", arguments->copy, "copy the images instead of linking to them");
   command->callback([arguments] { run(*arguments); });
 }

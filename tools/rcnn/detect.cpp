@@ -144,6 +144,11 @@ class Detecting {
       ++bad_images_;
       warn(result.error);
     } else {
+      for (const auto& remark : result.remarks) {
+        if (!remarks_.insert(remark).second) continue;
+        warn(fmt::format("{}: {} (said of the first such file alone)", files_[result.index].path.string(),
+                         remark));
+      }
       list(result);
       writer_.add(files_[result.index].relative, std::move(result));
     }
@@ -189,6 +194,7 @@ class Detecting {
   const std::vector<int64_t> labels_;
   const std::set<io::FileId> inputs_;
   const ProgressLine line_{"detecting"};
+  std::set<std::string> remarks_;  // that were said
   std::vector<std::unique_ptr<ResultsFile>> lists_;
   int64_t done_ = 0, bad_images_ = 0, bad_pictures_ = 0, objects_ = 0;
   DetectFilesTimes times_;

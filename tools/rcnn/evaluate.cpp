@@ -1,17 +1,21 @@
 #include "evaluate.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <iterator>
 #include <tuple>
+#include <unordered_map>
 #include <unordered_set>
 
 #include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/dataset.h>
-#include <rcnn/data/formats/coco_file.h>
+#include <rcnn/data/formats/coco/coco_file.h>
+#include <rcnn/data/formats/format.h>
 #include <rcnn/data/loading/read_ahead.h>
+#include <rcnn/data/tools/locate.h>
 #include <rcnn/log.h>
 #include <rcnn/nn/models/detection_model.h>
 
@@ -21,17 +25,42 @@
 namespace rcnn::tools {
 namespace {
 
+bool is_coco(const TestSet& test) {
+  return test.options.type == "coco" && !test.options.test.annotations.empty();
+}
+
+/// The COCO file of the test set as it stands there. What is wrong with it was said when the set was opened.
+data::CocoFile file_of(const TestSet& test) {
+  const auto& options = test.options;
+  data::Problems said;
+  return data::read_coco_file(
+      options.test.annotations, said,
+      {.bad_values = options.bad_values, .bad_boxes = options.bad_boxes, .bad_images = options.bad_images});
+}
+
 /// Every image, with nothing found on it yet. COCO's images have ids and names of their own, with folders
 /// where they have some; others are counted.
 std::vector<ImageDetections> all_images(const TestSet& test) {
   std::vector<ImageDetections> images;
-  const bool coco = !test.options.test.annotations.empty();
+  const bool coco = is_coco(test);
+  const auto is_number = [](const std::string& id) {
+    int64_t number = 0;
+    const char* end = id.data() + id.size();
+    return std::from_chars(id.data(), end, number).ptr == end;
+  };
+  bool texts = false;
+  for (int64_t i = 0; coco && i < test.dataset->size(); ++i) texts |= !is_number(test.dataset->record(i).id);
+  const auto text_ids = texts ? file_of(test).text_ids.images : std::unordered_map<std::string, int64_t>();
+  const auto id_of = [&](const std::string& id) {
+    const auto known = text_ids.find(id);
+    return known == text_ids.end() ? std::stoll(id) : known->second;
+  };
   for (int64_t i = 0; i < test.dataset->size(); ++i) {
     const auto& record = test.dataset->record(i);
     const auto name =
         coco ? record.image.lexically_relative(test.options.test.images) : record.image.filename();
     images.push_back(
-        {.image_id = coco ? std::stoll(record.id) : i + 1, .file_name = name.string(), .detections = {}});
+        {.image_id = coco ? id_of(record.id) : i + 1, .file_name = name.string(), .detections = {}});
   }
   return images;
 }
@@ -92,17 +121,35 @@ std::vector<eval::ImageResult> image_results(const data::Dataset& dataset,
   return results;
 }
 
-/// The COCO file of the test set as it stands there, areas of outlines included, with the images that were
-/// looked at. Returns the number of the others, too.
+/// Truths of classes that were not chosen are left out, or become those of the class that they are merged
+/// into.
+void settle_other_classes(const TestSet& test, eval::CocoAnnotations& annotations) {
+  const auto& categories = test.dataset->categories();
+  const auto& other = test.options.other_classes;
+  const auto is_chosen = [&](const auto& truth) {
+    return std::ranges::find(categories, truth.category_id, &Category::id) != categories.end();
+  };
+  if (other.kind == data::OtherClasses::Kind::merge) {
+    const auto into = std::ranges::find(categories, other.into, &Category::name);
+    for (auto& truth : annotations.truths) {
+      if (!is_chosen(truth) && into != categories.end()) truth.category_id = into->id;
+    }
+  }
+  std::erase_if(annotations.truths, [&](const auto& truth) { return !is_chosen(truth); });
+}
+
+/// The COCO file of the test set, areas of outlines included, with the images that were looked at. Returns
+/// the number of the others, too.
 std::pair<eval::CocoAnnotations, int64_t> annotations_of_file(const TestSet& test,
                                                               const std::vector<ImageDetections>& images) {
   std::unordered_set<int64_t> ids;
   for (const auto& image : images) ids.insert(image.image_id);
   const auto left_out = [&](int64_t id) { return !ids.contains(id); };
-  auto annotations = to_annotations(data::read_coco_file(test.options.test.annotations));
+  auto annotations = to_annotations(file_of(test));
   const auto others =
       std::erase_if(annotations.images, [&](const auto& image) { return left_out(image.id); });
   std::erase_if(annotations.truths, [&](const auto& truth) { return left_out(truth.image_id); });
+  settle_other_classes(test, annotations);
   return {std::move(annotations), static_cast<int64_t>(others)};
 }
 
@@ -150,18 +197,37 @@ eval::Score score_of(const Found& found, const TestSet& test, const EvalOptions&
   return score;
 }
 
+void warn_of_learnt_images(const data::DataOptions& data, const TestSet& test) {
+  if (!data.train.sources.empty()) return;
+  const auto learnt = data::located(data, data.train);
+  if (data::formats().at(learnt.options.type).open) return;  // which knows its parts alone
+  const auto& scored = test.options.test;
+  if (learnt.split.annotations == scored.annotations && learnt.split.split == scored.split) {
+    log::warn(
+        "the part that is scored is the one that is learnt: scores say little of other images; rcnn data "
+        "split "
+        "parts a data set");
+  }
+}
+
 }  // namespace
 
 TestSet open_test_set(data::DataOptions options, const std::vector<Category>& categories) {
+  // Where nobody chose classes, a class of the test part alone stops nothing: it is told, and never found.
+  if (options.classes.empty()) options.other_classes = {.kind = data::OtherClasses::Kind::ignore};
   options.classes.clear();
   for (const auto& category : categories) options.classes.push_back(category.name);
-  auto dataset = data::open(options, options.test);
-  return {std::move(options), std::move(dataset)};
+  auto part = data::located(options, options.test);
+  auto dataset = data::open(part.options, part.split);
+  part.options.test = std::move(part.split);
+  return {std::move(part.options), std::move(dataset)};
 }
 
 EvalOptions EvalOptions::from(const config::Node& node, const data::DataOptions& data) {
   EvalOptions options{
-      .metric = data.test.annotations.empty() ? Metric::voc : Metric::coco, .voc = {}, .scoring = {}};
+      .metric = data.test.annotations.empty() && data.type != "coco" ? Metric::voc : Metric::coco,
+      .voc = {},
+      .scoring = {}};
   node.read("metric", options.metric, {{"voc", Metric::voc}, {"coco", Metric::coco}});
   node.read("rule", options.voc.rule, {{"area", eval::VocRule::area}, {"points11", eval::VocRule::points11}});
   node.read("iou_threshold", options.voc.iou_threshold, {.min = 0, .max = 1});
@@ -185,6 +251,7 @@ Scoring scoring_of(const train::Training& training) {
   Scoring scoring{.options = EvalOptions::from(root.child("eval"), training.data),
                   .test = open_test_set(training.data, training.dataset->categories())};
   check_best(scoring.options, scoring.test);
+  warn_of_learnt_images(training.data, scoring.test);
   return scoring;
 }
 
@@ -212,7 +279,7 @@ eval::CocoInput coco_input(const TestSet& test, const std::vector<ImageDetection
   const auto& categories = dataset->categories();
   auto incomparable = limited(test);
   eval::CocoAnnotations annotations;
-  if (!data.test.annotations.empty()) {
+  if (is_coco(test)) {
     int64_t others = 0;
     std::tie(annotations, others) = annotations_of_file(test, images);
     if (others > 0) {

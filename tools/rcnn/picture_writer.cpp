@@ -100,7 +100,7 @@ void PictureWriter::work(const std::stop_token& stop) {
 }
 
 void PictureWriter::write(const Job& job) {
-  const auto& [index, image, detections, error] = job.result;
+  const auto& [index, image, detections, error, remarks] = job.result;
   if (options_.pictures) write_picture(job.relative, vis::draw_detections(image, detections, categories_));
   if (!options_.crops) return;
   for (size_t i = 0; i < detections.size(); ++i) {

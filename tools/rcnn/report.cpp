@@ -9,7 +9,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <sys/utsname.h>
 
-#include <rcnn/data/formats/coco_file.h>
+#include <rcnn/data/formats/coco/coco_file.h>
 #include <rcnn/data/images/image.h>
 #include <rcnn/error.h>
 #include <rcnn/log.h>
@@ -92,7 +92,7 @@ vis::EvaluationInput input_without_truths(const data::CocoResultList& list, cons
 vis::Report report_of_detections(const ReportArguments& arguments, io::OutputFile& output) {
   std::optional<data::CocoFile> file;
   if (!arguments.annotations.empty()) file = data::read_coco_file(arguments.annotations);
-  auto list = data::read_coco_results(arguments.input);
+  auto list = data::read_coco_results(arguments.input, file ? file->text_ids : data::CocoTextIds());
   const auto files = file_names(file, list, arguments.input);
 
   vis::Report report{.title = arguments.input.filename().string(),

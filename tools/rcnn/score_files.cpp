@@ -4,7 +4,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/formats/coco_file.h>
+#include <rcnn/data/formats/coco/coco_file.h>
 #include <rcnn/error.h>
 
 #include "coco_files.h"
@@ -46,8 +46,11 @@ void check_options(const ScoreFilesArguments& arguments) {
 
 void score_files(const ScoreFilesArguments& arguments) {
   check_options(arguments);
-  auto annotations = to_annotations(data::read_coco_file(arguments.annotations));
-  auto results = to_results(data::read_coco_results(arguments.detections));
+  auto file = data::read_coco_file(arguments.annotations);
+  auto annotations = to_annotations(file);
+  const auto text_ids = std::move(file.text_ids);
+  file = {};
+  auto results = to_results(data::read_coco_results(arguments.detections, text_ids));
   const auto input = eval::coco_input(std::move(annotations), std::move(results),
                                       {.annotations = arguments.annotations.string(),
                                        .results = arguments.detections.string(),

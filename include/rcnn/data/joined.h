@@ -18,9 +18,10 @@ struct NamedDataset {
 
 /// The images of several data sets, one after the other, such as VOC's trainval of 2007 and of 2012.
 ///
-/// An id stays as it is unless an earlier image has it: then the part's name and a slash come before it. One
-/// file in two parts is a warning. Throws DataError where the categories of two parts are not the same, in
-/// the same order, and says how they can be made so.
+/// Classes are matched by name: those of the first part, then what further parts have besides, with their own
+/// ids where these are free. A class that a part lacks is a warning. An id of an image stays as it is unless
+/// an earlier image has it: then the part's name and a slash come before it. One file in two parts is a
+/// warning.
 ///
 /// parts     at least one
 RCNN_EXPORT std::shared_ptr<Dataset> join(const std::vector<NamedDataset>& parts, Problems& problems);

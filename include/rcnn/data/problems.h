@@ -26,8 +26,12 @@ class RCNN_EXPORT Problems {
   void error(const std::string& what, std::string where);
   void warn(const std::string& what, std::string where);
 
-  /// Something that is left out under Policy::skip, a warning then, and an error under Policy::stop.
-  void bad(Policy policy, const std::string& what, std::string where);
+  /// Something that is left out under Policy::skip, a warning then, and an error under Policy::stop, which
+  /// names the option that goes on: "... (bad_boxes=skip leaves it out)".
+  void bad(Policy policy, const char* option, const std::string& what, std::string where);
+
+  /// Takes in further ones.
+  void add(const Problems& problems);
 
   /// Takes in those of `part`, a data set that is part of a larger one: its places begin with "part: ".
   void add(const Problems& problems, const std::string& part);

@@ -24,6 +24,7 @@ struct FileResult {
   at::Tensor image = {};                   ///< uint8 [H, W, 3] RGB as it was read; undefined with an error
   std::vector<Detection> detections = {};  ///< best first
   std::string error = {};                  ///< one line that names the file; empty when all went well
+  std::vector<std::string> remarks = {};  ///< what is odd about the file all the same, see data::read_image()
 };
 
 /// Where the time went, in seconds.

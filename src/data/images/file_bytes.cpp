@@ -49,9 +49,9 @@ int FileBytes::fetch(int64_t offset) {
   return (*this)[offset];
 }
 
-std::span<const uint8_t> FileBytes::all() {
-  if (begin_ != 0 || end_ != size_) read(0, size_);
-  return {block_.get(), static_cast<size_t>(size_)};
+std::span<const uint8_t> FileBytes::part(int64_t begin, int64_t end) {
+  if (begin < begin_ || end > end_) read(begin, end);
+  return {block_.get() + (begin - begin_), static_cast<size_t>(end - begin)};
 }
 
 int64_t FileBytes::number(int64_t most_significant, int step, int count) {

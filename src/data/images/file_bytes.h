@@ -38,8 +38,11 @@ class FileBytes {
   int64_t big_endian(int64_t offset, int count) { return number(offset, 1, count); }
   int64_t little_endian(int64_t offset, int count) { return number(offset + count - 1, -1, count); }
 
+  /// Bytes begin .. end - 1, which lie in the file; valid until others are asked for.
+  std::span<const uint8_t> part(int64_t begin, int64_t end);
+
   /// The whole file; valid as long as this object.
-  std::span<const uint8_t> all();
+  std::span<const uint8_t> all() { return part(0, size_); }
 
  private:
   int64_t number(int64_t most_significant, int step, int count);

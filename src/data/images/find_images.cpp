@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <climits>
 #include <deque>
 #include <iterator>
@@ -15,7 +14,8 @@
 
 #include <rcnn/data/images/find_images.h>
 
-#include "text.h"
+#include "data/images/image_ending.h"
+#include "data/passed_over.h"
 
 namespace rcnn::data {
 namespace {
@@ -23,12 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kWildcards = "*?[";
-
-bool has_image_ending(const fs::path& file) {
-  static constexpr std::array<std::string_view, 7> endings = {".jpg", ".jpeg", ".png", ".bmp",
-                                                              ".tif", ".tiff", ".webp"};
-  return std::ranges::find(endings, lower(file.extension().string())) != endings.end();
-}
 
 bool has_wildcard(const fs::path& path) {
   return path.string().find_first_of(kWildcards) != std::string::npos;
@@ -44,12 +38,13 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, ignored);
 }
 
-/// What lies in a folder, in the order of the names.
+/// What lies in a folder, in the order of the names, without what is passed over.
 std::vector<fs::path> entries_of(const fs::path& folder) {
   std::vector<fs::path> entries;
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
-    entries.push_back(entry->path());
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (!is_passed_over(entry->path().filename().native())) entries.push_back(entry->path());
+  }
   if (error) throw DataError(fmt::format("{}: cannot be listed: {}", folder.string(), error.message()));
   std::ranges::sort(entries);
   return entries;
@@ -77,7 +72,7 @@ std::vector<fs::path> images_in(const fs::path& folder, bool recursive) {
   std::vector<fs::path> images;
   for (const auto& each : recursive ? folders_from(folder) : std::vector{folder}) {
     for (const auto& entry : entries_of(each)) {
-      if (has_image_ending(entry) && is_file(entry)) images.push_back(entry);
+      if (has_image_ending(entry.filename().string()) && is_file(entry)) images.push_back(entry);
     }
   }
   std::ranges::sort(images);
@@ -94,12 +89,24 @@ std::string literal_pattern(const fs::path& path) {
   return text;
 }
 
+/// Whether a wildcard, and not the user, came upon what is passed over. Parts of a pattern without `**` and
+/// of its match belong together one by one.
+bool came_upon_passed_over(const fs::path& pattern, const fs::path& match) {
+  auto name = match.begin();
+  for (auto part = pattern.begin(); part != pattern.end() && name != match.end(); ++part, ++name) {
+    if (has_wildcard(*part) && !part->native().starts_with('.') && is_passed_over(name->native()))
+      return true;
+  }
+  return false;
+}
+
 /// All that a pattern without `**` matches.
 std::vector<fs::path> matches_of_glob(const std::string& pattern) {
   glob_t found = {};
   const int failed = glob(pattern.c_str(), 0, nullptr, &found);
-  const std::vector<fs::path> matches(found.gl_pathv, found.gl_pathv + (failed ? 0 : found.gl_pathc));
+  std::vector<fs::path> matches(found.gl_pathv, found.gl_pathv + (failed ? 0 : found.gl_pathc));
   globfree(&found);
+  std::erase_if(matches, [&](const fs::path& match) { return came_upon_passed_over(pattern, match); });
   return matches;
 }
 
@@ -162,12 +169,16 @@ class Finder {
 
   void add_list(std::istream& list) {
     constexpr size_t kBlock = 65536;
+    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // editors of Windows put it there
     std::string block(kBlock, '\0'), line;
     std::optional<char> end;
     ListPlace place;
     while (list.read(block.data(), kBlock), list.gcount() > 0) {
       std::string_view text(block.data(), static_cast<size_t>(list.gcount()));
-      if (!end) end = text.find('\0') == std::string_view::npos ? '\n' : '\0';
+      if (!end) {
+        end = text.find('\0') == std::string_view::npos ? '\n' : '\0';
+        if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+      }
       for (auto stop = text.find(*end);; stop = text.find(*end)) {
         line += text.substr(0, stop);
         if (line.size() > PATH_MAX) {
@@ -215,7 +226,7 @@ class Finder {
     for (const auto& match : matches_of(pattern)) {
       if (is_folder(match)) {
         for (const auto& image : images_in(match, options_.recursive)) take(image);
-      } else if (has_image_ending(match) && is_file(match)) {
+      } else if (has_image_ending(match.filename().string()) && is_file(match)) {
         take(match);
       }
     }

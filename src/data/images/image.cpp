@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <climits>
-#include <fstream>
-#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include <ATen/ops/zeros.h>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <spdlog/fmt/fmt.h>
@@ -16,7 +16,10 @@
 #include "data/images/jpeg.h"
 #include "data/images/jpeg_header.h"
 #include "data/images/mat.h"
+#include "data/images/pnm.h"
+#include "data/images/remarks.h"
 #include "data/images/tiff.h"
+#include "data/images/webp.h"
 #include "data/loading/for_all.h"
 #include "io/files/atomic_writer.h"
 #include "text.h"
@@ -57,16 +60,13 @@ ImageHeader bounded_header(FileBytes& bytes, int64_t max_megapixels) {
                                                bytes.size(), what));
   };
   check_bytes(max_megapixels * 1'000'000, fmt::format("an image of {} megapixels takes", max_megapixels));
-  const auto header = read_image_header(bytes);
-  if (!header) {
-    throw file_error(bytes.file(), "is no image of a kind that can be read; convert it to JPEG or PNG");
-  }
-  check_size(bytes.file(), header->size, max_megapixels);
-  // A TIFF may hold many images, of which the first one counts.
-  const auto& [height, width] = header->size;
-  if (header->kind != ImageKind::tiff)
+  auto header = read_image_header(bytes);
+  check_size(bytes.file(), header.size, max_megapixels);
+  // Of many images in a file the first one counts.
+  const auto& [height, width] = header.size;
+  if (header.kind != ImageKind::tiff && !header.several)
     check_bytes(width * height, fmt::format("its {} x {} pixels take", width, height));
-  return *header;
+  return header;
 }
 
 /// Throws DataError for a file that is too short for what its header promises.
@@ -77,29 +77,61 @@ void check_end(FileBytes& bytes, const ImageHeader& header) {
   }
 }
 
-/// What libjpeg does not decode; BGR.
-cv::Mat decode_other(FileBytes& bytes, ImageSize size) {
-  const fs::path& file = bytes.file();
-  if (bytes.size() > INT_MAX) throw file_error(file, "has more than 2 GB; convert it to JPEG or PNG");
-  const auto orientation = find_orientation(bytes, 0, bytes.size());
-  auto data = bytes.all();
-  std::vector<uint8_t> upright;
-  if (orientation.value != 1) {  // OpenCV turns a TIFF even if told not to: it must not see why
-    upright.assign(data.begin(), data.end());
-    const auto value = upright.begin() + orientation.offset;
-    std::replace(value, value + 2, static_cast<uint8_t>(orientation.value), uint8_t{1});
-    data = upright;
-  }
+/// By OpenCV, of the size that it must have; BGR, 8 bits.
+cv::Mat decode_bgr(const fs::path& file, std::span<const uint8_t> data, ImageSize size) {
+  if (data.size() > INT_MAX) throw file_error(file, "has more than 2 GB; convert it to JPEG or PNG");
   try {
     const cv::_InputArray array(data.data(), static_cast<int>(data.size()));
-    cv::Mat image = cv::imdecode(array, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+    cv::Mat image =
+        cv::imdecode(array, cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH | cv::IMREAD_IGNORE_ORIENTATION);
     if (image.empty()) throw file_error(file, "cannot be decoded; it is damaged or cut off");
     if (ImageSize{image.rows, image.cols} != size) {
       throw file_error(file, "is damaged: it says two sizes; copy it again or remove it");
     }
+    constexpr double kOf16Bits = 1.0 / 257;  // 65535 / 255; OpenCV itself would take the upper byte
+    if (image.depth() == CV_16U) image.convertTo(image, CV_8U, kOf16Bits);
+    TORCH_CHECK(image.type() == CV_8UC3, file.string(), ": OpenCV gives pixels of an unknown kind");
     return image;
   } catch (const cv::Exception& failure) {
     throw file_error(file, fmt::format("cannot be decoded; it is damaged: {}", failure.err));
+  }
+}
+
+/// By OpenCV, of a kind that it reads as Pillow does.
+at::Tensor decode_other(const fs::path& file, std::span<const uint8_t> data, ImageSize size) {
+  const cv::Mat bgr = decode_bgr(file, data, size);
+  at::Tensor rgb = empty_image(size);
+  cv::cvtColor(bgr, as_mat(rgb), cv::COLOR_BGR2RGB);
+  return rgb;
+}
+
+/// Of an animation the first frame: OpenCV reads none of it.
+at::Tensor decode_webp(FileBytes& bytes, ImageSize canvas) {
+  const auto first = first_webp_frame(bytes);
+  if (!first) return decode_other(bytes.file(), bytes.all(), canvas);
+  const auto& [file, size, left, top] = *first;
+  if (left + size.width > canvas.width || top + size.height > canvas.height)
+    throw file_error(bytes.file(),
+                     "is damaged: a frame lies outside of the image; copy it again or remove it");
+  const auto frame = decode_other(bytes.file(), file, size);
+  if (size == canvas) return frame;
+  at::Tensor image = at::zeros({canvas.height, canvas.width, 3}, at::kByte);
+  image.narrow(0, top, size.height).narrow(1, left, size.width).copy_(frame);
+  return image;
+}
+
+at::Tensor decode(FileBytes& bytes, const ImageHeader& header) {
+  switch (header.kind) {
+    case ImageKind::jpeg:
+      return decode_jpeg(bytes, header.size);
+    case ImageKind::tiff:
+      return decode_tiff(bytes, header.size);
+    case ImageKind::webp:
+      return decode_webp(bytes, header.size);
+    case ImageKind::pnm:
+      return decode_pnm(bytes);
+    default:
+      return decode_other(bytes.file(), bytes.all(), header.size);
   }
 }
 
@@ -109,7 +141,9 @@ ImageInfo image_info(const fs::path& file, int64_t max_megapixels) {
   FileBytes bytes(file);
   const auto header = bounded_header(bytes, max_megapixels);
   check_end(bytes, header);
-  return {.size = header.size, .orientation = header.orientation};
+  ImageInfo info{.size = header.size, .orientation = header.orientation};
+  if (header.several) info.remarks.emplace_back(kSeveralImages);
+  return info;
 }
 
 std::vector<std::variant<ImageInfo, DataError>> image_infos(const std::vector<fs::path>& files,
@@ -136,11 +170,8 @@ at::Tensor read_image(const fs::path& file, int64_t max_megapixels) {
   const auto header = bounded_header(bytes, max_megapixels);
   bytes.all();  // before its end is looked for, so that the file is read once
   check_end(bytes, header);
-  if (header.kind == ImageKind::jpeg) return decode_jpeg(bytes, header.size);
-  const cv::Mat image = decode_other(bytes, header.size);
-  at::Tensor rgb = empty_image(header.size);
-  cv::cvtColor(image, as_mat(rgb), cv::COLOR_BGR2RGB);
-  return rgb;
+  if (header.several) remark(file, kSeveralImages);
+  return decode(bytes, header);
 }
 
 void write_image(const fs::path& file, const at::Tensor& image) {

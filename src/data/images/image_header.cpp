@@ -4,16 +4,19 @@
 #include <array>
 #include <cstdlib>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <spdlog/fmt/fmt.h>
 
 #include "data/images/jpeg_header.h"
-#include "data/images/tiff.h"
+#include "data/images/pnm_header.h"
+#include "data/images/tiff_directory.h"
+#include "data/images/webp.h"
 
 namespace rcnn::data {
 namespace {
+
+using namespace std::string_view_literals;
 
 constexpr int64_t kEnd = FileBytes::kEnd;
 
@@ -37,15 +40,8 @@ int64_t signed_32(int64_t value) {
 ImageHeader jpeg_header(FileBytes& bytes) {
   const auto info = read_jpeg_header(bytes);
   if (!info) throw jpeg_ends_early(bytes);
+  if (info->bits != 8) throw unread_pixels(bytes, fmt::format("{}-bit", info->bits));
   return {.kind = ImageKind::jpeg, .size = info->size, .orientation = info->orientation};
-}
-
-ImageHeader png_header(FileBytes& bytes) {
-  const int64_t width = bytes.big_endian(16, 4), height = bytes.big_endian(20, 4);
-  if (height == kEnd) {
-    throw file_error(bytes.file(), "is cut off: its PNG header ends early; copy it again or remove it");
-  }
-  return {.kind = ImageKind::png, .size = {.height = height, .width = width}};
 }
 
 /// Windows' bitmap with its header of 40 bytes and more, or OS/2's of 12.
@@ -90,6 +86,30 @@ int64_t end_of_strips(TiffDirectory& directory, bool tiled) {
   return end;
 }
 
+/// Refuses pixels that a decoder would take for others, or not at all.
+void check_tiff_pixels(FileBytes& bytes, TiffDirectory& directory) {
+  constexpr int64_t kBits = 258, kPhotometric = 262, kSampleFormat = 339;
+  constexpr int64_t kSigned = 2, kFloat = 3, kComplexSigned = 5, kComplexFloat = 6;
+  constexpr int64_t kMostSamples = 8, kCieLab = 8, kItuLab = 10, kLogLuv = 32844;
+  constexpr std::array<int64_t, 5> kKnownBits = {1, 2, 4, 8, 16};
+  const auto refuse = [&](std::string_view pixels) { throw unread_pixels(bytes, pixels); };
+  const auto first = [&](int64_t tag, int64_t otherwise) {
+    const auto field = directory.find(tag);
+    return field ? directory.number(*field) : otherwise;
+  };
+  const int64_t format = first(kSampleFormat, 1), photometric = first(kPhotometric, 0),
+                bits = first(kBits, 1);
+  if (format == kFloat || format == kComplexFloat || photometric >= kLogLuv) refuse("float");
+  if (format == kSigned || format == kComplexSigned) refuse("signed");
+  if (photometric >= kCieLab && photometric <= kItuLab) refuse("L*a*b*");
+  if (std::ranges::find(kKnownBits, bits) == kKnownBits.end()) refuse(fmt::format("{}-bit", bits));
+  const auto all_bits = directory.find(kBits);
+  const int64_t samples = all_bits ? std::min(all_bits->count, kMostSamples) : 1;
+  for (int64_t i = 1; i < samples; ++i) {
+    if (directory.number(*all_bits, i) != bits) refuse("mixed");
+  }
+}
+
 ImageHeader tiff_header(FileBytes& bytes) {
   constexpr int64_t kWidth = 256, kHeight = 257, kTileWidth = 322, kTileHeight = 323;
   TiffDirectory directory(bytes, 0, bytes.size());
@@ -99,7 +119,9 @@ ImageHeader tiff_header(FileBytes& bytes) {
   };
   ImageHeader header{.kind = ImageKind::tiff,
                      .size = size_of(bytes, "TIFF", one(kWidth), one(kHeight)),
-                     .orientation = find_orientation(bytes, 0, bytes.size()).value};
+                     .orientation = tiff_orientation(bytes, 0, bytes.size()),
+                     .several = directory.has_next()};
+  check_tiff_pixels(bytes, directory);
   const bool tiled = directory.find(kTileWidth).has_value();
   header.end = end_of_strips(directory, tiled);
   if (tiled) {  // A decoder has memory for a whole one, which may be larger than a small image.
@@ -111,30 +133,6 @@ ImageHeader tiff_header(FileBytes& bytes) {
     if (area(tile, 0) > std::max(kUsual * kUsual, area(header.size, kPadding)))
       throw damaged_header(bytes, "TIFF");
   }
-  return header;
-}
-
-/// RIFF, whose first chunk says the size: a lossy picture's, a lossless one's, or that of the canvas.
-ImageHeader webp_header(FileBytes& bytes) {
-  constexpr int64_t kChunk = 12, kContent = 20;
-  ImageHeader header{.kind = ImageKind::webp, .end = bytes.little_endian(4, 4) + 8};
-  int64_t width = kEnd, height = kEnd;
-  if (begins_with(bytes, "VP8X", kChunk)) {
-    width = bytes.little_endian(kContent + 4, 3) + 1;
-    height = bytes.little_endian(kContent + 7, 3) + 1;
-  } else if (begins_with(bytes, "VP8L", kChunk) && bytes[kContent] == 0x2f) {
-    const int64_t sides = bytes.little_endian(kContent + 1, 4);
-    if (sides == kEnd) throw damaged_header(bytes, "WebP");
-    width = (sides & 0x3fff) + 1;
-    height = (sides >> 14 & 0x3fff) + 1;
-  } else if (begins_with(bytes, "VP8 ", kChunk) && begins_with(bytes, "\x9d\x01\x2a", kContent + 3)) {
-    width = bytes.little_endian(kContent + 6, 2);
-    height = bytes.little_endian(kContent + 8, 2);
-    if (width == kEnd || height == kEnd) throw damaged_header(bytes, "WebP");
-    width &= 0x3fff;
-    height &= 0x3fff;
-  }
-  header.size = size_of(bytes, "WebP", width, height);
   return header;
 }
 
@@ -154,6 +152,13 @@ ImageHeader codestream_header(FileBytes& bytes, int64_t begin) {
     throw damaged_header(bytes, "JPEG 2000");
   ImageHeader header{.kind = ImageKind::jpeg2000,
                      .size = size_of(bytes, "JPEG 2000", right - left, bottom - top)};
+  constexpr int64_t kFirstDepth = 42, kOfAComponent = 3, kSigned = 0x80;
+  for (int64_t i = 0; i < components; ++i) {
+    const int64_t depth = bytes.big_endian(begin + kFirstDepth + kOfAComponent * i, 1);
+    if (depth == kEnd) break;  // the decoder will notice
+    if ((depth & kSigned) != 0) throw unread_pixels(bytes, "signed");
+    if (depth != 7 && depth != 15) throw unread_pixels(bytes, fmt::format("{}-bit", depth + 1));
+  }
   // The decoder keeps some kilobytes of each tile: they must not be many more than the pixels are worth.
   constexpr int64_t kFreeTiles = 1024, kPixelsOfATile = 4096;
   const int64_t columns = (right - tile_left + tile_width - 1) / tile_width;
@@ -183,6 +188,38 @@ ImageHeader jp2_header(FileBytes& bytes) {
   throw damaged_header(bytes, "JPEG 2000");
 }
 
+/// What begins as none of the kinds that are read: by its name, if it is one that people have.
+DataError unread_kind(FileBytes& bytes) {
+  constexpr std::array<std::string_view, 4> kFloat = {"PF\n"sv, "Pf\n"sv, "#?R"sv,
+                                                      "v/1\x01"sv};  // PFM, HDR, EXR
+  for (const auto begin : kFloat) {
+    if (begins_with(bytes, begin)) return unread_pixels(bytes, "float");
+  }
+  if (begins_with(bytes, "version https://git-lfs"sv)) {
+    return file_error(bytes.file(), "is a pointer of Git LFS, not the image; fetch it: git lfs pull");
+  }
+  struct Unread {
+    std::string_view begin;
+    int64_t offset;
+    std::string_view name;
+  };
+  constexpr std::array<Unread, 8> kUnread = {{{"GIF8"sv, 0, "GIF"},
+                                              {"ftyphei"sv, 4, "HEIC"},
+                                              {"ftypmif1"sv, 4, "HEIF"},
+                                              {"ftypavif"sv, 4, "AVIF"},
+                                              {"8BPS"sv, 0, "Photoshop file"},
+                                              {"%PDF"sv, 0, "PDF"},
+                                              {"<svg"sv, 0, "SVG"},
+                                              {"\0\0\1\0"sv, 0, "icon"}}};
+  for (const auto& [begin, offset, name] : kUnread) {
+    if (begins_with(bytes, begin, offset))
+      return file_error(
+          bytes.file(),
+          fmt::format("is a kind of image that is not read ({}); convert it to JPEG or PNG", name));
+  }
+  return file_error(bytes.file(), "is no image of a kind that can be read; convert it to JPEG or PNG");
+}
+
 ImageHeader sun_header(FileBytes& bytes) {
   return {.kind = ImageKind::sun,
           .size = size_of(bytes, "Sun raster", bytes.big_endian(4, 4), bytes.big_endian(8, 4))};
@@ -201,8 +238,12 @@ DataError damaged_header(const FileBytes& bytes, std::string_view kind) {
       fmt::format("is damaged or cut off: its {} header makes no sense; copy it again or remove it", kind));
 }
 
-std::optional<ImageHeader> read_image_header(FileBytes& bytes) {
-  using namespace std::string_view_literals;
+DataError unread_pixels(const FileBytes& bytes, std::string_view pixels) {
+  return file_error(bytes.file(),
+                    fmt::format("has {} pixels; convert it to 8 or 16 bits of grey or RGB", pixels));
+}
+
+ImageHeader read_image_header(FileBytes& bytes) {
   if (is_jpeg(bytes)) return jpeg_header(bytes);
   if (begins_with(bytes, "\x89PNG\r\n\x1a\n"sv)) return png_header(bytes);
   if (begins_with(bytes, "BM"sv)) return bmp_header(bytes);
@@ -213,7 +254,8 @@ std::optional<ImageHeader> read_image_header(FileBytes& bytes) {
   if (begins_with(bytes, "\xff\x4f\xff\x51"sv)) return codestream_header(bytes, 0);
   if (begins_with(bytes, "\0\0\0\x0cjP  \r\n\x87\n"sv)) return jp2_header(bytes);
   if (begins_with(bytes, "\x59\xa6\x6a\x95"sv)) return sun_header(bytes);
-  return read_text_header(bytes);
+  if (is_pnm(bytes)) return pnm_header(bytes);
+  throw unread_kind(bytes);
 }
 
 }  // namespace rcnn::data

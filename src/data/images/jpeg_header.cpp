@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "data/images/tiff.h"
+#include "data/images/tiff_directory.h"
 
 namespace rcnn::data {
 namespace {
@@ -64,9 +64,10 @@ std::optional<JpegHeader> read_jpeg_header(FileBytes& bytes) {
   Markers markers(bytes, kLongestHeader);
   for (int marker = markers.next(); marker != kEndOfImage && marker != kNone; marker = markers.next()) {
     if (marker == kApp1 && bytes.big_endian(markers.content(), 6) == kExif && info.orientation == 1) {
-      info.orientation = find_orientation(bytes, markers.content() + 6, markers.content_end()).value;
+      info.orientation = exif_orientation(bytes, markers.content(), markers.content_end());
     }
     if (is_frame(marker)) {
+      info.bits = bytes[markers.content()];
       info.size = {bytes.big_endian(markers.content() + 1, 2), bytes.big_endian(markers.content() + 3, 2)};
       if (info.size.width == FileBytes::kEnd || info.size.height == FileBytes::kEnd) return std::nullopt;
       return info;

@@ -14,6 +14,7 @@ bool is_jpeg(FileBytes& bytes);
 struct JpegHeader {
   ImageSize size = {};
   int orientation = 1;  ///< EXIF's
+  int64_t bits = 8;     ///< of a sample
 };
 
 /// Nothing when the file ends, or says nothing in its first 64 MB, before it says its size.

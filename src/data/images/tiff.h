@@ -1,49 +1,19 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
+#include <ATen/core/Tensor.h>
+
+#include <rcnn/types.h>
 
 #include "data/images/file_bytes.h"
 
 namespace rcnn::data {
 
-/// The first directory of a TIFF structure in bytes begin .. end - 1 of a file, which may be a TIFF
-/// (TIFF 6.0, section 2), a BigTIFF, or a JPEG's EXIF. What lies outside of these bytes is not there.
-class TiffDirectory {
- public:
-  TiffDirectory(FileBytes& bytes, int64_t begin, int64_t end);
-
-  /// Whole numbers, one or several, that stand under one tag.
-  struct Field {
-    int size = 0;        ///< bytes of a number
-    int64_t count = 0;   ///< of the numbers
-    int64_t offset = 0;  ///< of the first in the file
-  };
-
-  /// Nothing when there is no such tag, or something else than bytes, shorts and longs under it.
-  std::optional<Field> find(int64_t tag);
-
-  /// The number at a place below field.count; negative when it does not lie inside.
-  int64_t number(const Field& field, int64_t place = 0);
-
- private:
-  int64_t read(int64_t offset, int count);
-
-  FileBytes& bytes_;
-  const int64_t begin_, end_;
-  bool most_significant_first_ = false;
-  int offset_size_ = 4;  // 8 in a BigTIFF
-  int64_t first_entry_ = 0, entries_ = 0;
-};
-
-struct Orientation {
-  int value = 1;        ///< 1 as stored, 2 .. 8 to be flipped or turned
-  int64_t offset = -1;  ///< where its two bytes lie in the file; -1: nowhere
-};
-
-/// What the TIFF structure in bytes begin .. end - 1 of a file, TIFF or EXIF, says of the image's orientation
-/// (EXIF 2.32, section 4.6.4, tag 0x0112 of the first directory): 1 when it says nothing, or nothing that
-/// could be understood.
-Orientation find_orientation(FileBytes& bytes, int64_t begin, int64_t end);
+/// Decodes the first image of a TIFF to uint8 [H, W, 3] RGB with libtiff, the pixels as they are stored,
+/// whatever the orientation (by which Pillow turns a TIFF, and no other kind). Else they are Pillow's: alpha
+/// is dropped (of colours that were multiplied by it, these are divided first), CMYK is converted as Pillow
+/// does; 16 bits are divided by 257. (OpenCV multiplies colours by alpha, takes white for black in 16 bits,
+/// and 12 bits for 16.) Throws DataError for data that is damaged, as far as libtiff notices, or compressed
+/// in a way that it does not know; so for another size than `size`, which the header has said.
+at::Tensor decode_tiff(FileBytes& bytes, ImageSize size);
 
 }  // namespace rcnn::data

@@ -1,141 +1,27 @@
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <memory>
-#include <numeric>
-#include <optional>
 #include <set>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
 #include <simdjson.h>
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/formats/coco_file.h>
+#include <rcnn/data/formats/coco/coco_file.h>
+#include <rcnn/data/tools/convert.h>
 #include <rcnn/data/tools/split.h>
 #include <rcnn/error.h>
 #include <rcnn/io/files/new_folder.h>
 
-#include "data/loading/random.h"
+#include "data/formats/coco/json_file.h"
+#include "data/tools/stratified_split.h"
 #include "io/files/atomic_writer.h"
 
 namespace rcnn::data {
 namespace {
 
 namespace fs = std::filesystem;
-
-void check(const std::vector<SplitShare>& parts) {
-  if (parts.size() < 2) throw ConfigError("a split needs two parts at least, as in train=0.8,val=0.2");
-  std::set<std::string> names;
-  double sum = 0;
-  for (const auto& [name, share] : parts) {
-    if (name.empty() || name.find('/') != std::string::npos || name.front() == '.')
-      throw ConfigError(fmt::format("a part cannot be called \"{}\"", name));
-    if (!names.insert(name).second) throw ConfigError(fmt::format("the part {} is given twice", name));
-    if (!(share > 0)) throw ConfigError(fmt::format("the part {} has a share of {}", name, share));
-    sum += share;
-  }
-  if (std::abs(sum - 1) > 1e-6)
-    throw ConfigError(fmt::format("the shares of the parts sum to {}, not 1", sum));
-}
-
-/// The shares of `images` as whole numbers that sum to it, those with the largest remainders rounded up.
-std::vector<int64_t> sizes_of(const std::vector<SplitShare>& parts, int64_t images) {
-  std::vector<int64_t> sizes;
-  std::vector<double> remainders;
-  for (const auto& part : parts) {
-    const double exact = part.share * static_cast<double>(images);
-    sizes.push_back(static_cast<int64_t>(std::floor(exact)));
-    remainders.push_back(exact - std::floor(exact));
-  }
-  for (int64_t left = images - std::accumulate(sizes.begin(), sizes.end(), int64_t{0}); left > 0; --left) {
-    const auto largest = std::max_element(remainders.begin(), remainders.end());
-    ++sizes[largest - remainders.begin()];
-    *largest = -1;
-  }
-  for (size_t i = 0; i < parts.size(); ++i) {
-    if (sizes[i] > 0) continue;
-    throw ConfigError(fmt::format("the part {} would get none of {} images", parts[i].name, images));
-  }
-  return sizes;
-}
-
-class Stratifier {
- public:
-  Stratifier(const std::vector<std::vector<int64_t>>& labels, const std::vector<SplitShare>& parts,
-             uint64_t seed)
-      : random_(seed), room_(sizes_of(parts, std::ssize(labels))), part_of_(labels.size()) {
-    for (const auto& image : labels) labels_.emplace_back(image.begin(), image.end());
-    std::vector<size_t> order(labels.size());
-    std::iota(order.begin(), order.end(), size_t{0});
-    random_.shuffle(order);
-    for (const size_t image : order) {
-      for (const int64_t label : labels_[image]) images_of_[label].push_back(image);
-    }
-    for (const auto& [label, images] : images_of_) {
-      for (const auto& part : parts)
-        wanted_[label].push_back(part.share * static_cast<double>(images.size()));
-    }
-    images_of_[kNoLabel] = std::move(order);  // what is left in the end
-    wanted_[kNoLabel].resize(parts.size());
-  }
-
-  std::vector<size_t> split() {
-    for (auto label = rarest(); label; label = rarest()) {
-      for (const size_t image : images_of_[*label]) {
-        if (!part_of_[image]) give(image, part_for(*label));
-      }
-      images_of_.erase(*label);
-    }
-    std::vector<size_t> result;
-    for (const auto& part : part_of_) result.push_back(*part);
-    return result;
-  }
-
- private:
-  static constexpr int64_t kNoLabel = std::numeric_limits<int64_t>::max();
-
-  /// The class with the fewest images that have no part yet, `kNoLabel` last.
-  std::optional<int64_t> rarest() const {
-    std::optional<int64_t> result;
-    std::ptrdiff_t fewest = 0;
-    for (const auto& [label, images] : images_of_) {
-      const auto left =
-          std::count_if(images.begin(), images.end(), [&](size_t image) { return !part_of_[image]; });
-      if (!result || (label != kNoLabel && left < fewest)) {
-        result = label;
-        fewest = left;
-      }
-    }
-    return result;
-  }
-
-  /// Of the parts with room the one that lacks the class most, then the one with most room, then any.
-  size_t part_for(int64_t label) {
-    const auto& wanted = wanted_[label];
-    std::vector<size_t> best;
-    for (size_t part = 0; part < room_.size(); ++part) {
-      if (room_[part] == 0) continue;
-      const auto rank = [&](size_t p) { return std::pair(wanted[p], room_[p]); };
-      if (!best.empty() && rank(part) > rank(best[0])) best.clear();
-      if (best.empty() || rank(part) == rank(best[0])) best.push_back(part);
-    }
-    return best[random_.below(std::ssize(best))];
-  }
-
-  void give(size_t image, size_t part) {
-    part_of_[image] = part;
-    --room_[part];
-    for (const int64_t label : labels_[image]) wanted_[label][part] -= 1;
-  }
-
-  Random random_;
-  std::vector<int64_t> room_;                         // of each part, in images
-  std::vector<std::optional<size_t>> part_of_;        // each image's
-  std::vector<std::set<int64_t>> labels_;             // each image's
-  std::map<int64_t, std::vector<size_t>> images_of_;  // by class, in random order
-  std::map<int64_t, std::vector<double>> wanted_;     // by class, how many images each part still lacks
-};
 
 /// A file that is written in small pieces.
 class PartFile {
@@ -194,9 +80,9 @@ void copy_entries(simdjson::ondemand::array list, const std::vector<size_t>& par
 void copy_coco(const fs::path& from, const std::vector<size_t>& part_of_image,
                const std::vector<size_t>& part_of_annotation, const PartFiles& files) {
   try {
-    const auto bytes = simdjson::padded_string::load(from.string()).take_value();
+    const auto bytes = load_json(from);
     simdjson::ondemand::parser parser;
-    auto document = parser.iterate(bytes);
+    auto document = parser.iterate(json_view(bytes));
     bool first = true;
     for (auto field : document.get_object()) {
       const std::string_view key = text_of(field.key());
@@ -221,14 +107,24 @@ void copy_coco(const fs::path& from, const std::vector<size_t>& part_of_image,
   }
 }
 
+/// What a split of a data set is written as.
+enum class Written { ids, image_paths, copied_instances, instances };
+
+Written written_as(const std::string& type) {
+  return type == "voc"    ? Written::ids
+         : type == "yolo" ? Written::image_paths
+         : type == "coco" ? Written::copied_instances
+                          : Written::instances;
+}
+
 /// What the files of the parts will be called; none of them is there yet.
-std::vector<WrittenPart> name_files(const DatasetPart& from, const fs::path& output,
+std::vector<WrittenPart> name_files(Written how, const fs::path& output,
                                     const std::vector<SplitShare>& parts) {
-  const bool voc = from.options.type == "voc";
+  const bool is_list = how == Written::ids || how == Written::image_paths;
   std::vector<WrittenPart> result;
   for (const auto& [name, share] : parts) {
     const fs::path file =
-        output / fmt::format("{}{}.{}", voc ? "" : "instances_", name, voc ? "txt" : "json");
+        output / fmt::format("{}{}.{}", is_list ? "" : "instances_", name, is_list ? "txt" : "json");
     std::error_code not_there;
     const auto there = fs::symlink_status(file, not_there);  // a link that leads nowhere, too
     if (fs::exists(there)) {
@@ -253,75 +149,128 @@ void count_objects(const std::vector<size_t>& part_of, const std::vector<std::ve
   }
 }
 
-void split_voc(const DatasetPart& from, const std::vector<SplitShare>& shares, uint64_t seed,
-               std::vector<WrittenPart>& parts) {
-  DatasetPart whole = from;
-  whole.options.classes.clear();
-  whole.options.bad_images = Policy::stop;  // a list has to name them all
-  whole.split.limit = 0;
-  const auto dataset = open(whole.options, whole.split);
-  std::vector<std::vector<int64_t>> labels(static_cast<size_t>(dataset->size()));
-  for (int64_t i = 0; i < dataset->size(); ++i) {
-    for (const auto& object : dataset->record(i).objects) labels[i].push_back(object.label);
-  }
-  std::map<int64_t, std::string> names;
-  for (const auto& category : dataset->categories()) names.emplace(std::ssize(names) + 1, category.name);
-
-  const auto part_of = stratified_split(labels, shares, seed);
-  count_objects(part_of, labels, names, parts);
-  io::make_folder(parts.front().file.parent_path());
-  const auto files = create(parts);
-  for (size_t i = 0; i < part_of.size(); ++i)
-    files[part_of[i]]->write(dataset->record(static_cast<int64_t>(i)).id + "\n");
-  for (const auto& file : files) file->commit();
-}
-
-void split_coco(const DatasetPart& from, const std::vector<SplitShare>& shares, uint64_t seed,
-                std::vector<WrittenPart>& parts) {
-  const fs::path& source = from.split.annotations;
-  const auto file = read_coco_file(source);
+/// The classes of each image of a part, and their names. Throws DataError for annotations of what is not
+/// there.
+std::vector<std::vector<int64_t>> classes_of(const CocoFile& content, const fs::path& origin,
+                                             std::map<int64_t, std::string>& names) {
   std::unordered_map<int64_t, size_t> places;
-  for (const auto& image : file.images) places.emplace(image.id, places.size());
-  std::map<int64_t, std::string> names;
-  for (const auto& category : file.categories) names.emplace(category.id, category.name);
-  std::vector<std::vector<int64_t>> labels(file.images.size());
-  for (const auto& annotation : file.annotations) {
+  for (const auto& image : content.images) places.emplace(image.id, places.size());
+  for (const auto& category : content.categories) names.emplace(category.id, category.name);
+  std::vector<std::vector<int64_t>> labels(content.images.size());
+  for (const auto& annotation : content.annotations) {
     const auto place = places.find(annotation.image_id);
     if (place == places.end() || !names.contains(annotation.category_id)) {
       throw DataError(fmt::format("{}: annotation {} is of an image or a category that is not there",
-                                  source.string(), annotation.id));
+                                  origin.string(), annotation.id));
     }
     labels[place->second].push_back(annotation.category_id);
   }
-  const auto part_of_image = stratified_split(labels, shares, seed);
-  count_objects(part_of_image, labels, names, parts);
-  std::vector<size_t> part_of_annotation;
-  for (const auto& annotation : file.annotations)
-    part_of_annotation.push_back(part_of_image[places.at(annotation.image_id)]);
+  return labels;
+}
 
-  io::make_folder(parts.front().file.parent_path());
+/// The part of each annotation, where `part_of` has those of the images.
+std::vector<size_t> parts_of_annotations(const CocoFile& content, const std::vector<size_t>& part_of) {
+  std::unordered_map<int64_t, size_t> parts;
+  for (size_t i = 0; i < content.images.size(); ++i) parts.emplace(content.images[i].id, part_of[i]);
+  std::vector<size_t> result;
+  for (const auto& annotation : content.annotations) result.push_back(parts.at(annotation.image_id));
+  return result;
+}
+
+/// A path as lists of images have it: from the list's folder where it lies below that.
+std::string path_in_list(const fs::path& image, const fs::path& list) {
+  std::error_code ignored;  // then as it was named
+  const auto folder = fs::weakly_canonical(list.has_parent_path() ? list.parent_path() : ".", ignored);
+  const auto path =
+      (fs::weakly_canonical(image.parent_path(), ignored) / image.filename()).lexically_normal();
+  const auto below = path.lexically_relative(folder);
+  const bool is_below = !below.empty() && *below.begin() != "..";
+  return is_below ? "./" + below.string() : path.string();
+}
+
+CocoFile entries_of(const CocoFile& content, const std::vector<size_t>& part_of_image,
+                    const std::vector<size_t>& part_of_annotation, size_t part) {
+  CocoFile result{.categories = content.categories, .category_fields = content.category_fields};
+  for (size_t i = 0; i < part_of_image.size(); ++i) {
+    if (part_of_image[i] == part) result.images.push_back(content.images[i]);
+  }
+  for (size_t i = 0; i < part_of_annotation.size(); ++i) {
+    if (part_of_annotation[i] != part) continue;
+    result.annotations.push_back(content.annotations[i]);
+    if (!content.details.empty()) result.details.push_back(content.details[i]);
+  }
+  return result;
+}
+
+void write(const AnnotatedPart& from, Written how, const std::vector<size_t>& part_of,
+           const std::vector<WrittenPart>& parts) {
+  const auto& content = from.content;
+  const auto part_of_annotation = parts_of_annotations(content, part_of);
+  if (how == Written::instances) {
+    for (size_t part = 0; part < parts.size(); ++part)
+      write_coco_file(parts[part].file, entries_of(content, part_of, part_of_annotation, part));
+    return;
+  }
   const auto files = create(parts);
-  copy_coco(source, part_of_image, part_of_annotation, files);
-  for (const auto& part_file : files) part_file->commit();
+  for (size_t i = 0; i < part_of.size(); ++i) {
+    const auto& image = content.images[i];
+    const auto& list = parts[part_of[i]].file;
+    files[part_of[i]]->write(
+        (how == Written::ids ? image.name : path_in_list(from.images / image.file_name, list)) + "\n");
+  }
+  for (const auto& file : files) file->commit();
+}
+
+/// A part with all its images: a list has to name them all.
+AnnotatedPart read_whole(DatasetPart from) {
+  from.options.bad_images = Policy::stop;
+  from.split.limit = 0;
+  Problems problems;
+  auto part = std::move(read_parts(std::span(&from, 1), problems).front());
+  problems.settle(from.name);
+  return part;
+}
+
+/// An instances file. Its entries are copied by their places, for which all of them must be as they should;
+/// otherwise what is read of them is written.
+AnnotatedPart read_instances(const DatasetPart& from, Written& how) {
+  const auto& file = from.split.annotations;
+  Problems odd;
+  AnnotatedPart part{.content = read_coco_file(file, odd, {.bad_boxes = Policy::stop})};
+  if (odd.kinds().empty()) return part;
+  how = Written::instances;
+  Problems problems;
+  part.content = read_coco_file(file, problems,
+                                {.with_details = true,
+                                 .bad_values = from.options.bad_values,
+                                 .bad_boxes = from.options.bad_boxes,
+                                 .bad_images = from.options.bad_images});
+  problems.settle(file.string());
+  return part;
 }
 
 }  // namespace
 
-std::vector<size_t> stratified_split(const std::vector<std::vector<int64_t>>& labels,
-                                     const std::vector<SplitShare>& parts, uint64_t seed) {
-  check(parts);
-  return Stratifier(labels, parts, seed).split();
-}
-
 std::vector<WrittenPart> write_split(const DatasetPart& from, const fs::path& output,
-                                     const std::vector<SplitShare>& parts, uint64_t seed) {
+                                     const std::vector<SplitShare>& shares, uint64_t seed) {
   from.require_own_files();
-  check(parts);
-  auto written = name_files(from, output, parts);
-  if (from.options.type == "voc") {
-    split_voc(from, parts, seed, written);
+  check_shares(shares);
+  const bool is_named = from.options.type == "coco" && !from.split.annotations.empty();
+  const auto found = is_named ? from : located(from.options, from.split);  // its images are of no concern
+  auto how = written_as(found.options.type);
+  auto written = name_files(how, output, shares);
+  const auto part = how == Written::copied_instances ? read_instances(found, how) : read_whole(found);
+  std::map<int64_t, std::string> names;
+  const auto labels = classes_of(part.content, found.split.annotations, names);
+  const auto part_of = stratified_split(labels, shares, seed);
+  count_objects(part_of, labels, names, written);
+  io::make_folder(output);
+  if (how == Written::copied_instances) {
+    const auto files = create(written);
+    copy_coco(found.split.annotations, part_of, parts_of_annotations(part.content, part_of), files);
+    for (const auto& file : files) file->commit();
   } else {
-    split_coco(from, parts, seed, written);
+    write(part, how, part_of, written);
   }
   return written;
 }

@@ -22,27 +22,27 @@ constexpr const char* kMark = "mine.txt";
 //! [format]
 /// Data sets with a file mine.txt: as many images without a file as a part's key `count` says.
 Format counted_format() {
-  return {
-      .read_split =
-          [](const config::Node& part, const DataOptions& options, SplitOptions& split) {
-            int64_t count = 1;
-            part.read("count", count, {.min = 1, .max = 9});
-            split.split = options.root.filename();
-            split.own = count;
+  return {.parts = [](const Place& place, const LocateOptions&) -> std::vector<DatasetPart> {
+            const auto* top = place.folder("");
+            if (top == nullptr || !top->has(kMark)) return {};
+            return {{.name = "all", .options = {.root = place.path()}, .split = {.own = int64_t{2}}}};
           },
-      .open =
-          [](const DataOptions&, const SplitOptions& split, Problems& problems) {
-            std::vector<Record> records;
-            for (int64_t i = 0; i < std::any_cast<int64_t>(split.own); ++i)
-              records.push_back({.id = std::to_string(i), .image = {}});
-            problems.warn("an image without a file", "all of them");
-            return std::make_shared<RecordList>(std::move(records),
-                                                std::vector<Category>{{.id = 7, .name = "thing"}});
-          },
-      .parts = [](const std::filesystem::path& dataset, const LocateOptions&) -> std::vector<DatasetPart> {
-        if (!std::filesystem::exists(dataset / kMark)) return {};
-        return {{.name = "all", .options = {.root = dataset}, .split = {.own = int64_t{2}}}};
-      }};
+          .read_split =
+              [](const config::Node& part, const DataOptions& options, SplitOptions& split) {
+                int64_t count = 1;
+                part.read("count", count, {.min = 1, .max = 9});
+                split.split = options.root.filename();
+                split.own = count;
+              },
+          .open =
+              [](const DataOptions&, const SplitOptions& split, Problems& problems) {
+                std::vector<Record> records;
+                for (int64_t i = 0; i < std::any_cast<int64_t>(split.own); ++i)
+                  records.push_back({.id = std::to_string(i), .image = {}});
+                problems.warn("an image without a file", "all of them");
+                return std::make_shared<RecordList>(std::move(records),
+                                                    std::vector<Category>{{.id = 7, .name = "thing"}});
+              }};
 }
 //! [format]
 
@@ -75,7 +75,7 @@ TEST_F(AFormatOfOnesOwn, HasItsOwnKeysAlone) {
               HasSubstr("train.sources: unknown key"));
   EXPECT_THAT(message(R"({"type": "voc", "train": {"count": 1}})"), HasSubstr("train.count: unknown key"));
   EXPECT_THAT(message(R"({"type": "kounted"})"),
-              AllOf(HasSubstr("voc, coco, counted"), HasSubstr("did you mean counted?")));
+              AllOf(HasSubstr("auto, voc, coco"), HasSubstr("did you mean counted?")));
 }
 
 TEST_F(AFormatOfOnesOwn, IsRecognisedWhereAPersonNamesADataSet) {
@@ -86,13 +86,14 @@ TEST_F(AFormatOfOnesOwn, IsRecognisedWhereAPersonNamesADataSet) {
   EXPECT_EQ(parts[0].options.type, "counted");
   EXPECT_EQ(open(parts[0].options, parts[0].split)->size(), 2);
   EXPECT_THAT(message_of<ConfigError>([&] { parts[0].require_own_files(); }),
-              AllOf(HasSubstr("counted"), HasSubstr("voc and coco")));
+              HasSubstr("is of the format counted, which has no annotation files"));
 }
 
 TEST_F(AFormatOfOnesOwn, DoesNotTakeANameThatIsThereNorOnlyHalfOfIt) {
   EXPECT_THROW(formats().add("half", {.read_split = counted_format().read_split, .open = {}}),
                std::invalid_argument);
   EXPECT_THROW(formats().add("voc", counted_format()), std::invalid_argument);
+  EXPECT_THROW(formats().add("auto", counted_format()), std::invalid_argument);
   EXPECT_THROW(formats().add("counted", counted_format()), std::invalid_argument);
 }
 

@@ -94,6 +94,40 @@ TEST(FindImages, GoesThroughNoFolderTwiceWhateverTheLinks) {
   EXPECT_THAT(relatives({folder.path()}, {.recursive = true}), ElementsAre("m/x.jpg", "other/o.jpg"));
 }
 
+TEST(FindImages, PassesOverWhatIsHiddenOrLeftByPrograms) {
+  const TempFolder folder;
+  for (const char* name :
+       {"a.jpg", "._a.jpg", ".b.png", "x/c.jpg", "x/._c.jpg", "__MACOSX/._a.jpg", "__MACOSX/a.jpg",
+        "@eaDir/a.jpg", "x/@eaDir/c.jpg/SYNOPHOTO.jpg", ".ipynb_checkpoints/a-checkpoint.jpg",
+        ".hidden/deep/d.jpg", "not__MACOSX/e.jpg"}) {
+    folder.write(name, "");
+  }
+  EXPECT_THAT(relatives({folder.path()}), ElementsAre("a.jpg"));
+  EXPECT_THAT(relatives({folder.path()}, {.recursive = true}),
+              ElementsAre("a.jpg", "not__MACOSX/e.jpg", "x/c.jpg"));
+  const auto found = [&](const char* pattern) { return relatives({folder.path() / pattern}); };
+  EXPECT_THAT(found("**"), ElementsAre("a.jpg", "not__MACOSX/e.jpg", "x/c.jpg"));
+  EXPECT_THAT(found("**/*.jpg"), ElementsAre("a.jpg", "not__MACOSX/e.jpg", "x/c.jpg"));
+  EXPECT_THAT(found("*"), ElementsAre("a.jpg", "not__MACOSX/e.jpg", "x/c.jpg"));
+  EXPECT_THAT(found("*/*.jpg"), ElementsAre("not__MACOSX/e.jpg", "x/c.jpg"));
+  // What is named is taken, by its own name or by a part of a pattern.
+  EXPECT_THAT(found("._a.jpg"), ElementsAre("._a.jpg"));
+  EXPECT_THAT(found("__MACOSX"), ElementsAre("a.jpg"));
+  EXPECT_THAT(found(".hidden/deep"), ElementsAre("d.jpg"));
+  EXPECT_THAT(found("__MACOSX/*.jpg"), ElementsAre("a.jpg"));
+  EXPECT_THAT(found("@eaDir/**/*.jpg"), ElementsAre("a.jpg"));
+  EXPECT_THAT(found(".*.png"), ElementsAre(".b.png"));
+  EXPECT_THAT(relatives({folder.path() / ".hidden"}, {.recursive = true}), ElementsAre("deep/d.jpg"));
+}
+
+TEST(FindImages, TheFolderWhereOneStandsMayBeHidden) {
+  const TempFolder folder;
+  const auto a = folder.write(".cache/photos/a.jpg", "");
+  EXPECT_THAT(paths({folder.path() / ".cache/./photos/../photos"}), SizeIs(1));
+  EXPECT_THAT(paths({folder.path() / ".cache/photos/*.jpg"}), ElementsAre(a));
+  EXPECT_THAT(paths({folder.path() / ".cache/*"}), ElementsAre(a));
+}
+
 TEST(FindImages, NamesEachFileOnce) {
   const TempFolder folder;
   const auto a = folder.write("in/a.jpg", ""), b = folder.write("in/b.jpg", "");
@@ -147,6 +181,7 @@ TEST(FindImages, ReadsAList) {
   const auto a = folder.write("a.jpg", "").string(), b = folder.write("b c.jpg", "").string();
   EXPECT_THAT(listed(b + "\n\n" + a + "\n"), ElementsAre(b, a));
   EXPECT_THAT(listed(b + "\r\n" + a), ElementsAre(b, a));
+  EXPECT_THAT(listed("\xef\xbb\xbf" + b + "\r\n" + a), ElementsAre(b, a)) << "a byte order mark";
   const auto lines = folder.write("two\nlines.jpg", "").string();
   EXPECT_THAT(listed(lines + '\0' + a + '\0'), ElementsAre(lines, a));
   EXPECT_THAT(listed(folder.path().string()), SizeIs(3));

@@ -12,6 +12,7 @@
 #include <rcnn/data/images/image.h>
 #include <rcnn/io/files/atomic_file.h>
 
+#include "data/images/remarks.h"
 #include "tests/support/exif.h"
 #include "tests/support/message_of.h"
 #include "tests/support/resident_memory.h"
@@ -31,6 +32,14 @@ class ImageTest : public testing::Test {
     const std::string message = message_of<DataError>([&] { read_image(file); });
     EXPECT_THAT(message, HasSubstr(file.string()));
     return message;
+  }
+
+  /// The image, and what is remarked of its file.
+  static at::Tensor remarked(const std::filesystem::path& file, std::vector<std::string>& remarks) {
+    ImageRemarks said;
+    const auto image = read_image(file);
+    remarks = said.take();
+    return image;
   }
 
   TempFolder folder_;
@@ -98,6 +107,29 @@ std::string turned_tiff() {
     entries += little(tag, 2) + little(3, 2) + little(1, 4) + little(value, 4);
   return "II*" + std::string(1, '\0') + little(14, 4) + "\1\2\3\4\5\6" +
          little(static_cast<uint32_t>(tags.size()), 2) + entries + little(0, 4);
+}
+
+/// 16 bits, of which OpenCV writes the other kind alone; `samples` has the most significant bytes first.
+std::string white_is_zero(const std::string& samples) {
+  const auto big = [](uint32_t value, int bytes) {
+    std::string text;
+    for (int i = bytes - 1; i >= 0; --i) text += static_cast<char>(value >> 8 * i);
+    return text;
+  };
+  const auto bytes = static_cast<uint32_t>(samples.size());
+  std::string entries;
+  for (const auto& [tag, value] : std::vector<std::array<uint32_t, 2>>{{256, bytes / 2},
+                                                                       {257, 1},
+                                                                       {258, 16},
+                                                                       {259, 1},
+                                                                       {262, 0},
+                                                                       {273, 8},
+                                                                       {277, 1},
+                                                                       {278, 1},
+                                                                       {279, bytes}}) {
+    entries += big(tag, 2) + big(3, 2) + big(1, 4) + big(value, 2) + big(0, 2);
+  }
+  return "MM" + big(42, 2) + big(8 + bytes, 4) + samples + big(9, 2) + entries + big(0, 4);
 }
 
 TEST_F(ImageTest, GivesRedGreenBlueInThisOrder) {
@@ -211,7 +243,7 @@ TEST_F(ImageTest, GivesTheValuesOfEachKind) {
   EXPECT_TRUE(is(pixel("grey.png", encoded(cv::Mat(4, 4, CV_8U, cv::Scalar(77)), ".png")), 77, 77, 77));
   EXPECT_TRUE(is(pixel("grey.jpg", encoded(cv::Mat(8, 8, CV_8U, cv::Scalar(77)), ".jpg")), 77, 77, 77));
   const cv::Mat deep(4, 4, CV_16UC3, cv::Scalar(0xffff, 0x8180, 0x00ff));
-  EXPECT_TRUE(is(pixel("deep.png", encoded(deep, ".png")), 0, 0x81, 0xff)) << "the upper of two bytes";
+  EXPECT_TRUE(is(pixel("deep.png", encoded(deep, ".png")), 1, 0x81, 0xff));
   const cv::Mat deep_grey(4, 4, CV_16U, cv::Scalar(0x8180));
   EXPECT_TRUE(is(pixel("deep_grey.png", encoded(deep_grey, ".png")), 0x81, 0x81, 0x81));
   const cv::Mat alpha(4, 4, CV_8UC4, cv::Scalar(10, 20, 30, 0));
@@ -231,6 +263,109 @@ TEST_F(ImageTest, GivesTheValuesOfEachKind) {
                         "0000c86432f3"
                         "9d81140000000a49444154789c63600400000300024bf5ddea0000000049454e44ae426082")),
          200, 100, 50));
+}
+
+// tests/oracle/make_odd_images.py has written them, and beside each what Pillow makes of it.
+TEST_F(ImageTest, OddPixelsArePillows) {
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(RCNN_FIXTURES "/images/odd")) {
+    if (entry.path().extension() == ".rgb") continue;
+    SCOPED_TRACE(entry.path());
+    ++files;
+    std::vector<std::string> remarks;
+    const at::Tensor image = remarked(entry.path(), remarks);
+    const std::string stem = entry.path().stem().string();
+    const bool several = stem.starts_with("frames") || stem == "pages";
+    EXPECT_EQ(remarks, several ? std::vector{std::string(kSeveralImages)} : std::vector<std::string>{});
+    EXPECT_EQ(image_info(entry.path()).remarks, remarks);
+    const auto expected = file_bytes(entry.path().string() + ".rgb");
+    const auto info = image_info(entry.path());
+    ASSERT_EQ(image.sizes(), (std::vector<int64_t>{info.size.height, info.size.width, 3}));
+    ASSERT_EQ(std::ssize(expected), image.numel());
+    const auto pillows = at::from_blob(const_cast<char*>(expected.data()), image.sizes(), at::kByte);
+    EXPECT_TRUE(image.equal(pillows)) << image << pillows;
+  }
+  EXPECT_EQ(files, 39);
+}
+
+TEST_F(ImageTest, SixteenBitsAreDividedBy257ToTheNearest) {
+  const std::vector<uint16_t> values = {0, 128, 129, 255, 256, 257, 385, 386, 32896, 65407, 65535};
+  const auto expected = at::tensor({0, 0, 1, 1, 1, 1, 1, 2, 128, 255, 255}, at::kByte);
+  const int count = static_cast<int>(values.size());
+  cv::Mat grey(1, count, CV_16U), color(1, count, CV_16UC3), alpha(1, count, CV_16UC4);
+  std::string bytes;
+  for (int x = 0; x < count; ++x) {
+    const uint16_t value = values[static_cast<size_t>(x)];
+    grey.at<uint16_t>(0, x) = value;
+    color.at<cv::Vec3w>(0, x) = cv::Vec3w(value, value, value);
+    alpha.at<cv::Vec4w>(0, x) = cv::Vec4w(value, value, value, 1000);
+    bytes += {static_cast<char>(value >> 8), static_cast<char>(value)};
+  }
+  const auto size = " " + std::to_string(count) + " 1 65535\n";
+  const std::vector<std::pair<std::string, std::string>> files = {
+      {"grey.png", encoded(grey, ".png")},
+      {"color.png", encoded(color, ".png")},
+      {"alpha.png", encoded(alpha, ".png")},
+      {"grey.tif", encoded(grey, ".tif")},
+      {"color.tif", encoded(color, ".tif")},
+      {"alpha.tif", encoded(alpha, ".tif")},
+      {"grey.pgm", "P5" + size + bytes},
+      {"grey.pam",
+       "P7\nWIDTH " + std::to_string(count) + "\nHEIGHT 1\nDEPTH 1\nMAXVAL 65535\nENDHDR\n" + bytes},
+      {"white_is_zero.tif", white_is_zero(bytes)}};
+  for (const auto& [name, content] : files) {
+    SCOPED_TRACE(name);
+    const at::Tensor image = read_image(folder_.write(name, content));
+    ASSERT_EQ(image.sizes(), (std::vector<int64_t>{1, count, 3}));
+    const auto wanted = name == "white_is_zero.tif" ? 255 - expected : expected;
+    for (int channel = 0; channel < 3; ++channel)
+      EXPECT_TRUE(image[0].select(1, channel).equal(wanted)) << image[0].select(1, channel);
+  }
+}
+
+// Pillow reads no PAM.
+TEST_F(ImageTest, TheAlphaOfAPamIsDropped) {
+  const auto read = [&](const std::string& fields, const std::string& pixels) {
+    return read_image(folder_.write("a.pam", "P7\nHEIGHT 1\n" + fields + "ENDHDR\n" + pixels)).flatten();
+  };
+  EXPECT_TRUE(read("WIDTH 2\nDEPTH 4\nMAXVAL 255\n", "\x0a\x14\x1e\x01\x32\x28\x3c\x02")
+                  .equal(at::tensor({10, 20, 30, 50, 40, 60}, at::kByte)));
+  EXPECT_TRUE(read("WIDTH 2\nDEPTH 2\nMAXVAL 100\n", "\x0a\x14\x64\x01")
+                  .equal(at::tensor({26, 26, 26, 255, 255, 255}, at::kByte)));
+  EXPECT_TRUE(read("WIDTH 2\nDEPTH 1\nMAXVAL 1\nTUPLTYPE BLACKANDWHITE\n", std::string("\1\0", 2))
+                  .equal(at::tensor({255, 255, 255, 0, 0, 0}, at::kByte)));
+}
+
+TEST_F(ImageTest, PixelsThatNoByteHoldsAreRefusedByName) {
+  cv::Mat floats(4, 4, CV_32F, cv::Scalar(0.5)), colors(4, 4, CV_32FC3, cv::Scalar(1, 2, 3));
+  cv::Mat signed_8(4, 4, CV_8S, cv::Scalar(-1)), signed_32(4, 4, CV_32S, cv::Scalar(7));
+  for (const auto& [name, bytes, said] : std::vector<std::array<std::string, 3>>{
+           {"grey.tif", encoded(floats, ".tif"), "has float pixels; convert it to 8 or 16 bits"},
+           {"color.tif", encoded(colors, ".tif"), "has float pixels"},
+           {"color.pfm", encoded(colors, ".pfm"), "has float pixels"},
+           {"grey.pfm", encoded(floats, ".pfm"), "has float pixels"},
+           {"color.hdr", encoded(colors, ".hdr"), "has float pixels"},
+           {"a.exr", "v/1\x01 and so on", "has float pixels"},
+           {"12_bits.jpg", std::string("\xff\xd8\xff\xc0\0\x11\x0c\0\x10\0\x10\x03\xff\xd9", 14),
+            "has 12-bit pixels"},
+           {"signed.tif", encoded(signed_8, ".tif"), "has signed pixels"},
+           {"long.tif", encoded(signed_32, ".tif"), "has signed pixels"}}) {
+    const auto file = folder_.write(name, bytes);
+    EXPECT_THAT(read_error(file), HasSubstr(said));
+    EXPECT_EQ(message_of<DataError>([&] { image_info(file); }), read_error(file));
+  }
+}
+
+TEST_F(ImageTest, KindsThatAreNotReadAreNamed) {
+  using namespace std::string_literals;
+  for (const auto& [bytes, name] : std::vector<std::array<std::string, 2>>{
+           {"GIF89a\x01", "(GIF); convert it to JPEG or PNG"},
+           {"\0\0\0\x18"s + "ftypheic", "(HEIC); convert it"},
+           {"\0\0\0\x18"s + "ftypavif", "(AVIF); convert it"},
+           {"8BPS\0\1"s, "(Photoshop file)"},
+           {"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"}}) {
+    EXPECT_THAT(read_error(folder_.write("a.jpg", bytes)), HasSubstr(name));
+  }
 }
 
 TEST_F(ImageTest, JpegPixelsAreOpenCvs) {
@@ -386,6 +521,50 @@ TEST_F(ImageTest, NoticesDamagedJpegData) {
   }
 }
 
+TEST_F(ImageTest, SpareBytesBeforeAJpegsEndAreNoDamage) {
+  for (const auto& flags : std::vector<std::vector<int>>{{},
+                                                         {cv::IMWRITE_JPEG_PROGRESSIVE, 1},
+                                                         {cv::IMWRITE_JPEG_OPTIMIZE, 1},
+                                                         {cv::IMWRITE_JPEG_RST_INTERVAL, 3}}) {
+    SCOPED_TRACE(testing::PrintToString(flags));
+    const std::string jpeg = encoded(smooth(64, 80), ".jpg", flags);
+    const std::string data = jpeg.substr(0, jpeg.size() - 2), end = "\xff\xd9";
+    const at::Tensor image = read_image(folder_.write("whole.jpg", jpeg));
+    for (const size_t count : {1, 2, 16, 258, 5000}) {
+      SCOPED_TRACE(count);
+      std::vector<std::string> remarks;
+      EXPECT_TRUE(
+          remarked(folder_.write("spare.jpg", data + std::string(count, '\0') + end), remarks).equal(image));
+      if (count >= 16) {  // a few are in the decoder's buffer before it could count them
+        EXPECT_EQ(remarks, std::vector{std::string(kSpareBytes)});
+      }
+      const auto filled = data + std::string(count, '\xff') + end;
+      EXPECT_TRUE(remarked(folder_.write("filled.jpg", filled), remarks).equal(image));
+      const auto tail = data + std::string(count, '\0') + end + "appended";
+      EXPECT_TRUE(remarked(folder_.write("tail.jpg", tail), remarks).equal(image));
+    }
+  }
+}
+
+// Zeros in the place of data can be decoded, too, and the image may end in their midst.
+TEST_F(ImageTest, ZerosInThePlaceOfAJpegsDataAreDamage) {
+  for (const auto& flags : std::vector<std::vector<int>>{{},
+                                                         {cv::IMWRITE_JPEG_PROGRESSIVE, 1},
+                                                         {cv::IMWRITE_JPEG_OPTIMIZE, 1},
+                                                         {cv::IMWRITE_JPEG_RST_INTERVAL, 3}}) {
+    SCOPED_TRACE(testing::PrintToString(flags));
+    const std::string jpeg = encoded(smooth(64, 80), ".jpg", flags);
+    for (const size_t lost : {20, 40, 100, 300}) {
+      for (const size_t zeros : {lost - 2, size_t{5000}, size_t{50000}}) {
+        const auto file = folder_.write(
+            "zeros.jpg", jpeg.substr(0, jpeg.size() - lost) + std::string(zeros, '\0') + "\xff\xd9");
+        EXPECT_THAT(read_error(file), HasSubstr("is damaged: "))
+            << lost << " bytes lost, " << zeros << " zeros";
+      }
+    }
+  }
+}
+
 TEST_F(ImageTest, AThumbnailsEndIsNotTheImages) {
   const std::string thumbnail = encoded(smooth(8, 8), ".jpg");
   const std::string jpeg = with_app1(encoded(smooth(64, 80), ".jpg"), "Exif" + thumbnail);
@@ -429,7 +608,9 @@ TEST_F(ImageTest, KnowsTheSizeOfEveryKindFromItsHeader) {
     ++kinds;
     const auto info = image_info(entry.path());
     EXPECT_EQ(info.size, (ImageSize{5, 7}));
-    EXPECT_EQ(info.orientation, entry.path().filename() == "turned.jpg" ? 6 : 1);
+    EXPECT_EQ(info.orientation, entry.path().filename().string().starts_with("turned") ? 6 : 1);
+    const bool several = entry.path().stem() == "frames" || entry.path().stem() == "pages";
+    EXPECT_EQ(info.remarks.size(), several);
     EXPECT_EQ(read_image(entry.path()).sizes(), (std::vector<int64_t>{5, 7, 3}));
     // However short it is cut, it is an error or still the same picture's header.
     const auto bytes = file_bytes(entry.path());
@@ -441,13 +622,12 @@ TEST_F(ImageTest, KnowsTheSizeOfEveryKindFromItsHeader) {
       }
     }
   }
-  EXPECT_EQ(kinds, 23);
+  EXPECT_EQ(kinds, 28);
 }
 
 TEST_F(ImageTest, TheSizesInHeadersAreOpenCvs) {
   std::mt19937 random(3);
-  for (const std::string ending :
-       {".jpg", ".png", ".bmp", ".tif", ".webp", ".jp2", ".ppm", ".pgm", ".hdr", ".ras"}) {
+  for (const std::string ending : {".jpg", ".png", ".bmp", ".tif", ".webp", ".jp2", ".ppm", ".pgm", ".ras"}) {
     for (int i = 0; i < 5; ++i) {
       const int rows = 33 + static_cast<int>(random() % 70), cols = 33 + static_cast<int>(random() % 70);
       const auto picture = smooth(rows, cols, ending == ".pgm" ? CV_8U : CV_8UC3);
@@ -471,9 +651,7 @@ TEST_F(ImageTest, RefusesHugeImagesBeforeDecoding) {
       {"huge.webp", "RIFF\x20\0\0\0WEBPVP8L\x10\0\0\0\x2f\xfe\xbf\xff\x0f\0\0\0\0\0\0\0\0\0\0"s},
       {"canvas.webp", "RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\0\0"s},
       {"huge.ppm", "P6\n# wide\n2000000000 2000000000\n255\n"},
-      {"huge.pfm", "PF\n90000 90000\n-1.0\n"},
       {"huge.pam", "P7\nWIDTH 90000\nHEIGHT 90000\nDEPTH 3\nMAXVAL 255\nENDHDR\n"},
-      {"huge.hdr", "#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 90000 +X 90000\n"},
       {"huge.ras", "\x59\xa6\x6a\x95"s + big_endian(90000) + big_endian(90000)},
       {"huge.j2k", "\xff\x4f\xff\x51"s + std::string(4, '\0') + big_endian(90000) + big_endian(90000) +
                        std::string(8, '\0') + big_endian(90000) + big_endian(90000) + std::string(8, '\0') +

@@ -34,6 +34,14 @@ class CheckTest : public testing::Test {
     return R"({"id": )" + std::to_string(id) + R"(, "image_id": )" + std::to_string(image) +
            R"(, "category_id": 1, "bbox": )" + sides + "}";
   }
+  /// All but that there are few objects, which is so in all of these sets.
+  static std::vector<std::string> kinds_of(const Problems& problems) {
+    std::vector<std::string> kinds;
+    for (const auto& kind : problems.kinds()) {
+      if (kind.what != "a class of fewer than five objects") kinds.push_back(kind.what);
+    }
+    return kinds;
+  }
   TempFolder folder_;
 };
 
@@ -43,7 +51,8 @@ TEST_F(CheckTest, CountsWhatIsThere) {
   const auto result = check(coco(R"({"id": 1, "file_name": "a.jpg", "height": 10, "width": 20},
                                     {"id": 2, "file_name": "b.jpg", "height": 10, "width": 20})",
                                  box(1, 1, "[0, 0, 8, 2]") + "," + box(2, 1, "[1, 1, 3, 3]")));
-  EXPECT_THAT(result.problems.kinds(), IsEmpty()) << result.problems.text(Severity::error);
+  EXPECT_THAT(kinds_of(result.problems), IsEmpty());
+  EXPECT_THAT(result.problems.text(Severity::warning), HasSubstr("fewer than five objects: cat (2)"));
   EXPECT_EQ(result.images, 2);
   EXPECT_EQ(result.empty_images, 1);
   EXPECT_EQ(result.classes.back().boxes, 2);
@@ -57,11 +66,11 @@ TEST_F(CheckTest, EverythingOddIsSaidAtOnce) {
   picture("long.png", 2, 40);
   const auto result = check(coco(R"({"id": 1, "file_name": "a.jpg", "height": 10, "width": 20},
                                     {"id": 2, "file_name": "long.png", "height": 2, "width": 40},
-                                    {"id": 3, "file_name": "none.jpg"}, {"id": "4", "file_name": "a.jpg"})",
+                                    {"id": 3, "file_name": "none.jpg"}, {"id": 4.5, "file_name": "a.jpg"})",
                                  box(1, 1, "[0, 0, 8, 2]") + "," + box(2, 1, "[0, 0, 8, 2]") + "," +
                                      box(3, 1, "[0, 0, 0, 2]") + "," + box(4, 9, "[0, 0, 1, 2]")));
   EXPECT_THAT(result.problems.text(Severity::error),
-              AllOf(HasSubstr("none.jpg"), HasSubstr("id must be an integer of 64 bits: images[3]"),
+              AllOf(HasSubstr("none.jpg"), HasSubstr("id must be an integer of 64 bits: images[3] (4.5)"),
                     HasSubstr("annotation 4 (image 9)")));
   EXPECT_THAT(
       result.problems.text(Severity::warning),
@@ -93,31 +102,35 @@ TEST_F(CheckTest, EveryRowOfTheCatalogueIsSaid) {
       {"{\"id\": 2,", "{\"id\": 1,", kError, "an id is there a second time: annotations[1] (id 1)"},
       {"[{\"id\": 7", "[{\"id\": 7, \"name\": \"dog\"}, {\"id\": 7", kError,
        "a second time: categories[1] (id 7)"},
-      {"\"name\": \"cat\"}", "\"name\": \"cat\"}, {\"id\": 8, \"name\": \"cat\"}", kError,
-       "have the same name: cat (7 and 8)"},
       {"\"image_id\": 1", "\"image_id\": 9", kError, "not in \"images\": annotation 1 (image 9)"},
       {"\"category_id\": 7", "\"category_id\": 9", kError,
        "not in \"categories\": annotation 1 (category 9)"},
-      {"\"image_id\": 1", "\"image_id\": \"1\"", kError,
-       "image_id must be an integer of 64 bits: annotations[0]"},
+      {"\"image_id\": 1", "\"image_id\": \"1\"", kWarning,
+       "a number is written as a text: annotations[0].image_id (\"1\")"},
       {"\"image_id\": 1", "\"image_id\": 1.5", kError, "image_id must be an integer of 64 bits"},
       {"\"image_id\": 1", "\"image_id\": true", kError, "image_id must be an integer of 64 bits"},
       {"\"image_id\": 1", "\"image_id\": 99999999999999999999", kError,
        "image_id must be an integer of 64 bits"},
-      {"[1, 2, 5, 5]", "[1, 2, 5]", kError, "bbox has 3 numbers, not four: annotations[0]"},
-      {"[1, 2, 5, 5]", "[1, NaN, 5, 5]", kError, "bbox must be a number: annotations[0]"},
+      {"[1, 2, 5, 5]", "[1, 2, 5]", kWarning,
+       "dropped: a box has 3 numbers, not four: annotations[0] ([1, 2, 5])"},
+      {"[1, 2, 5, 5]", "[1, NaN, 5, 5]", kWarning, "dropped: a box must have four numbers: annotations[0]"},
       {"[1, 2, 5, 5]", "[1, 2, -5, 5]", kWarning, "without width or height: annotation 1 [1, 2, -5, 5]"},
       {"[1, 2, 5, 5]", "[1, 2, 0, 5]", kWarning, "without width or height: annotation 1"},
       {"[1, 2, 5, 5]", "[1, 2, 0.5, 5]", kWarning, "a box thinner than a pixel: annotation 1"},
       {"[1, 2, 5, 5]", "[20, 2, 5, 5]", kWarning, "a box outside of its image: annotation 1"},
       {"[1, 2, 5, 5]", "[-9, -9, 99, 99]", kWarning, "clipped a box to its image: annotation 1"},
       {"[1, 2, 5, 5]", "[1, 2, 4, 4]", kWarning, "an object that is there twice: cat on a.jpg"},
-      {"\"iscrowd\": 0", "\"iscrowd\": 2", kError, "iscrowd must be 0 or 1: annotations[0]"},
+      {"\"iscrowd\": 0", "\"iscrowd\": 2", kError,
+       "iscrowd must be 0 or 1 (bad_images=skip leaves it out): annotations[0] (2)"},
       {"\"height\": 10", "\"height\": 0", kWarning, "does not say the size of an image: a.jpg"},
-      {"\"height\": 10", "\"height\": 11", kError,
-       "at another size: a.jpg (image 1) (20 x 11, the image has 20 x 10)"},
+      {"\"height\": 10", "\"height\": 11", kWarning,
+       "a pixel larger or smaller; the image's size is taken: a.jpg (image 1) (20 x 11, the image has 20 x "
+       "10)"},
+      {"\"height\": 10", "\"height\": 12", kError,
+       "of another size than the image (bad_images=skip leaves it out): a.jpg (image 1) (20 x 12, the image "
+       "has 20 x 10)"},
       {"\"height\": 10, \"width\": 20", "\"height\": 20, \"width\": 10", kError,
-       "turned by its EXIF orientation"},
+       "of another size than the image"},
       {"\"width\": 20}", "\"width\": 20}, {\"id\": 2, \"file_name\": \"a.jpg\"}", kWarning,
        "listed a second time: a.jpg (image 2)"},
       {"a.jpg", "../a.jpg", kError, "leads out of the folder of images"},
@@ -143,14 +156,14 @@ TEST_F(CheckTest, EveryRowOfTheCatalogueIsSaid) {
     EXPECT_THAT(check(part).problems.text(severity), HasSubstr(said));
   }
   folder_.write("gt.json", good);
-  EXPECT_THAT(check(part).problems.kinds(), IsEmpty());
+  EXPECT_THAT(kinds_of(check(part).problems), IsEmpty());
   for (const auto& [from, to] : std::map<std::string, std::string>{
            {"\"iscrowd\": 0", "\"segmentation\": {\"counts\": [1], \"size\": [10, 20]}, \"iscrowd\": 1"},
            {"{\"id\": 2,", "{\"id\": -2,"},
            {"{\"id\": 2,", "{\"id\": 40000000000,"}}) {
     std::string text = good;
     folder_.write("gt.json", text.replace(text.find(from), from.size(), to));
-    EXPECT_THAT(check(part).problems.kinds(), IsEmpty()) << to;
+    EXPECT_THAT(kinds_of(check(part).problems), IsEmpty()) << to;
   }
 }
 
@@ -171,6 +184,29 @@ TEST_F(CheckTest, ImagesAreDecodedUnlessItShallBeFast) {
   EXPECT_FALSE(check(tolerant).problems.has(Severity::error));
 }
 
+TEST_F(CheckTest, OddFilesThatAreUsedAreCounted) {
+  for (const char* name : {"a.jpg", "b.jpg"}) {
+    picture(name);
+    const auto bytes = file_bytes(folder_.path() / name);
+    folder_.write(name, bytes.substr(0, bytes.size() - 2) + std::string(40, '\0') + "\xff\xd9");
+  }
+  std::filesystem::copy_file(RCNN_FIXTURES "/images/image_header/pages.tif", folder_.path() / "c.tif");
+  const auto part = coco(R"({"id": 1, "file_name": "a.jpg", "height": 10, "width": 20},
+                            {"id": 2, "file_name": "b.jpg", "height": 10, "width": 20},
+                            {"id": 3, "file_name": "c.tif", "height": 5, "width": 7})",
+                         box(1, 1, "[0, 0, 8, 2]"));
+  const auto result = check(part);
+  EXPECT_FALSE(result.problems.has(Severity::error)) << result.problems.text(Severity::error);
+  std::map<std::string, size_t> counts;
+  for (const auto& kind : result.problems.kinds()) counts[kind.what] = kind.where.size();
+  counts.erase("a class of fewer than five objects");
+  EXPECT_EQ(counts, (std::map<std::string, size_t>{
+                        {"an image file of several pages or frames; the first one is used", 1},
+                        {"a JPEG with spare bytes before its end; its pixels are whole", 2}}));
+  EXPECT_EQ(kinds_of(check(part, {.decode = false}).problems).size(), 1u)
+      << "the pages, which the header tells";
+}
+
 TEST_F(CheckTest, LinksOutOfTheDataSetAreNamed) {
   const TempFolder elsewhere;
   picture("a.jpg");
@@ -184,7 +220,7 @@ TEST_F(CheckTest, LinksOutOfTheDataSetAreNamed) {
 TEST_F(CheckTest, WhatCannotBeOpenedIsAnError) {
   EXPECT_THAT(check({.name = "voc", .options = {.root = folder_.path() / "none"}, .split = {}})
                   .problems.text(Severity::error),
-              HasSubstr("has no folder Annotations"));
+              HasSubstr("there is no such file or folder"));
 }
 
 TEST_F(CheckTest, PartsThatShareSomeImagesAreNamed) {
@@ -194,9 +230,13 @@ TEST_F(CheckTest, PartsThatShareSomeImagesAreNamed) {
     for (const auto& file : files) result.files.push_back(folder_.path() / file);
     return result;
   };
-  const auto problems = shared_images({part("train", {"a.jpg", "b.jpg"}), part("val", {"b.jpg", "c.jpg"}),
-                                       part("all", {"a.jpg", "b.jpg", "c.jpg"})});
+  const auto problems = compare({part("train", {"a.jpg", "b.jpg"}), part("val", {"b.jpg", "c.jpg"}),
+                                 part("all", {"a.jpg", "b.jpg", "c.jpg"})});
   EXPECT_EQ(problems.text(Severity::warning), "\n  images of train that are in val, too: b.jpg");
+  EXPECT_THAT(compare({part("train", {"a.jpg", "b.jpg"}), part("val", {"b.jpg"})}).text(Severity::warning),
+              HasSubstr("images of train that are in val, too: b.jpg"))
+      << "also where one holds all of the other";
+  EXPECT_THAT(compare({part("train", {"a.jpg"}), part("trainval", {"a.jpg"})}).kinds(), IsEmpty());
 }
 
 }  // namespace

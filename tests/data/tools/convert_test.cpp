@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <rcnn/data/formats/voc.h>
+#include <rcnn/data/formats/voc/voc.h>
 #include <rcnn/data/images/image.h>
 #include <rcnn/data/tools/convert.h>
 #include <rcnn/error.h>
@@ -29,6 +29,11 @@ class ConvertTest : public testing::Test {
     auto parts = read_parts(locate(dataset), problems);
     problems.settle(dataset.string());
     return parts;
+  }
+  static void write(const std::string& to, const fs::path& output, const std::vector<AnnotatedPart>& parts,
+                    ImageFiles images) {
+    Problems lost;
+    convert(parts, to, output, images, lost);
   }
   TempFolder folder_;
 };
@@ -69,14 +74,14 @@ TEST_F(ConvertTest, CocoComesBackFromVocAsItWas) {
                                       {3, 7, 4, {0.1, 0.2, 0.7, 0}, 0, true},
                                       {40000000000, 7, 90, {1, 2, 3, 4}, 12, false}},
                       .categories = {{90, "tooth brush"}, {4, "dog"}, {11, "unused"}},
-                      .details = {{"[[1.5, 2.25, 3, 4, 5, 6]]", {{"pose", "left"}}},
+                      .details = {{"[[1.5, 2.25, 3, 4, 5, 6]]", {{"pose", "\"left\""}}},
                                   {R"({"counts": [1], "size": [10, 20]})", {}},
                                   {}}};
   fs::create_directory(folder_.path() / "annotations");
   write_coco_file(folder_.path() / "annotations/instances_train.json", file);
   const auto voc = folder_.path() / "voc", back = folder_.path() / "back";
-  write_voc(voc, read(folder_.path()), ImageFiles::link);
-  write_coco(back, read(voc), ImageFiles::copy);
+  write("voc", voc, read(folder_.path()), ImageFiles::link);
+  write("coco", back, read(voc), ImageFiles::copy);
   const auto parts = read(back);
   ASSERT_EQ(parts.size(), 1u);
   EXPECT_EQ(parts[0].name, "train");
@@ -101,18 +106,20 @@ TEST_F(ConvertTest, VocBecomesCocoByTheWrittenRule) {
   Problems problems;
   const auto parts = read_parts(locate(folder_.path()), problems);
   EXPECT_EQ(problems.text(Severity::warning),
-            "\n  the parts of an object are left out: Annotations/a.xml object 2, "
+            "\n  the parts of an object are left out: train: Annotations/a.xml object 2, val: "
             "Annotations/a.xml object 2");
   ASSERT_EQ(parts.size(), 2u);
-  const auto& [images, annotations, categories, details] = parts[0].content;
-  EXPECT_EQ(categories, (std::vector<Category>{{1, "cat"}}));
+  const auto& images = parts[0].content.images;
+  const auto& annotations = parts[0].content.annotations;
+  const auto& details = parts[0].content.details;
+  EXPECT_EQ(parts[0].content.categories, (std::vector<Category>{{1, "cat"}}));
   EXPECT_EQ(images[0].id, 2);
   EXPECT_EQ(images[1].id, 1) << "numbered in the order of the names";
   EXPECT_EQ(annotations[0].box, (std::array<double, 4>{0, 1, 10, 1})) << "both corners are inside";
   EXPECT_EQ(annotations[0].area, 10);
   EXPECT_EQ(annotations[0].id, 3);
   EXPECT_FALSE(annotations[0].crowd);
-  EXPECT_EQ(details[0].attributes, (std::vector<std::pair<std::string, std::string>>{{"pose", "left"}}));
+  EXPECT_EQ(details[0].attributes, (std::vector<std::pair<std::string, std::string>>{{"pose", "\"left\""}}));
   EXPECT_TRUE(annotations[1].crowd);
   EXPECT_EQ(annotations[1].id, 1);
   EXPECT_EQ(parts[1].content.images[0].id, 1);
@@ -132,19 +139,20 @@ TEST_F(ConvertTest, NumbersThatAreNamesAreKeptAsIds) {
 
 TEST_F(ConvertTest, WhatCannotBeConvertedIsSaidBeforeAnythingIsWritten) {
   picture("a/x.jpg");
-  picture("b/x.jpg");
   fs::create_directory(folder_.path() / "annotations");
   const auto json = folder_.path() / "annotations/instances_train.json";
   const auto output = folder_.path() / "voc";
-  const CocoFile twins{
-      .images = {{1, "a/x.jpg", {}}, {2, "b/x.jpg", {}}}, .annotations = {}, .categories = {}, .details = {}};
-  write_coco_file(json, twins);
+  const CocoFile hostile{.images = {{1, "a/x.jpg", {}}},
+                         .annotations = {},
+                         .categories = {{1, "cat"}, {2, "\x01"}},
+                         .details = {}};
+  write_coco_file(json, hostile);
   Problems problems;
   const auto parts = read_parts(locate(json, {.images = folder_.path()}), problems);
-  EXPECT_THAT(message_of<DataError>([&] { write_voc(output, parts, ImageFiles::link); }),
-              HasSubstr("differ in folder or ending only"));
+  EXPECT_THAT(message_of<DataError>([&] { write("voc", output, parts, ImageFiles::link); }),
+              HasSubstr("a class's name that XML cannot hold"));
   EXPECT_FALSE(fs::exists(output));
-  EXPECT_THAT(message_of<ConfigError>([&] { write_coco(folder_.path(), parts, ImageFiles::link); }),
+  EXPECT_THAT(message_of<ConfigError>([&] { write("coco", folder_.path(), parts, ImageFiles::link); }),
               HasSubstr("already in use"));
 
   const CocoFile wrong{.images = {{1, "../x.jpg", {}}},
@@ -167,8 +175,8 @@ TEST_F(ConvertTest, RealDataSetsSurviveThereAndBack) {
     const auto original = read(dataset);
     const auto first = folder_.path() / name / "first", second = folder_.path() / name / "second";
     const bool coco = name == std::string("tinycoco");
-    (coco ? write_voc : write_coco)(first, original, ImageFiles::link);
-    (coco ? write_coco : write_voc)(second, read(first), ImageFiles::link);
+    write(coco ? "voc" : "coco", first, original, ImageFiles::link);
+    write(coco ? "coco" : "voc", second, read(first), ImageFiles::link);
     const auto back = read(second);
     ASSERT_EQ(back.size(), original.size());
     for (size_t i = 0; i < back.size(); ++i) {

@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <rcnn/data/formats/coco_file.h>
+#include <rcnn/data/formats/coco/coco_file.h>
 #include <rcnn/data/images/image.h>
 #include <rcnn/data/tools/split.h>
 #include <rcnn/error.h>

@@ -17,8 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     rcnn::data::FileBytes bytes("/proc/self/fd/" + std::to_string(descriptor));
     const auto header = rcnn::data::read_image_header(bytes);
-    if (header && (header->orientation < 1 || header->orientation > 8 || header->size.width < 0 ||
-                   header->size.height < 0 || header->end < 0)) {
+    if (header.orientation < 1 || header.orientation > 8 || header.size.width < 0 || header.size.height < 0 ||
+        header.end < 0) {
       std::abort();
     }
   } catch (const rcnn::DataError& error) {

@@ -81,7 +81,7 @@ std::shared_ptr<data::Dataset> open_table(const data::DataOptions& options, cons
       record.size = {.height = pixels.size(0), .width = pixels.size(1)};
     }
     if (row.box.x2 <= row.box.x1 || row.box.y2 <= row.box.y1) {
-      problems.bad(options.bad_boxes, "a box without size", row.file);
+      problems.bad(options.bad_boxes, "bad_boxes", "a box without size", row.file);
       continue;
     }
     record.objects.push_back({.box = row.box, .label = labels.at(row.class_name)});

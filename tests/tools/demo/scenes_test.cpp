@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <rcnn/data/formats/voc.h>
+#include <rcnn/data/formats/voc/voc.h>
 #include <rcnn/data/images/image.h>
 
 #include "tests/support/message_of.h"

@@ -5,7 +5,7 @@
 #include <c10/util/Exception.h>
 #include <spdlog/fmt/fmt.h>
 
-#include <rcnn/data/formats/voc_file.h>
+#include <rcnn/data/formats/voc/voc_file.h>
 #include <rcnn/data/images/image.h>
 #include <rcnn/error.h>
 #include <rcnn/io/files/atomic_file.h>
@@ -27,7 +27,7 @@ data::VocFile annotation(const std::string& id, const Scene& scene) {
         {.name = std::string(kShapes[object.shape]),
          .corners = {box.x + 1.0, box.y + 1.0, double(box.x + box.width), double(box.y + box.height)},
          .difficult = object.difficult,
-         .others = {{"truncated", object.truncated ? "1" : "0"}}});
+         .attributes = {{"truncated", object.truncated ? "\"1\"" : "\"0\""}}});
   }
   return file;
 }

@@ -30,6 +30,10 @@ struct FindImagesOptions {
 ///   by their image ending, and folders. Below the pattern's part without wildcards they are `relative`;
 /// - "-" by a list of all these, one a line or ended by a NUL each; empty lines do not count.
 ///
+/// Folders and wildcards pass over names that begin with a dot (macOS's `._a.jpg`, hidden folders) and the
+/// folders
+/// `__MACOSX` and `@eaDir`; what `inputs` name themselves is taken.
+///
 /// Throws DataError that names the input, in a list with its line, when it does not exist, cannot be listed
 /// or holds no image; and for no input at all.
 RCNN_EXPORT std::vector<FoundImage> find_images(const std::vector<std::filesystem::path>& inputs,

@@ -23,25 +23,33 @@ inline constexpr int64_t kMostMegapixels = 1000;
 /// Threads that read headers: they wait for the disk more than they work.
 inline constexpr int64_t kHeaderReaders = 16;
 
-/// Decodes an image file to uint8 [H, W, 3] RGB, contiguous on the CPU. Grey is repeated, alpha is dropped,
-/// 16 bits become 8, CMYK is taken as Adobe's programs and Pillow do, inverted. Pixels are taken as they are
-/// stored: orientation (EXIF's) is ignored, for boxes of COCO and VOC refer to stored pixels, and torchvision
-/// and pycocotools do the same.
+/// Decodes an image file to uint8 [H, W, 3] RGB, contiguous on the CPU. The pixels are those of Pillow's
+/// `Image.open(file).convert("RGB")`: grey is repeated, alpha is dropped, palettes and CMYK are converted;
+/// but 16 bits are divided by 257, to the nearest, where Pillow clips or cuts them. Of several pages or
+/// frames the first is taken. Pixels are taken as they are stored: orientation (EXIF's) is ignored, for boxes
+/// of COCO and VOC refer to stored pixels, and torchvision and pycocotools do the same.
 ///
-/// The kinds are JPEG, PNG, BMP, TIFF (its first image), WebP, JPEG 2000, PNM, PAM, PFM, Radiance's HDR and
-/// Sun's raster, told by their content. The size is read from the header first: an image of more than
-/// `max_megapixels` million pixels (1 to kMostMegapixels), and a file of more bytes than such an image can
-/// have, is refused before anything is decoded or read whole.
+/// The kinds are JPEG, PNG, BMP, TIFF, WebP, JPEG 2000, PNM, PAM and Sun's raster, told by their content. The
+/// size is read from the header first: an image of more than `max_megapixels` million pixels (1 to
+/// kMostMegapixels), and a file of more bytes than such an image can have, is refused before anything is
+/// decoded or read whole.
 ///
-/// Throws DataError naming the file when it is missing, no image, a kind that cannot be read (GIF), too
-/// large, cut off, or damaged as far as its decoder notices: where a JPEG decoder would warn and fill with
-/// grey, this is an error. JPEG has no checksum: a changed bit may just be another picture.
+/// Throws DataError naming the file when it is missing, no image, a kind that is not read (GIF, HEIC), of
+/// pixels that no byte can hold (float, signed), too large, cut off, or damaged as far as its decoder
+/// notices: where a JPEG decoder would warn and fill with grey, this is an error. JPEG has no checksum: a
+/// changed bit may just be another picture.
+///
+/// What is odd about a file whose pixels are whole (ImageInfo::remarks; spare bytes before a JPEG's end) is
+/// logged as a warning, each kind once a process, with the first file.
 RCNN_EXPORT at::Tensor read_image(const std::filesystem::path& file, int64_t max_megapixels = kMaxMegapixels);
 
 /// What a file's header says.
 struct ImageInfo {
   ImageSize size = {};  ///< of the pixels as they are stored, which read_image gives
-  int orientation = 1;  ///< how a JPEG's EXIF or a TIFF wants it shown: 1 as stored, 2 to 8 flipped or turned
+  int orientation = 1;  ///< how EXIF (of a JPEG, PNG or WebP) or a TIFF wants it shown: 1 as stored, 2 to 8
+                        ///< flipped or turned, from 5 on by a quarter
+  std::vector<std::string> remarks =
+      {};  ///< what is odd about the file, in the same words for each kind: several pages
 };
 
 /// Reads the head of an image and, where it says if the image is whole, its tail. Throws DataError for what

@@ -37,10 +37,13 @@ struct DatasetCheck {
 
 /// Opens the part as a training would, with the policies of its options, and looks closer than that: decodes
 /// images, and warns of links out of the data set, very long images, objects that are there twice, classes
-/// without any object. Never throws for what is wrong with the data, missing files included.
+/// of fewer than five objects, and names of classes that differ by letters' case or by blanks. Never throws
+/// for what is wrong with the data, missing files included.
 RCNN_EXPORT DatasetCheck check(const DatasetPart& part, const CheckOptions& options = {});
 
-/// Warnings of images that two parts have in common, unless one of these parts holds all of the other.
-RCNN_EXPORT Problems shared_images(const std::vector<DatasetCheck>& parts);
+/// What is odd between parts, as warnings: images that two parts have in common, unless one of these holds
+/// all of the other and may, as trainval holds train; classes with objects that the part for training has
+/// none of, where one is called train or trainval.
+RCNN_EXPORT Problems compare(const std::vector<DatasetCheck>& parts);
 
 }  // namespace rcnn::data

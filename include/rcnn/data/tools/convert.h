@@ -5,45 +5,26 @@
 #include <string>
 #include <vector>
 
-#include <rcnn/data/formats/coco_file.h>
+#include <rcnn/data/annotated_part.h>
+#include <rcnn/data/formats/format.h>
 #include <rcnn/data/problems.h>
 #include <rcnn/data/tools/locate.h>
 #include <rcnn/export.h>
 
 namespace rcnn::data {
 
-/// One part of a data set as COCO's lists, whatever files it comes from: the common ground of conversions.
-/// Boxes are as they stand in the files, also those that a training would drop.
-struct AnnotatedPart {
-  std::string name;
-  CocoFile content;              ///< with details; the file names are relative to `images`
-  std::filesystem::path images;  ///< a folder
-};
-
-/// Reads the annotations of parts of one data set. VOC's corners become x = xmin - 1, y = ymin - 1, width =
-/// xmax - x, height = ymax - y, to a millionth of a pixel; "difficult" becomes a crowd, and the attribute
-/// that it was difficult; an object's other texts (pose, truncated) become attributes; its parts are left
-/// out, with a warning. An image's id is that of its file when that is a number in all of them, otherwise its
-/// place in the sorted ids. Categories have the ids in ROOT/classes.txt (see read_categories()), those not
-/// listed there follow by name. What is wrong is added to `problems`. Throws DataError for what cannot be
-/// read at all.
+/// Reads the annotations of parts of one data set, with all details, as the common ground of conversions. The
+/// parts get the same categories: theirs together, by name. Images that have names instead of numbers get the
+/// numbers that the names are if all are numbers, otherwise their places in the sorted names of all parts; so
+/// do their objects. What is wrong is added to `problems`: images that are not there, too. Throws DataError
+/// for what cannot be read at all.
 RCNN_EXPORT std::vector<AnnotatedPart> read_parts(std::span<const DatasetPart> parts, Problems& problems);
 
-/// What a converted data set has for images: links to the old ones, or copies.
-enum class ImageFiles { link, copy };
-
-/// Writes annotations/instances_<part>.json for each part, and the images as the folder <part>: a link to
-/// theirs, or copies. Throws ConfigError unless `output` is new or empty, DataError when the disk refuses.
-RCNN_EXPORT void write_coco(const std::filesystem::path& output, std::span<const AnnotatedPart> parts,
-                            ImageFiles images);
-
-/// Writes Pascal VOC's layout, where each part is a list in ImageSets/Main, images are links or copies, and
-/// classes.txt keeps the categories' ids. What VOC's files have no place for is kept in elements of its own,
-/// so that read_parts() gives back the same ids, boxes (to a millionth of a pixel), areas, crowds, outlines
-/// and attributes: <id>, <area>, <iscrowd>, <segmentation>. Throws ConfigError unless `output` is new or
-/// empty, DataError for two images of one name and endings that VOC does not have, before anything is
-/// written, and when the disk refuses.
-RCNN_EXPORT void write_voc(const std::filesystem::path& output, std::span<const AnnotatedPart> parts,
-                           ImageFiles images);
+/// Writes parts as a data set of the format `to`, a name in formats().written(), in a new folder: whole, or
+/// not at all. What the format cannot hold is added to `problems` as warnings. Throws ConfigError unless
+/// `output` is new or empty, DataError with everything that the format would get wrong, and when the disk
+/// refuses.
+RCNN_EXPORT void convert(std::span<const AnnotatedPart> parts, const std::string& to,
+                         const std::filesystem::path& output, ImageFiles images, Problems& problems);
 
 }  // namespace rcnn::data

@@ -16,35 +16,41 @@ struct RCNN_EXPORT DatasetPart {
   DataOptions options;
   SplitOptions split;
 
-  /// For what works on the files of one data set, in VOC's or COCO's layout. Throws ConfigError when it comes
-  /// from several, or is of another format.
+  /// For what works on the files of one data set. Throws ConfigError when it comes from several, or is of a
+  /// format that has no files of annotations.
   void require_own_files() const;
 };
 
 /// What a person says beside the name of a data set.
 struct RCNN_EXPORT LocateOptions {
-  std::filesystem::path images = {};           ///< the folder of a COCO file's images; empty: looked for
-  std::vector<std::string> splits = {};        ///< the parts wanted, by name; empty: all
-  std::optional<int64_t> max_megapixels = {};  ///< see read_image(); unset: as DataOptions or the config say
+  std::string type = "auto";             ///< a name in formats(), where a place could be of several
+  std::filesystem::path images = {};     ///< the folder of an annotation file's images; empty: looked for
+  std::vector<std::string> splits = {};  ///< the parts wanted, by name; empty: all
+
+  // Instead of those of DataOptions, or of the config.
+  std::optional<int64_t> max_megapixels = {};
+  std::optional<Policy> bad_boxes = {}, bad_values = {}, bad_images = {};
+  std::vector<std::string> classes = {};
+  std::optional<OtherClasses> other_classes = {};
+  std::string yolo_lines = {};
 
   /// Throws ConfigError where `images` is given for a data set that says itself where they are.
   void refuse_images(const std::filesystem::path& dataset) const;
 };
 
-/// The parts, at least one, of what a person names as a data set, without reading annotations or images:
+/// The parts, at least one, of what a person names as a data set, without reading annotations or images: what
+/// one of formats() recognises in a folder or a file, or a config's "train" and "test". Names of parts are
+/// those of lists, files and folders, without "instances_"; "all" where there is but one without a name.
 ///
-/// - a folder in Pascal VOC's layout: one for each list in ImageSets/Main, sorted; VOC's lists of one class
-///   (cat_train.txt beside train.txt, with a second column) are no parts;
-/// - a COCO instances file: one, named like the file without "instances_" and ".json". Its images are looked
-///   for where the first of them lies: beside the file, in `images` or a folder of the part's name there, in
-///   ../NAME, ../images/NAME, ../images and .. (annotations/instances_train2017.json: images/train2017);
-/// - a folder with annotations/instances_*.json: those files' parts, sorted;
-/// - what a format that was added to formats() says is its own;
-/// - a config: "train" and "test".
-///
-/// Throws DataError for anything else, for images that are in none of these places, and for splits that are
-/// not there, which it lists; ConfigError for a config that is wrong and for `images` without a COCO file.
+/// Throws DataError for anything else, and then says what is there and which layout comes nearest; for a
+/// place that two formats recognise; for images that are in none of the places where they are looked for; and
+/// for splits that are not there, which it lists. ConfigError for a config that is wrong and for `images`
+/// without an annotation file.
 RCNN_EXPORT std::vector<DatasetPart> locate(const std::filesystem::path& dataset,
                                             const LocateOptions& options = {});
+
+/// The part that a config's "train" or "test" means, with its format, and what that format knows of it.
+/// Throws DataError when there is none.
+RCNN_EXPORT DatasetPart located(const DataOptions& options, const SplitOptions& split);
 
 }  // namespace rcnn::data

@@ -37,14 +37,14 @@ struct WrittenPart {
 };
 
 /// Splits the data set `from` by stratified_split(), ignored objects included, and writes one file a part
-/// into `output`, which is made when it is not there. For VOC these are lists, NAME.txt, for ImageSets/Main.
-/// For COCO they are instances_NAME.json: an image's entry and those of its annotations, as the text that
-/// they are in the file, in its order, and every other key of it.
+/// into `output`, which is made when it is not there. For VOC these are lists of ids, NAME.txt, for
+/// ImageSets/Main; for YOLO lists of the images' paths, NAME.txt, for the train and val of its data.yaml; for
+/// all others instances_NAME.json of COCO. From COCO these have an image's entry and those of its annotations
+/// as the text that they are in the file, in its order, and every other key of it.
 ///
 /// Throws ConfigError when one of these files is there already, and what stratified_split() throws; DataError
-/// for annotations of images that are not there, for what open() (VOC) and read_coco_file() refuse, and when
-/// the disk does.
+/// for annotations of images that are not there, for what read_parts() refuses, and when the disk does.
 RCNN_EXPORT std::vector<WrittenPart> write_split(const DatasetPart& from, const std::filesystem::path& output,
-                                                 const std::vector<SplitShare>& parts, uint64_t seed);
+                                                 const std::vector<SplitShare>& shares, uint64_t seed);
 
 }  // namespace rcnn::data
