@@ -40,7 +40,7 @@ class RCNN_EXPORT Place {
 
   /// The folder itself and all below it, sorted by path; none for a file. Links to folders are followed, but
   /// no folder is listed twice. Hidden files and folders, and those that systems leave behind (__MACOSX,
-  /// @eaDir, .ipynb_checkpoints), are passed over. Throws DataError for a folder that cannot be listed, and
+  /// .ipynb_checkpoints), are passed over. Throws DataError for a folder that cannot be listed, and
   /// for more than ten million files, which is no data set but a disk.
   const std::vector<Folder>& folders() const;
 
