@@ -199,7 +199,10 @@ eval::Score score_of(const Found& found, const TestSet& test, const EvalOptions&
 
 void warn_of_learnt_images(const data::DataOptions& data, const TestSet& test) {
   if (!data.train.sources.empty()) return;
-  const auto learnt = data::located(data, data.train);
+  const auto& train = data.train;
+  const bool is_other = !train.split.empty() && train.split != test.options.test.split;
+  if (is_other) return;  // without a look at the folder
+  const auto learnt = data::located(data, train);
   if (data::formats().at(learnt.options.type).open) return;  // which knows its parts alone
   const auto& scored = test.options.test;
   if (learnt.split.annotations == scored.annotations && learnt.split.split == scored.split) {

@@ -11,6 +11,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "data/formats/images_folder.h"
+#include "data/formats/slash_path.h"
 #include "data/images/image_ending.h"
 #include "data/paths.h"
 #include "text.h"
@@ -36,10 +37,6 @@ std::string part_word(std::string_view text, std::string_view between) {
   return found;
 }
 
-std::string without_ending(std::string_view name) {
-  return std::string(name.substr(0, name.size() - ending_of(name).size()));
-}
-
 struct FoundFile {
   std::string folder, name;
 };
@@ -49,16 +46,15 @@ std::vector<std::string> part_names(const std::vector<FoundFile>& files) {
   std::vector<std::string> names;
   for (const auto& [folder, name] : files) {
     auto part = part_of_path(folder);
-    if (part.empty()) part = part_word(without_ending(name), " _-.");
-    if (part.empty()) part = files.size() == 1 ? "all" : without_ending(name);
+    if (part.empty()) part = part_word(stem_of(name), " _-.");
+    if (part.empty()) part = files.size() == 1 ? "all" : std::string(stem_of(name));
     names.push_back(std::move(part));
   }
   std::map<std::string, int64_t> counts;
   for (const auto& name : names) ++counts[name];
   for (size_t i = 0; i < names.size(); ++i) {
     if (counts[names[i]] == 1) continue;
-    names[i] = files[i].folder.empty() ? without_ending(files[i].name)
-                                       : files[i].folder + '/' + without_ending(files[i].name);
+    names[i] = path_below(files[i].folder, stem_of(files[i].name));
     std::ranges::replace(names[i], '/', '-');
   }
   return names;
@@ -136,19 +132,18 @@ std::optional<std::string> FoundImages::find(const std::string& name) {
 void settle_images(AnnotatedPart& part) {
   auto& images = part.content.images;
   if (images.empty()) return;
-  std::string common = fs::path(images.front().file_name).parent_path().generic_string();
+  std::string common = std::string(folder_of(images.front().file_name));
   for (const auto& image : images) {
-    while (!common.empty() && !image.file_name.starts_with(common + '/'))
-      common = fs::path(common).parent_path().generic_string();
+    while (!lies_below(image.file_name, common)) common = folder_of(common);
   }
   if (!common.empty()) {
     part.images /= common;
     for (auto& image : images) image.file_name.erase(0, common.size() + 1);
   }
   std::unordered_map<std::string, int> stems;
-  for (const auto& image : images) ++stems[without_ending(image.file_name)];
+  for (const auto& image : images) ++stems[std::string(stem_of(image.file_name))];
   for (auto& image : images) {
-    image.name = without_ending(image.file_name);
+    image.name = stem_of(image.file_name);
     if (stems[image.name] > 1) image.name = image.file_name;
   }
 }

@@ -49,7 +49,7 @@ ImageIndex::ImageIndex(const Place& place) {
     for (auto& file : folder.images()) {
       const auto name = lower(file);
       by_name_[name].push_back(entries_.size());
-      by_stem_[name.substr(0, name.size() - ending_of(name).size())].push_back(entries_.size());
+      by_stem_[std::string(stem_of(name))].push_back(entries_.size());
       entries_.push_back({folder.path, std::move(file)});
     }
   }
@@ -61,7 +61,7 @@ const std::vector<size_t>* ImageIndex::named(std::string_view name) const {
   if (const auto found = by_stem_.find(key); found != by_stem_.end()) return &found->second;
   if (!has_image_ending(key)) return nullptr;
   // The image was converted, and its annotations still have the old ending.
-  const auto found = by_stem_.find(key.substr(0, key.size() - ending_of(key).size()));
+  const auto found = by_stem_.find(std::string(stem_of(key)));
   return found == by_stem_.end() ? nullptr : &found->second;
 }
 

@@ -121,41 +121,20 @@ class PartReader {
     std::unordered_set<std::string> names;
     for (size_t i = 0; i < images.size(); ++i) {
       const auto& image = images[i];
-      auto file = part_.images / image.file_name;
-      const auto where = [&] {
-        return image.name.empty() ? fmt::format("{} (image {})", image.file_name, image.id) : image.file_name;
-      };
       if (!names.insert(image.file_name).second) {
-        problems_.warn("an image file is listed a second time", where());
+        problems_.warn("an image file is listed a second time", shown(image));
       }
-      const auto size = check_image(image, file, headers[i], where);
-      places_.emplace(image.id, size ? records.size() : kLeftOut);
-      if (!size) continue;
+      const auto* header = usable_header(part_, i, options_, missing_, problems_);
+      places_.emplace(image.id, header != nullptr ? records.size() : kLeftOut);
+      if (header == nullptr) continue;
+      warn_if_turned(*header, image.file_name, problems_);
       records.push_back({.id = image.name.empty() ? std::to_string(image.id) : image.name,
-                         .image = std::move(file),
-                         .size = *size,
+                         .image = part_.images / image.file_name,
+                         .size = header->size,
                          .objects = {}});
       images_.push_back(&image);
     }
     return records;
-  }
-
-  template <class Where>
-  std::optional<ImageSize> check_image(const CocoImage& image, const fs::path& file,
-                                       const std::variant<ImageInfo, DataError>& header, Where where) {
-    if (!stays_inside(image.file_name)) {
-      problems_.error("a file name leads out of the folder of images, or is no name", where());
-      return std::nullopt;
-    }
-    if (const auto* error = std::get_if<DataError>(&header)) {
-      problems_.bad(options_.bad_images, "bad_images", "an image that is missing or cannot be read",
-                    error->what() + missing_.why(file));
-      return std::nullopt;
-    }
-    const auto& found = std::get<ImageInfo>(header);
-    if (!has_stated_size(found, image.size, where(), options_.bad_images, problems_)) return std::nullopt;
-    warn_if_turned(found, image.file_name, problems_);
-    return found.size;
   }
 
   void add(const CocoAnnotation& annotation, std::vector<Record>& records) {
@@ -234,6 +213,27 @@ class PartReader {
 };
 
 }  // namespace
+
+std::string shown(const CocoImage& image) {
+  return image.name.empty() ? fmt::format("{} (image {})", image.file_name, image.id) : image.file_name;
+}
+
+const ImageInfo* usable_header(const AnnotatedPart& part, size_t image, const DataOptions& options,
+                               MissingFiles& missing, Problems& problems) {
+  const auto& entry = part.content.images[image];
+  const auto& header = part.headers[image];
+  if (!stays_inside(entry.file_name)) {
+    problems.error("a file name leads out of the folder of images, or is no name", shown(entry));
+    return nullptr;
+  }
+  if (const auto* error = std::get_if<DataError>(&header)) {
+    problems.bad(options.bad_images, "bad_images", "an image that is missing or cannot be read",
+                 error->what() + missing.why(part.images / entry.file_name));
+    return nullptr;
+  }
+  const auto& found = std::get<ImageInfo>(header);
+  return has_stated_size(found, entry.size, shown(entry), options.bad_images, problems) ? &found : nullptr;
+}
 
 void tell_other_class(const DataOptions& options, const std::string& name, int64_t objects,
                       const std::string& first, Problems& problems) {

@@ -8,7 +8,18 @@
 #include <rcnn/data/options.h>
 #include <rcnn/data/problems.h>
 
+#include "data/paths.h"
+
 namespace rcnn::data {
+
+/// What the header of a part's image says, where the image can be used: its name stays in the folder of
+/// images, its file can be read and is of the size that the annotations state. Otherwise null, and `problems`
+/// has why.
+const ImageInfo* usable_header(const AnnotatedPart& part, size_t image, const DataOptions& options,
+                               MissingFiles& missing, Problems& problems);
+
+/// What messages call an image: "a.jpg (image 7)" where it has a number.
+std::string shown(const CocoImage& image);
 
 /// What a training learns from a part: the chosen classes, the images that can be used, their boxes clipped
 /// to them. See open(), which this is for every format that is read into an AnnotatedPart.

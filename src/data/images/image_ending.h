@@ -19,6 +19,12 @@ inline std::string_view ending_of(std::string_view name) {
   return dot == std::string_view::npos || dot == 0 ? std::string_view() : name.substr(dot);
 }
 
+/// A file's name or path without its ending.
+inline std::string_view stem_of(std::string_view path) {
+  const auto name = path.substr(path.rfind('/') + 1);
+  return path.substr(0, path.size() - ending_of(name).size());
+}
+
 inline bool has_image_ending(std::string_view name) {
   return std::ranges::find(kImageEndings, lower(std::string(ending_of(name)))) != kImageEndings.end();
 }

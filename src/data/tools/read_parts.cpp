@@ -14,8 +14,6 @@
 #include "data/formats/erase_places.h"
 #include "data/formats/part_builder.h"
 #include "data/formats/part_dataset.h"
-#include "data/formats/stated_size.h"
-#include "data/paths.h"
 #include "text.h"
 
 namespace rcnn::data {
@@ -169,30 +167,15 @@ void check_references(AnnotatedPart& part, const DataOptions& options, Problems&
   for (const auto& category : content.categories) categories.insert(category.id);
   if (part.headers.empty()) part.headers = read_headers(content.images, part.images, options.max_megapixels);
   MissingFiles missing;
-  std::set<size_t> bad_sizes;  // places of images
-  erase_places(content.images, content.image_fields, [&](size_t place) {
-    const auto& image = content.images[place];
-    const auto file = part.images / image.file_name;
-    if (!stays_inside(image.file_name)) {
-      problems.error("a file name leads out of the folder of images, or is no name",
-                     fmt::format("{} (image {})", image.file_name, image.id));
-    } else if (const auto* error = std::get_if<DataError>(&part.headers[place])) {
-      problems.bad(options.bad_images, "bad_images", "an image that is missing or cannot be read",
-                   error->what() + missing.why(file));
-    } else if (const auto& info = std::get<ImageInfo>(part.headers[place]);
-               has_stated_size(info, image.size, file.string(), options.bad_images, problems)) {
-      images.insert(image.id);
-      return false;
-    } else {
-      bad_sizes.insert(place);
-    }
-    missing_images.insert(image.id);
-    return true;
-  });
-  size_t place = 0;
-  std::erase_if(part.headers, [&](const auto& header) {
-    return bad_sizes.contains(place++) || std::holds_alternative<DataError>(header);
-  });
+  std::vector<char> usable;
+  for (size_t i = 0; i < content.images.size(); ++i) {
+    usable.push_back(usable_header(part, i, options, missing, problems) != nullptr);
+    (usable.back() ? images : missing_images).insert(content.images[i].id);
+  }
+  const auto is_left_out = [&](size_t place) { return usable[place] == 0; };
+  std::vector<JsonFields> none;
+  erase_places(part.headers, none, is_left_out);
+  erase_places(content.images, content.image_fields, is_left_out);
   erase_places(content.annotations, content.details, [&](size_t place) {
     const auto& annotation = content.annotations[place];
     if (images.contains(annotation.image_id) && categories.contains(annotation.category_id)) {

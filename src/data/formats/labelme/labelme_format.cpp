@@ -16,6 +16,7 @@
 #include "data/formats/labelme/labelme_file.h"
 #include "data/formats/labelme/labelme_write.h"
 #include "data/formats/part_builder.h"
+#include "data/formats/slash_path.h"
 #include "data/images/image_ending.h"
 #include "data/loading/for_all.h"
 #include "text.h"
@@ -39,9 +40,9 @@ bool has_labelme(const Place& place, const std::vector<std::string>& files) {
   std::string folder;
   size_t looked = 0, of_folder = 0;
   for (const auto& file : files) {
-    auto parent = fs::path(file).parent_path().generic_string();
+    const auto parent = folder_of(file);
     if (parent != folder) of_folder = 0;
-    folder = std::move(parent);
+    folder = parent;
     if (++of_folder > kMostOfFolder) continue;
     if (is_labelme(place.head(file))) return true;
     if (++looked == kMost) return false;
@@ -117,7 +118,7 @@ class LabelmeReader {
   /// Finds the image of a file.
   void place(const std::string& json, const ReadFile& read) {
     if (read.kind == LabelmeKind::other) return;
-    const auto folder = fs::path(json).parent_path().generic_string();
+    const auto folder = folder_of(json);
     const auto stem = fs::path(json).stem().generic_string();
     std::optional<std::string> image;
     if (!read.file.image_path.empty()) image = index_.find(read.file.image_path, folder);
@@ -145,7 +146,7 @@ class LabelmeReader {
   void add_images_without_file() {
     if (files_.is_file) return;
     std::set<std::string> folders;
-    for (const auto& [image, file] : images_) folders.insert(fs::path(image).parent_path().generic_string());
+    for (const auto& [image, file] : images_) folders.emplace(folder_of(image));
     int64_t elsewhere = 0;
     std::string example;
     for (const auto& folder : files_.place->folders()) {

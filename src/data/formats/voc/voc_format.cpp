@@ -17,6 +17,7 @@
 
 #include "data/formats/micropixel.h"
 #include "data/formats/part_builder.h"
+#include "data/formats/slash_path.h"
 #include "data/formats/voc/voc_images.h"
 #include "data/formats/voc/voc_layout.h"
 #include "data/formats/voc/voc_lists.h"
@@ -82,7 +83,7 @@ class VocPartReader {
     for (auto& id : ids) {
       const auto file = files.find(id);
       if (file == files.end()) {
-        const auto path = shown(part_.annotations, id + ".xml");
+        const auto path = path_below(part_.annotations, id + ".xml");
         bad("no annotation file", path + missing_.why(place_.path() / path));
         continue;
       }
@@ -110,7 +111,7 @@ class VocPartReader {
       if (entry.image.empty()) {
         auto found = images_.elsewhere(entry.id, file_name);
         if (!found || !used_.insert(*found).second) {
-          const auto path = shown(part_.images, entry.id);
+          const auto path = path_below(part_.images, entry.id);
           bad("no image file of an annotation file", path + missing_.why(place_.path() / (path + ".jpg")));
           return true;
         }
@@ -123,7 +124,7 @@ class VocPartReader {
     for (const auto& folder : place_.folders()) {
       for (const auto& name : folder.images()) {
         const auto image = folder.file(name);
-        if (is_below(image, part_.images) && is_below(image, part_.scope) && !used_.contains(image))
+        if (lies_below(image, part_.images) && lies_below(image, part_.scope) && !used_.contains(image))
           problems_.warn("left out: images without an annotation file", image);
       }
     }
@@ -133,7 +134,7 @@ class VocPartReader {
     const auto said = lower(std::string(name_in(entry.content.file_name)));
     const auto name = lower(std::string(trimmed(name_in(entry.image))));
     const auto stem = [](const std::string& file) {
-      return has_image_ending(file) ? file.substr(0, file.size() - ending_of(file).size()) : file;
+      return has_image_ending(file) ? std::string(stem_of(file)) : file;
     };
     if (said.empty() || said == name || stem(said) == stem(name)) return;
     problems_.warn("<filename> is of another image",
@@ -142,7 +143,7 @@ class VocPartReader {
 
   AnnotatedPart build(const std::vector<VocEntry>& entries) {
     const bool in_one_folder = std::ranges::all_of(
-        entries, [&](const VocEntry& entry) { return is_below(entry.image, part_.images); });
+        entries, [&](const VocEntry& entry) { return lies_below(entry.image, part_.images); });
     const auto folder = in_one_folder ? part_.images : "";
     auto path = place_.path();
     if (!folder.empty()) path /= folder;
@@ -172,7 +173,7 @@ class VocPartReader {
   /// Those of classes.txt where it gives them ids, as written data sets have it. A list of names alone is
   /// some other program's, and may name classes that these files do not have.
   std::vector<Category> known_categories() const {
-    const auto file = shown(part_.classes, "classes.txt");
+    const auto file = path_below(part_.classes, "classes.txt");
     const auto head = place_.head(file);
     const auto text = trimmed(head);
     const bool has_ids = number<int64_t>(text.substr(0, text.find_first_of(" \t"))).has_value();
@@ -227,14 +228,6 @@ class VocPartReader {
 
   void bad(const char* what, std::string where) {
     problems_.bad(options_.bad_images, "bad_images", what, std::move(where));
-  }
-
-  static std::string shown(const std::string& folder, const std::string& name) {
-    return folder.empty() ? name : fmt::format("{}/{}", folder, name);
-  }
-
-  static bool is_below(const std::string& file, const std::string& folder) {
-    return folder.empty() || (file.starts_with(folder) && file[folder.size()] == '/');
   }
 
   const OwnVocPart& own_;

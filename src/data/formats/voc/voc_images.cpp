@@ -8,17 +8,15 @@
 #include "text.h"
 
 namespace rcnn::data {
-namespace {}  // namespace
 
 VocImages::VocImages(const Place& place, const VocPart& part) : place_(place), part_(part) {
   for (const auto& folder : place.folders()) folders_.emplace(folder.path, &folder);
 }
 
 std::optional<std::string> VocImages::in_place(const std::string& id, std::string_view file_name) const {
-  auto path = part_.images.empty() ? id : part_.images + '/' + id;
-  const size_t slash = path.rfind('/');
-  const auto name = path.substr(slash == std::string::npos ? 0 : slash + 1);
-  const auto folder = folders_.find(slash == std::string::npos ? "" : path.substr(0, slash));
+  auto path = path_below(part_.images, id);
+  const std::string name(name_of(path));
+  const auto folder = folders_.find(std::string(folder_of(path)));
   if (folder == folders_.end()) return std::nullopt;
   const auto& files = folder->second->files;
   if (std::ranges::binary_search(files, name)) return path;

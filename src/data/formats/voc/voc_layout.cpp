@@ -185,7 +185,7 @@ class VocLayoutFinder {
     if (const auto lists = lists_in(wrapper); !lists.empty() && !any_above) {
       auto group = one_of(groups, layout);
       if (!group.part.empty()) {  // annotations/train, where ids are train/a
-        group.folder.resize(group.folder.rfind('/'));
+        group.folder = folder_of(group.folder);
         group.part.clear();
       }
       for (const auto& [name, files] : parts_of_lists(lists, group)) add_part(name, group, files, layout);
@@ -309,8 +309,7 @@ class VocLayoutFinder {
   std::map<std::string, VocNames> parts_of_lists(const VocNames& lists, const VocGroup& group) const {
     std::map<std::string, std::string> files;  // by name
     for (const auto& list : lists) {
-      const auto name = list.substr(list.rfind('/') + 1);
-      files.emplace(name.substr(0, name.size() - ending_of(name).size()), list);
+      files.emplace(stem_of(name_of(list)), list);
     }
     std::map<std::string, VocNames> parts;
     for (const auto& [name, file] : files) {

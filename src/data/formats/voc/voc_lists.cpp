@@ -6,6 +6,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "data/formats/slash_path.h"
 #include "data/images/image_ending.h"
 #include "data/paths.h"
 #include "text.h"
@@ -19,7 +20,7 @@ class IdFinder {
  public:
   IdFinder(const VocPart& part, const VocFiles& files) : files_(files) {
     for (const auto& folder : {part.images, part.annotations}) {
-      if (!folder.empty()) folders_.push_back('/' + folder.substr(folder.rfind('/') + 1) + '/');
+      if (!folder.empty()) folders_.push_back(fmt::format("/{}/", name_of(folder)));
     }
   }
 
@@ -37,7 +38,7 @@ class IdFinder {
     while (path.starts_with("./")) path.erase(0, 2);
     if (is_id(path)) return path;
     const bool has_ending = has_image_ending(path) || lower(std::string(ending_of(path))) == ".xml";
-    if (has_ending) path.resize(path.size() - ending_of(path).size());
+    if (has_ending) path.resize(stem_of(path).size());
     if (is_id(path)) return path;
     for (const auto& folder : folders_) {
       const size_t at = ('/' + path).rfind(folder);
@@ -46,7 +47,7 @@ class IdFinder {
       if (is_id(id)) return id;
     }
     // A file's path: where annotations lie in no further folders, its name is the id.
-    const auto name = path.substr(path.rfind('/') + 1);
+    const std::string name(name_of(path));
     return has_ending && is_id(name) ? name : path;
   }
 
@@ -70,7 +71,7 @@ VocFiles annotation_files(const Place& place, const VocPart& part) {
     if (folder.path != part.annotations && !folder.path.starts_with(start)) continue;
     for (const auto& name : folder.with_ending({".xml"})) {
       const auto file = folder.file(name);
-      files.emplace(file.substr(start.size(), file.size() - start.size() - ending_of(name).size()), file);
+      files.emplace(stem_of(file).substr(start.size()), file);
     }
   }
   return files;

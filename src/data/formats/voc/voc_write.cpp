@@ -19,6 +19,7 @@
 
 #include "data/formats/bring_image.h"
 #include "data/formats/micropixel.h"
+#include "data/formats/slash_path.h"
 #include "data/formats/xml_file.h"
 #include "data/images/image_ending.h"
 #include "data/passed_over.h"
@@ -123,10 +124,7 @@ class VocWriter {
   /// An id is the name without its ending, unless an image has this name already, or another one this id.
   void choose_ids() {
     for (auto& target : targets_) {
-      const bool has_ending =
-          has_image_ending(std::string_view(target.file).substr(target.file.rfind('/') + 1));
-      target.id = target.file;
-      if (has_ending) target.id.resize(target.file.size() - ending_of(target.file).size());
+      target.id = has_image_ending(name_of(target.file)) ? stem_of(target.file) : target.file;
     }
     for (bool clash = true; clash;) {
       clash = false;
@@ -179,7 +177,7 @@ class VocWriter {
     for (size_t i = 0; i < targets.size(); ++i) {
       const auto& image = content.images[i];
       const auto& file = targets_[targets[i]].file;
-      VocFile said{.file_name = file.substr(file.rfind('/') + 1), .id = image.id};
+      VocFile said{.file_name = std::string(name_of(file)), .id = image.id};
       if (image.size.height > 0 && image.size.width > 0) said.size = image.size;
       if (!files.emplace(image.id, std::move(said)).second)
         problems_.error("two images of a part have one id", fmt::format("{} ({})", file, image.id));

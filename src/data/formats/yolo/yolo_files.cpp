@@ -101,7 +101,7 @@ YoloImage YoloFiles::image(const Folder& folder, const std::string& file) const 
 }
 
 YoloImage YoloFiles::image(const Folder& folder, const std::string& file, const Folder* labels) const {
-  const auto stem = file.substr(0, file.size() - ending_of(file).size());
+  const std::string stem(stem_of(file));
   const auto name = stem + ".txt";
   const Folder* usual = labels == nullptr ? &folder : labels;
   for (const auto* place : {labels, &folder}) {

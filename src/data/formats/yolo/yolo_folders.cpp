@@ -134,7 +134,7 @@ class FolderLayout {
     for (const auto& file : folder.files) {
       if (!has_image_ending(file)) continue;
       has_images = true;
-      name.assign(file, 0, file.size() - ending_of(file).size()).append(".txt");
+      name.assign(stem_of(file)).append(".txt");
       if (labels != nullptr && labels->has(name)) {
         found.has_labels = true;
         sample(labels->file(name), in_labels_);

@@ -15,6 +15,7 @@
 #include <rcnn/error.h>
 
 #include "data/formats/part_builder.h"
+#include "data/formats/slash_path.h"
 #include "data/formats/yolo/yolo_classes.h"
 #include "data/formats/yolo/yolo_folders.h"
 #include "data/formats/yolo/yolo_layout.h"
@@ -111,7 +112,7 @@ class YoloReader {
     constexpr size_t kLooked = 20;
     std::set<fs::path> said;
     for (size_t i = 0; i < std::min(images_.size(), kLooked); ++i) {
-      const auto text = fs::path(stem_of(images_[i].file)).filename().string() + ".txt";
+      const auto text = std::string(name_of(stem_of(images_[i].file))) + ".txt";
       for (const auto& piece : part_.pieces) {
         for (const auto& folder : piece.files.folders()) {
           if (folder.has(text) && said.insert(piece.files.root() / folder.path).second)
@@ -204,7 +205,7 @@ class YoloReader {
     for (const auto& image : images_) all.push_back({.id = 0, .file_name = image.file, .size = {}});
     auto headers = read_headers(all, folder_, options_.max_megapixels);
     std::unordered_map<std::string, int64_t> stems;
-    for (const auto& image : images_) ++stems[stem_of(image.file)];
+    for (const auto& image : images_) ++stems[std::string(stem_of(image.file))];
     std::vector<Image> good;
     for (size_t i = 0; i < all.size(); ++i) {
       if (const auto* error = std::get_if<DataError>(&headers[i])) {
@@ -212,7 +213,7 @@ class YoloReader {
                       error->what());
         continue;
       }
-      const auto stem = stem_of(all[i].file_name);
+      const std::string stem(stem_of(all[i].file_name));
       all[i].name = stems.at(stem) == 1 ? stem : all[i].file_name;
       all[i].id = std::ssize(result.content.images) + 1;
       all[i].size = std::get<ImageInfo>(headers[i]).size;
@@ -221,11 +222,6 @@ class YoloReader {
       good.push_back(std::move(images_[i]));
     }
     images_ = std::move(good);
-  }
-
-  static std::string stem_of(const std::string& file) {
-    const size_t slash = file.rfind('/') + 1;
-    return file.substr(0, file.size() - ending_of(std::string_view(file).substr(slash)).size());
   }
 
   void read_labels(const YoloClasses& classes, AnnotatedPart& result) {

@@ -11,6 +11,7 @@
 
 #include <rcnn/error.h>
 
+#include "data/formats/slash_path.h"
 #include "data/formats/yolo/yolo_folders.h"
 #include "data/formats/yolo/yolo_list.h"
 #include "data/formats/yolo/yolo_names.h"
@@ -185,7 +186,7 @@ std::optional<DarknetData> find_darknet(const YoloFiles& files) {
 
 std::vector<YoloPart> parts_of_darknet(const DarknetData& data, const YoloFiles& files,
                                        std::set<std::string>& lists) {
-  const auto from = fs::path(data.file).parent_path().generic_string();
+  const auto from = folder_of(data.file);
   std::vector<YoloPart> parts;
   std::vector<std::pair<std::string, std::string>> notes;
   for (const char* key : {"train", "valid", "val", "test"}) {
@@ -214,11 +215,11 @@ void add_lists(const YoloFiles& files, const std::set<std::string>& lists, bool 
   constexpr size_t kMostLooked = 1000, kHead = 4096;
   const auto* top = files.folder("");
   std::set<std::string> stems;
-  for (const auto& file : top->images()) stems.insert(file.substr(0, file.size() - ending_of(file).size()));
+  for (const auto& file : top->images()) stems.emplace(stem_of(file));
   std::vector<YoloPart> listed;
   size_t looked = 0;
   for (const auto& file : top->with_ending({".txt"})) {
-    auto stem = file.substr(0, file.size() - ending_of(file).size());
+    std::string stem(stem_of(file));
     if (stems.contains(stem) || is_names_file(file) || lists.contains(file)) continue;
     if (++looked > kMostLooked) break;
     if (!is_image_list(without_byte_order_mark(read_head(files.root() / file, kHead)))) continue;
@@ -289,7 +290,7 @@ void name_classes(const FoundYaml& found, const std::optional<DarknetData>& dark
     set.lines = yaml->lines;
   }
   if (set.names.empty() && darknet && darknet->values.contains("names")) {
-    const auto from = fs::path(darknet->file).parent_path().generic_string();
+    const auto from = folder_of(darknet->file);
     if (const auto names = find_named(darknet->values.at("names"), from, files))
       set.names_files = {files.root() / *names};
   }

@@ -6,6 +6,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "data/formats/slash_path.h"
 #include "data/formats/yolo/yolo_text.h"
 #include "data/images/image_ending.h"
 #include "text.h"
@@ -107,13 +108,8 @@ class NamedFiles {
   std::unordered_map<std::string_view, const Folder*> by_name_;  // null where several have it
 };
 
-std::string directory_of(const std::string& file) {
-  const size_t slash = file.rfind('/');
-  return slash == std::string::npos ? "" : file.substr(0, slash);
-}
-
 std::string with_other_ending(std::string_view file, std::string_view ending) {
-  return fmt::format("{}{}", file.substr(0, file.size() - ending_of(file).size()), ending);
+  return fmt::format("{}{}", stem_of(file), ending);
 }
 
 }  // namespace
@@ -128,7 +124,7 @@ bool is_image_list(std::string_view head) {
 std::vector<YoloImage> read_image_list(const std::string& list, const YoloFiles& files, Policy bad_images,
                                        Problems& problems) {
   constexpr size_t kLargest = 1'000'000'000;
-  NamedFiles named(files, directory_of(list));
+  NamedFiles named(files, folder_of(list));
   std::vector<YoloImage> images;
   std::unordered_set<std::string> seen;
   int64_t number = 0;

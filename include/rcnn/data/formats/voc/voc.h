@@ -33,11 +33,11 @@ struct VocOptions {
 /// with `ignore`, images without objects as background. classes.txt, lines `ID NAME`, gives the classes' ids
 /// where it is there. An image is that of the id's name, or else the one that <filename> names.
 ///
-/// Everything wrong is added to `problems`, and what cannot be used is left out of the result: objects
-/// without name or corners, no object at all (errors); annotation files that are missing or no valid XML,
-/// lines of lists that lead out of the data set or come twice, and all else that the policies speak of (as
-/// they say); flags in words, boxes that are clipped, turned objects, files whose <filename> is of another
-/// image, images without an annotation file (warnings). See open().
+/// Everything wrong is added to `problems`, and what cannot be used is left out of the result: no object at
+/// all (an error); boxes that are no numbers; annotation files that are missing, no valid XML or have an
+/// object without a name, lines of lists that lead out of the data set or come twice, and all else that the
+/// policies speak of (as they say); flags in words, boxes that are clipped, turned objects, files whose
+/// <filename> is of another image, images without an annotation file (warnings). See open().
 RCNN_EXPORT std::shared_ptr<Dataset> read_voc(const VocOptions& options, Problems& problems);
 
 /// The same, but throws DataError with all errors, and logs the warnings.
