@@ -18,7 +18,7 @@ RCNN_EXPORT std::optional<uint32_t> next_code_point(std::string_view text, size_
 RCNN_EXPORT bool is_utf8(std::string_view text);
 
 /// `code_point` is at most U+10FFFF.
-void append_utf8(std::string& text, uint32_t code_point);
+RCNN_EXPORT void append_utf8(std::string& text, uint32_t code_point);
 
 /// What Python's text.encode("latin1") gives for UTF-8; none where a character has no byte.
 std::optional<std::string> encode_latin1(std::string_view utf8);

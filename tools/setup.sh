@@ -5,8 +5,9 @@
 # who call cmake themselves.
 set -euo pipefail
 
-packages=(g++ cmake ninja-build ccache libopencv-dev libjpeg62-turbo-dev libtiff-dev nlohmann-json3-dev libcli11-dev libgtest-dev
-  libpugixml-dev libsimdjson-dev libspdlog-dev libxxhash-dev libdeflate-dev libyaml-cpp-dev)
+packages=(g++ cmake ninja-build ccache libopencv-dev libopencv-contrib-dev libjpeg62-turbo-dev libtiff-dev
+  nlohmann-json3-dev libcli11-dev libgtest-dev libpugixml-dev libsimdjson-dev libspdlog-dev libxxhash-dev libdeflate-dev
+  libyaml-cpp-dev libmatio-dev libprotobuf-dev protobuf-compiler)
 torch=torch==2.11.0
 # They complete the runtime libraries that come with this wheel to a CUDA 13.0 toolkit.
 nvcc=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-cccl==13.0.85)
@@ -15,7 +16,7 @@ nvcc=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nv
 testing=(clang-format-14 libbenchmark-dev clang-14 libclang-rt-14-dev)
 # What the tests compare numbers with, where LibTorch is this wheel; tools/test.sh installs it.
 oracle=(torchvision==0.26.0 pillow==13.0.0 safetensors==0.8.0 pycocotools==2.0.11 tensorboard==2.21.0
-  opencv-python-headless==5.0.0.93)
+  opencv-python-headless==5.0.0.93 scipy==1.17.1)
 # The same: detectron2's Python, unpacked from a source archive, and what it imports; pip wants wheel to read the archive.
 detectron2=pb1-detectron2==0.6
 detectron2_imports=(cloudpickle==3.1.3 fvcore==0.1.5.post20221221 omegaconf==2.4.0 wheel==0.48.0)

@@ -8,7 +8,27 @@
 namespace rcnn::boxes {
 namespace {
 
-at::Tensor cell_anchors(const std::vector<double>& sizes, const AnchorOptions& options) {
+/// py-faster-rcnn's, as edges.
+at::Tensor cell_anchors_in_pixels(const std::vector<double>& sizes, const std::vector<double>& ratios,
+                                  int64_t stride) {
+  const auto side = static_cast<double>(stride), middle = (side - 1) / 2;
+  std::vector<double> corners;
+  for (const double ratio : ratios) {
+    const double width = std::max(std::nearbyint(std::sqrt(side * side / ratio)), 1.0);
+    const double height = std::max(std::nearbyint(width * ratio), 1.0);
+    for (const double size : sizes) {
+      const double half_width = (width * size / side - 1) / 2, half_height = (height * size / side - 1) / 2;
+      corners.insert(corners.end(), {middle - half_width, middle - half_height, middle + half_width + 1,
+                                     middle + half_height + 1});
+    }
+  }
+  return at::tensor(corners, at::kFloat).view({-1, 4});
+}
+
+at::Tensor cell_anchors(const std::vector<double>& sizes, const AnchorOptions& options, int64_t stride) {
+  if (options.convention == Convention::pixels) {
+    return cell_anchors_in_pixels(sizes, options.ratios, stride);
+  }
   std::vector<float> corners;
   for (const double ratio : options.ratios) {
     const auto height_ratio = std::sqrt(static_cast<float>(ratio));
@@ -50,12 +70,14 @@ AnchorGenerator::AnchorGenerator(const AnchorOptions& options, std::vector<int64
   const auto ratios = std::ssize(options.ratios);
   anchors_per_cell_ = strides_.size() == 1 ? ratios * std::ssize(options.sizes) : ratios;
   if (strides_.size() == 1) {
-    cells_ = {cell_anchors(options.sizes, options)};
+    cells_ = {cell_anchors(options.sizes, options, strides_.front())};
     return;
   }
   TORCH_CHECK(options.sizes.size() == strides_.size(), "anchors: a pyramid of ", strides_.size(),
               " levels needs as many sizes, got ", options.sizes.size());
-  for (const double size : options.sizes) cells_.push_back(cell_anchors({size}, options));
+  for (size_t level = 0; level < strides_.size(); ++level) {
+    cells_.push_back(cell_anchors({options.sizes[level]}, options, strides_[level]));
+  }
 }
 
 std::vector<at::Tensor> AnchorGenerator::cells_on(const at::Device& device) {

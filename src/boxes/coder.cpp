@@ -42,6 +42,11 @@ at::Tensor BoxCoder::decode(const at::Tensor& references, const at::Tensor& delt
   const auto delta = deltas.unbind(-1);
   const auto x = delta[0] / weights_[0] * from.width + from.x;
   const auto y = delta[1] / weights_[1] * from.height + from.y;
+  if (convention_ == Convention::pixels) {
+    const auto half_width = 0.5 * (at::exp(delta[2] / weights_[2]) * from.width);
+    const auto half_height = 0.5 * (at::exp(delta[3] / weights_[3]) * from.height);
+    return at::stack({x - half_width, y - half_height, x + half_width + 1, y + half_height + 1}, -1);
+  }
   const auto half_width = 0.5 * (at::exp((delta[2] / weights_[2]).clamp_max(kMaxLogScale)) * from.width);
   const auto half_height = 0.5 * (at::exp((delta[3] / weights_[3]).clamp_max(kMaxLogScale)) * from.height);
   return at::stack({x - half_width, y - half_height, x + half_width, y + half_height}, -1);

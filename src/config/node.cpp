@@ -148,6 +148,11 @@ bool Node::is_list(std::string_view key) const {
   return found && found->is_array();
 }
 
+bool Node::is_object(std::string_view key) const {
+  const Json* found = has(key) ? document_->find(join_key(path_, key)) : nullptr;
+  return found && found->is_object();
+}
+
 std::vector<Node> Node::list(std::string_view key) const {
   std::vector<Node> nodes;
   if (!has(key)) return nodes;

@@ -10,7 +10,9 @@
 #include <rcnn/data/formats/format.h>
 #include <rcnn/data/joined.h>
 #include <rcnn/data/options.h>
+#include <rcnn/data/proposals/proposal_file.h>
 #include <rcnn/data/tools/locate.h>
+#include <rcnn/error.h>
 
 #include "data/formats/part_dataset.h"
 
@@ -85,6 +87,14 @@ void read_split(const config::Node& part, const DataOptions& options, const Form
   part.read("split", split.split);
 }
 
+/// Stored proposals: of one file, whatever the images come from.
+void read_proposal_keys(const config::Node& part, SplitOptions& split) {
+  std::string file;
+  part.read("proposals", file);
+  if (!file.empty()) split.proposals = config::data_path(file);
+  part.read("proposal_limit", split.proposal_limit, {.min = 0});
+}
+
 void read_other_classes(const config::Node& node, DataOptions& options) {
   std::string word = "stop";
   node.read("other_classes", word);
@@ -152,6 +162,7 @@ std::shared_ptr<Dataset> open_joined(const DataOptions& options, const SplitOpti
     own.root = source.root;
     auto whole = split;
     whole.sources.clear();
+    whole.proposals.clear();  // they are those of all together
     whole.split = source.split;
     whole.usual = {"train"};
     whole.annotations = source.annotations;
@@ -161,6 +172,17 @@ std::shared_ptr<Dataset> open_joined(const DataOptions& options, const SplitOpti
     problems.add(found, source.name);
   }
   return join(parts, problems);
+}
+
+std::shared_ptr<Dataset> open_images(const DataOptions& options, const SplitOptions& split,
+                                     Problems& problems) {
+  if (!split.sources.empty()) return open_joined(options, split, problems);
+  const auto part = located(options, split);
+  const auto& format = formats().at(part.options.type);
+  if (!format.open) return to_dataset(format.read(part, false, problems), part.options, part.split, problems);
+  auto dataset = format.open(part.options, part.split, problems);
+  TORCH_CHECK(dataset, "open: the format ", part.options.type, " gave no data set");
+  return dataset;
 }
 
 /// What messages call it.
@@ -199,6 +221,7 @@ DataOptions DataOptions::from(const config::Node& node) {
   const bool has_own_keys = format != nullptr && format->read_split;
   if (!has_own_keys) read_sources(train, options.type, options.train.sources);
   if (options.train.sources.empty()) read_split(train, options, format, options.train);
+  read_proposal_keys(train, options.train);
   train.read("limit", options.train.limit, {.min = 0});
   read_transform(train, options.train.transform);
   train.read("group_by_aspect", options.train.group_by_aspect);
@@ -206,6 +229,7 @@ DataOptions DataOptions::from(const config::Node& node) {
   train.finish();
   const auto test = node.child("test");
   read_split(test, options, format, options.test);
+  read_proposal_keys(test, options.test);
   test.read("limit", options.test.limit, {.min = 0});
   test.finish();
   node.read("min_size", options.min_size, {.min = 16});
@@ -236,13 +260,19 @@ LoaderOptions DataOptions::train_loader() const {
 }
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split, Problems& problems) {
-  if (!split.sources.empty()) return open_joined(options, split, problems);
-  const auto part = located(options, split);
-  const auto& format = formats().at(part.options.type);
-  if (!format.open) return to_dataset(format.read(part, false, problems), part.options, part.split, problems);
-  auto dataset = format.open(part.options, part.split, problems);
-  TORCH_CHECK(dataset, "open: the format ", part.options.type, " gave no data set");
-  return dataset;
+  auto dataset = open_images(options, split, problems);
+  if (split.proposals.empty()) return dataset;
+  try {
+    return with_proposals(dataset, read_proposals(split.proposals),
+                          {.file = split.proposals,
+                           .limit = split.proposal_limit,
+                           .bad_boxes = options.bad_boxes,
+                           .bad_images = options.bad_images},
+                          problems);
+  } catch (const DataError& error) {
+    problems.error("the proposals cannot be used (rcnn propose makes a file of them)", error.what());
+    return dataset;
+  }
 }
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split) {

@@ -97,14 +97,28 @@ Score voc_score(const std::vector<ImageResult>& images, const std::vector<Catego
 }
 
 Score proposal_score(const CocoInput& input) {
-  const ProposalRecallOptions options;
-  const auto recall = proposal_recall(input.truths, input.detections, options);
+  ProposalScore found;
+  const auto& limits = found.options.limits;
+  const BestOverlapOptions of_overlap{.limits = limits};
+  found.recall = proposal_recall(input.truths, input.detections, found.options);
+  found.overlap = best_overlap(input.truths, input.detections, ids_of(input.categories), of_overlap);
+  for (const auto& category : input.categories) found.classes.push_back(category.name);
+  const int64_t last = found.recall.limits - 1;
   Score score{.metric = Score::Metric::proposals,
-              .value = std::max(recall.average(0, recall.limits - 1), 0.0),
-              .recall = recall,
+              .value = std::max(found.recall.average(0, last), 0.0),
               .incomparable = input.incomparable,
               .warnings = input.warnings,
-              .table = to_text(recall, options)};
+              .table = to_text(found.recall, found.options) + '\n' +
+                       to_text(found.overlap, input.categories, of_overlap)};
+  const auto add = [&](const char* name, auto number_at) {
+    for (int64_t m = last; m >= 0; --m) {
+      score.numbers.emplace_back(fmt::format("{}{}", name, limits[static_cast<size_t>(m)]), number_at(m));
+    }
+  };
+  add("AR", [&](int64_t m) { return found.recall.average(0, m); });
+  add("recall", [&](int64_t m) { return found.recall.recall_at(0, 0, m); });
+  score.numbers.emplace_back("MABO", found.overlap.mean(last));
+  score.proposals = std::move(found);
   finish(score);
   return score;
 }

@@ -54,11 +54,19 @@ FileResult read_file(std::span<const fs::path> files, size_t index, int64_t max_
   return result;
 }
 
+/// The detections of images, among the proposals of a detector that needs them.
+std::vector<Detections> detect_among(const TensorDetector& detector, std::span<const at::Tensor> images,
+                                     std::span<const at::Tensor> proposals) {
+  return detector.needs_proposals() ? detector.detect(images, proposals) : detector.detect(images);
+}
+
 /// Detects on one image. What its data are, and that it is too large for the memory, is its own error; no
 /// other is an image's.
-void detect_alone(const TensorDetector& detector, const fs::path& file, FileResult& result) {
+void detect_alone(const TensorDetector& detector, const fs::path& file, const at::Tensor& proposals,
+                  FileResult& result) {
   try {
-    result.detections = to_list(detector.detect(result.image));
+    const auto found = detect_among(detector, std::span(&result.image, 1), std::span(&proposals, 1));
+    result.detections = to_list(found.front());
     return;
   } catch (const DataError& error) {
     result.error = fmt::format("{}: {}", file.string(), error.what());
@@ -77,16 +85,24 @@ void detect_alone(const TensorDetector& detector, const fs::path& file, FileResu
 }
 
 /// Detects on those of a batch that were read.
-void detect_batch(const TensorDetector& detector, std::span<const fs::path> files,
+void detect_batch(const TensorDetector& detector, std::span<const fs::path> files, ProposalSource* source,
                   std::vector<FileResult>& results) {
-  std::vector<at::Tensor> images;
+  std::vector<at::Tensor> images, proposals;
   std::vector<FileResult*> whose;
   for (auto& result : results) {
     if (!result.image.defined()) continue;
+    const ImageSize size{result.image.size(0), result.image.size(1)};
     try {
-      detector.check_views({result.image.size(0), result.image.size(1)});
+      detector.check_views(size);
     } catch (const DataError& error) {
       result.error = fmt::format("{}: {}", files[result.index].string(), error.what());
+      result.image = at::Tensor();
+      continue;
+    }
+    try {
+      proposals.push_back(source ? to_tensor(source->of(result.index, size)) : at::Tensor());
+    } catch (const DataError& error) {
+      result.error = error.what();
       result.image = at::Tensor();
       continue;
     }
@@ -95,7 +111,7 @@ void detect_batch(const TensorDetector& detector, std::span<const fs::path> file
   }
   if (images.size() > 1) {
     try {
-      const auto found = detector.detect(images);
+      const auto found = detect_among(detector, images, proposals);
       for (size_t i = 0; i < found.size(); ++i) whose[i]->detections = to_list(found[i]);
       return;
     } catch (const std::exception&) {
@@ -103,7 +119,9 @@ void detect_batch(const TensorDetector& detector, std::span<const fs::path> file
     }
   }
   images.clear();
-  for (auto* const result : whose) detect_alone(detector, files[result->index], *result);
+  for (size_t i = 0; i < whose.size(); ++i) {
+    detect_alone(detector, files[whose[i]->index], proposals[i], *whose[i]);
+  }
 }
 
 }  // namespace
@@ -113,6 +131,9 @@ DetectFilesTimes detect_files(const TensorDetector& detector, std::span<const fs
                               const std::function<bool(FileResult, const DetectFilesTimes&)>& on_file) {
   TORCH_CHECK(options.batch > 0 && options.decoders > 0, "detect_files: batch ", options.batch, ", decoders ",
               options.decoders, "; expected 1 or more");
+  TORCH_CHECK(detector.needs_proposals() == (options.proposals != nullptr),
+              "detect_files: proposals: expected ", detector.needs_proposals() ? "some" : "none",
+              " for this detector");
   DetectFilesTimes times;
   std::atomic<double> decode = 0;
   data::ReadAhead<FileResult> decoded(options.decoders, options.batch + options.decoders);
@@ -131,7 +152,7 @@ DetectFilesTimes detect_files(const TensorDetector& detector, std::span<const fs
     if (batch.empty()) break;
     {
       const Stopwatch watch(times.network);
-      detect_batch(detector, files, batch);
+      detect_batch(detector, files, options.proposals, batch);
     }
     for (size_t i = 0; go_on && i < batch.size(); ++i) {
       times.decode = decode;

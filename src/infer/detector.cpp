@@ -76,6 +76,19 @@ std::vector<DetectedObject> Detector::detect(const cv::Mat& image) const {
   return detect(std::span(&image, 1)).front();
 }
 
+std::vector<DetectedObject> Detector::detect(const cv::Mat& image, std::span<const Box> proposals) const {
+  return with_one_line([&] {
+    const auto pixels = to_tensor(image);
+    const auto boxes = at::empty({std::ssize(proposals), 4}, at::kFloat);
+    auto* side = boxes.mutable_data_ptr<float>();
+    for (const auto& [x1, y1, x2, y2] : proposals) {
+      for (const float value : {x1, y1, x2, y2}) *side++ = value;
+    }
+    const auto found = tensors_->detect(std::span(&pixels, 1), std::span(&boxes, 1)).front();
+    return to_objects(found, categories());
+  });
+}
+
 std::vector<std::vector<DetectedObject>> Detector::detect(std::span<const cv::Mat> images) const {
   return with_one_line([&] {
     std::vector<at::Tensor> tensors;
@@ -98,7 +111,13 @@ std::vector<DetectedObject> Detector::detect(const std::filesystem::path& file) 
 }
 
 void Detector::warm_up(ImageSize image) const {
-  with_one_line([&] { return tensors_->detect(at::zeros({image.height, image.width, 3}, at::kByte)); });
+  with_one_line([&] {
+    const auto pixels = at::zeros({image.height, image.width, 3}, at::kByte);
+    if (!tensors_->needs_proposals()) return tensors_->detect(pixels);
+    const auto whole =
+        at::tensor({int64_t{0}, int64_t{0}, image.width, image.height}, at::kFloat).view({1, 4});
+    return tensors_->detect(std::span(&pixels, 1), std::span(&whole, 1)).front();
+  });
 }
 
 const std::vector<Category>& Detector::categories() const {

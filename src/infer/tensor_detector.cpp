@@ -4,28 +4,44 @@
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
+#include <rcnn/boxes/box.h>
 #include <rcnn/data/images/image.h>
 #include <rcnn/data/options.h>
 #include <rcnn/device.h>
+#include <rcnn/error.h>
 #include <rcnn/infer/tensor_detector.h>
 #include <rcnn/infer/views.h>
 #include <rcnn/nn/models/detection_model.h>
 #include <rcnn/nn/models/inference.h>
 #include <rcnn/nn/models/model_file.h>
+#include <rcnn/nn/models/rpn_model.h>
 
 namespace rcnn {
 namespace {
 
-/// What the options change in the description of a model.
-std::vector<std::string> overrides_of(const DetectorOptions& options) {
+/// What the options change in the description of the model in a file.
+std::vector<std::string> overrides_of(const DetectorOptions& options, const std::filesystem::path& weights) {
   std::vector<std::string> overrides;
   const auto add = [&](const char* key, const auto& value) {
-    if (value) overrides.push_back(fmt::format("model.roi.{}={}", key, *value));
+    if (value) overrides.push_back(fmt::format("model.{}={}", key, *value));
   };
-  add("score_threshold", options.score_threshold);
-  add("nms_threshold", options.nms_threshold);
-  add("max_detections", options.max_detections);
-  add("nms", options.nms);
+  if (!options.score_threshold && !options.nms_threshold && !options.max_detections && !options.nms)
+    return {};
+  const auto config = nn::described_config(weights);
+  if (config.root().child("model").require("type") == nn::kRpnModel) {
+    if (options.nms) {
+      throw ConfigError(
+          fmt::format("{}: finds proposals, which have one kind of NMS: leave --nms", weights.string()));
+    }
+    add("rpn.nms_threshold", options.nms_threshold);
+    add("score_threshold", options.score_threshold);
+    add("rpn.test.post_nms", options.max_detections);
+    return overrides;
+  }
+  add("roi.score_threshold", options.score_threshold);
+  add("roi.nms_threshold", options.nms_threshold);
+  add("roi.max_detections", options.max_detections);
+  add("roi.nms", options.nms);
   return overrides;
 }
 
@@ -43,6 +59,12 @@ const nn::DescribedModel& owned_alone(const nn::DescribedModel& model) {
   return model;
 }
 
+void check_proposals(const at::Tensor& boxes) {
+  TORCH_CHECK(boxes.dim() == 2 && boxes.size(1) == 4 && boxes.scalar_type() == at::kFloat,
+              "detect: proposals: expected float32 [P, 4], got ", boxes.scalar_type(), " ", boxes.sizes());
+  TORCH_CHECK(at::isfinite(boxes).all().item<bool>(), "detect: proposals: expected finite coordinates");
+}
+
 /// All detections of some views of one image.
 Detections joined(const std::vector<Detections>& parts) {
   std::vector<at::Tensor> boxes, scores, labels;
@@ -57,7 +79,7 @@ Detections joined(const std::vector<Detections>& parts) {
 }  // namespace
 
 TensorDetector TensorDetector::load(const std::filesystem::path& weights, const DetectorOptions& options) {
-  return {nn::load_model(weights, overrides_of(options)), options};
+  return {nn::load_model(weights, overrides_of(options, weights)), options};
 }
 
 TensorDetector::TensorDetector(const nn::DescribedModel& model, const at::Device& device,
@@ -105,21 +127,54 @@ Detections TensorDetector::detect(const at::Tensor& image) const {
 }
 
 std::vector<Detections> TensorDetector::detect(std::span<const at::Tensor> images) const {
+  if (needs_proposals()) {
+    throw ConfigError(
+        "the model finds objects among proposals that it is given, and there are none: give a file of them");
+  }
+  return find(images, {});
+}
+
+std::vector<Detections> TensorDetector::detect(std::span<const at::Tensor> images,
+                                               std::span<const at::Tensor> proposals) const {
+  if (!needs_proposals()) throw ConfigError("the model makes its own proposals and takes none");
+  TORCH_CHECK(proposals.size() == images.size(), "detect: proposals: expected a tensor for each of ",
+              images.size(), " images, got ", proposals.size());
+  for (const auto& boxes : proposals) check_proposals(boxes);
+  return find(images, proposals);
+}
+
+std::vector<Detections> TensorDetector::find(std::span<const at::Tensor> images,
+                                             std::span<const at::Tensor> proposals) const {
   for (const auto& image : images) check_views(size_of(image));
-  return views_ == ViewOptions{} ? run(&nn::DetectionModelImpl::detect, images) : detect_views(images);
+  return views_ == ViewOptions{} ? run(&nn::DetectionModelImpl::detect, images, proposals)
+                                 : detect_views(images, proposals);
+}
+
+bool TensorDetector::needs_proposals() const {
+  return model_->needs_proposals();
+}
+
+bool TensorDetector::finds_proposals() const {
+  return model_->finds_proposals();
 }
 
 Detections TensorDetector::proposals(const at::Tensor& image) const {
   check_views(size_of(image));
-  return run(&nn::DetectionModelImpl::proposals, std::span(&image, 1)).front();
+  return run(&nn::DetectionModelImpl::proposals, std::span(&image, 1), {}).front();
 }
 
-std::vector<Detections> TensorDetector::run(Find find, std::span<const at::Tensor> images) const {
+std::vector<Detections> TensorDetector::run(Find find, std::span<const at::Tensor> images,
+                                            std::span<const at::Tensor> proposals) const {
   if (images.empty()) return {};
   const torch::NoGradGuard no_grad;
   const nn::Autocast autocast(device_.type(), precision_);
   ImageBatch batch{.images = {images.begin(), images.end()}, .sizes = {}};
   for (const auto& image : images) batch.sizes.push_back(network_size(size_of(image)));
+  for (size_t i = 0; i < proposals.size(); ++i) {
+    const auto size = size_of(images[i]);
+    batch.proposals.push_back(
+        boxes::rescale(boxes::clip(proposals[i].to(device_), size), size, batch.sizes[i]));
+  }
   auto detections = (*model_.*find)(batch);
   for (size_t i = 0; i < detections.size(); ++i) {
     const auto size = size_of(images[i]);
@@ -128,12 +183,14 @@ std::vector<Detections> TensorDetector::run(Find find, std::span<const at::Tenso
   return detections;
 }
 
-std::vector<Detections> TensorDetector::detect_views(std::span<const at::Tensor> images) const {
+std::vector<Detections> TensorDetector::detect_views(std::span<const at::Tensor> images,
+                                                     std::span<const at::Tensor> proposals) const {
   const torch::NoGradGuard no_grad;
   const nn::Autocast autocast(device_.type(), precision_);
   struct Look {
     size_t image, place;  // of the view among the image's
     View view;
+    at::Tensor proposals;  // undefined where the model makes its own
   };
   std::vector<Look> looks;
   std::vector<std::vector<Detections>> found(images.size());
@@ -141,7 +198,13 @@ std::vector<Detections> TensorDetector::detect_views(std::span<const at::Tensor>
     const auto views =
         views_of(size_of(images[i]), views_, transform_.min_size, transform_.max_size, transform_.resize);
     for (size_t place = 0; place < views.size(); ++place) {
-      looks.push_back({.image = i, .place = place, .view = views[place]});
+      looks.push_back({.image = i, .place = place, .view = views[place], .proposals = {}});
+    }
+    if (!proposals.empty()) {
+      const auto of_views = proposals_of(proposals[i].to(device_), views, size_of(images[i]));
+      for (size_t place = 0; place < views.size(); ++place) {
+        looks[looks.size() - views.size() + place].proposals = of_views[place];
+      }
     }
     found[i].resize(views.size());
   }
@@ -157,11 +220,12 @@ std::vector<Detections> TensorDetector::detect_views(std::span<const at::Tensor>
       const auto& look = looks[end++];
       batch.images.push_back(pixels_of(images[look.image], look.view));
       batch.sizes.push_back(look.view.network);
+      if (look.proposals.defined()) batch.proposals.push_back(look.proposals);
     }
     const auto detections = model_->detect(batch);
     for (size_t i = begin; i < end; ++i) {
-      const auto& [image, place, view] = looks[i];
-      found[image][place] = in_image(detections[i - begin], view, size_of(images[image]));
+      const auto& look = looks[i];
+      found[look.image][look.place] = in_image(detections[i - begin], look.view, size_of(images[look.image]));
     }
   }
   std::vector<Detections> merged;

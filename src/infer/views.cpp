@@ -43,6 +43,32 @@ std::vector<View> parts_of(ImageSize image, const ViewOptions& options) {
   return parts;
 }
 
+/// Boxes in a part's pixels, mirrored with it.
+at::Tensor mirrored(const at::Tensor& boxes, ImageSize part) {
+  const auto width = static_cast<double>(part.width);
+  return at::stack(
+      {width - boxes.select(1, 2), boxes.select(1, 1), width - boxes.select(1, 0), boxes.select(1, 3)}, 1);
+}
+
+bool are_of_one_part(const View& a, const View& b) {
+  return a.x == b.x && a.y == b.y && a.part == b.part;
+}
+
+/// int64 [P]: for each box, in the image's pixels, the place of the view of `scales` in which its area is
+/// nearest to ImageNet's.
+at::Tensor nearest_scale(const at::Tensor& boxes, const std::vector<View>& scales) {
+  constexpr double kCanonicalArea = 224.0 * 224.0;
+  const auto corners = boxes.unbind(1);
+  const auto area = (corners[2] - corners[0]) * (corners[3] - corners[1]);
+  std::vector<at::Tensor> differences;
+  for (const auto& view : scales) {
+    const auto height = static_cast<double>(view.network.height) / static_cast<double>(view.part.height);
+    const auto width = static_cast<double>(view.network.width) / static_cast<double>(view.part.width);
+    differences.push_back((area * (height * width) - kCanonicalArea).abs());
+  }
+  return at::stack(differences).argmin(0);
+}
+
 /// bool [N]: whether boxes in a part's pixels keep off its sides that lie inside the image.
 at::Tensor uncut(const at::Tensor& boxes, const View& view, ImageSize image) {
   constexpr double kClose = 0.01;
@@ -90,14 +116,38 @@ at::Tensor pixels_of(const at::Tensor& image, const View& view) {
   return view.flipped ? part.flip(1) : part;
 }
 
+std::vector<at::Tensor> proposals_of(const at::Tensor& boxes, std::span<const View> views, ImageSize image) {
+  std::vector<at::Tensor> result;
+  std::vector<View> scales;  // of the part
+  at::Tensor nearest;
+  for (const auto& view : views) {
+    if (scales.empty() || !are_of_one_part(scales.front(), view)) {
+      scales.clear();
+      for (const auto& other : views) {
+        const bool known = std::ranges::find(scales, other.network, &View::network) != scales.end();
+        if (are_of_one_part(view, other) && !known) scales.push_back(other);
+      }
+      nearest = nearest_scale(boxes, scales);
+    }
+    const auto scale = std::ranges::find(scales, view.network, &View::network) - scales.begin();
+    const auto corner = at::tensor({view.x, view.y, view.x, view.y}, boxes.options());
+    auto within = boxes::clip(boxes - corner, view.part);
+    auto chosen = nearest == scale;
+    if (view.part != image) {
+      chosen =
+          chosen & (within.select(1, 2) > within.select(1, 0)) & (within.select(1, 3) > within.select(1, 1));
+    }
+    within = within.index_select(0, chosen.nonzero().squeeze(1));
+    result.push_back(
+        boxes::rescale(view.flipped ? mirrored(within, view.part) : within, view.part, view.network));
+  }
+  return result;
+}
+
 Detections in_image(const Detections& found, const View& view, ImageSize image) {
   // Rounding can carry a box on the border past it.
   auto boxes = boxes::clip(boxes::rescale(found.boxes, view.network, view.part), view.part);
-  if (view.flipped) {
-    const auto width = static_cast<double>(view.part.width);
-    boxes = at::stack(
-        {width - boxes.select(1, 2), boxes.select(1, 1), width - boxes.select(1, 0), boxes.select(1, 3)}, 1);
-  }
+  if (view.flipped) boxes = mirrored(boxes, view.part);
   if (view.part == image) return {boxes, found.scores, found.labels};
   const auto rows = uncut(boxes, view, image).nonzero().squeeze(1);
   const auto corner = at::tensor({view.x, view.y, view.x, view.y}, boxes.options());

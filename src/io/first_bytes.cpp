@@ -31,7 +31,9 @@ constexpr std::array kKinds = {
     Kind{"\xfd\x37zXZ"sv, "is compressed with xz; unpack it first"},
     Kind{"\x28\xb5\x2f\xfd"sv, "is compressed with zstd; unpack it first"},
     Kind{"7z\xbc\xaf"sv, "is a 7z archive; unpack it first"},
-    Kind{"\x89HDF"sv, "is an HDF5 file (Keras), which is not supported"},
+    Kind{"\x89HDF"sv, "is an HDF5 file (Keras, Caffe's .h5), which is not supported"},
+    Kind{"name: \""sv,
+         "is a network's description as text (.prototxt); its weights are in the .caffemodel beside it"},
     Kind{"\x93NUMPY"sv, "is a single numpy array, without names; save a dict of arrays with pickle"},
     Kind{"GGUF"sv, "is a GGUF file, which is not supported"},
     Kind{"\x7f"

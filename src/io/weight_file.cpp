@@ -7,6 +7,8 @@
 
 #include <rcnn/io/weight_file.h>
 
+#include "io/caffe/caffe_net.h"
+#include "io/caffe_reader.h"
 #include "io/files/mapped_file.h"
 #include "io/first_bytes.h"
 #include "io/pickle/pickle.h"
@@ -53,10 +55,11 @@ WeightFile of_safetensors(SafeTensors content) {
 WeightFile parse_weight_file(const Memory& file, Averages averages) {
   const std::string_view bytes = file.view();
   if (is_safetensors(bytes)) return of_safetensors(parse_safetensors(file));
-  const bool zip = bytes.starts_with("PK\3\4");
-  if (!zip && !is_pickle(bytes)) throw Refusal(describe_first_bytes(bytes));
+  const bool zip = bytes.starts_with("PK\3\4"), pickle = is_pickle(bytes);
+  if (!zip && !pickle && !caffe::is_net(bytes)) throw Refusal(describe_first_bytes(bytes));
   read_in(file);
-  return zip ? read_torch_zip(file, averages) : read_pickles(file, averages);
+  if (zip) return read_torch_zip(file, averages);
+  return pickle ? read_pickles(file, averages) : read_caffe(file);
 }
 
 WeightFile read_weight_file(const std::filesystem::path& file, Averages averages) {

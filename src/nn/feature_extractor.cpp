@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/nn/backbones/backbone.h>
+#include <rcnn/nn/convention.h>
 #include <rcnn/nn/feature_extractor.h>
 #include <rcnn/nn/necks/neck.h>
 #include <rcnn/nn/registry.h>
@@ -58,11 +59,18 @@ std::shared_ptr<FeatureExtractorImpl> feature_extractor(std::shared_ptr<Backbone
 }
 
 std::shared_ptr<FeatureExtractorImpl> make_feature_extractor(const config::Node& model) {
-  const auto make_body = [model] {
-    return built(model, "backbone", "its width", [&] { return backbones().make(model.child("backbone")); });
+  const bool legacy = read_convention(model) == boxes::Convention::pixels;
+  const auto make_body = [model, legacy] {
+    auto body =
+        built(model, "backbone", "its width", [&] { return backbones().make(model.child("backbone")); });
+    if (legacy) body->pool_like_caffe();
+    return body;
   };
   auto body = make_body();
   check_levels(body->features(), model.child("backbone").require("type"));
+  if (legacy && (model.has("neck") || body->features().size() > 1)) {
+    throw model.error("legacy", "is of the time before pyramids: one map of the backbone, and no neck");
+  }
   if (!model.has("neck")) return feature_extractor(std::move(body));
   const auto node = model.child("neck");
   auto neck = built(model, "neck", "its channels", [&] {
@@ -73,7 +81,9 @@ std::shared_ptr<FeatureExtractorImpl> make_feature_extractor(const config::Node&
 }
 
 int64_t read_size_divisor(const config::Node& model, const FeatureExtractorImpl& extractor) {
-  int64_t divisor = std::max<int64_t>(32, extractor.size_divisor());
+  int64_t divisor = read_convention(model) == boxes::Convention::pixels
+                        ? 1
+                        : std::max<int64_t>(32, extractor.size_divisor());
   model.read("size_divisor", divisor, {.min = 1, .max = 1024});
   return divisor;
 }

@@ -58,8 +58,16 @@ int64_t round_up(int64_t length, int64_t divisor) {
 
 }  // namespace
 
-PixelOptions PixelOptions::from(const config::Node& node) {
-  PixelOptions options;
+PixelOptions PixelOptions::caffe() {
+  return {.order = Order::bgr,
+          .range = 255,
+          .mean = {102.9801, 115.9465, 122.7717},
+          .std = {1, 1, 1},
+          .resize = Resize::opencv};
+}
+
+PixelOptions PixelOptions::from(const config::Node& node, boxes::Convention convention) {
+  auto options = convention == boxes::Convention::pixels ? caffe() : PixelOptions();
   node.read("order", options.order, {{"rgb", Order::rgb}, {"bgr", Order::bgr}});
   node.read("range", options.range, {.min = 1e-6});
   read_channels(node, "mean", options.mean, {});

@@ -5,7 +5,10 @@
 
 #include <rcnn/nn/backbones/resnet.h>
 #include <rcnn/nn/backbones/vgg.h>
+#include <rcnn/nn/backbones/zf.h>
+#include <rcnn/nn/models/fast_rcnn.h>
 #include <rcnn/nn/models/faster_rcnn.h>
+#include <rcnn/nn/models/rpn_model.h>
 #include <rcnn/nn/necks/fpn.h>
 #include <rcnn/nn/registry.h>
 #include <rcnn/nn/roi/box_head.h>
@@ -58,7 +61,9 @@ Registry<BackboneImpl>& backbones() {
                                           {"resnet101", resnet(101)},
                                           {"resnet152", resnet(152)},
                                           {"vgg16", make_vgg16},
-                                          {"vgg16_bn", make_vgg16_bn}});
+                                          {"vgg16_bn", make_vgg16_bn},
+                                          {"vgg_cnn_m_1024", make_vgg_cnn_m_1024},
+                                          {"zf", make_zf}});
   return registry;
 }
 
@@ -82,7 +87,8 @@ Registry<BoxHeadImpl, const std::vector<GridSpec>&>& box_heads() {
 }
 
 Registry<ModelImpl, int64_t>& models() {
-  static Registry<ModelImpl, int64_t> registry({{"faster_rcnn", make_faster_rcnn}});
+  static Registry<ModelImpl, int64_t> registry(
+      {{kFastRcnnModel, make_fast_rcnn}, {"faster_rcnn", make_faster_rcnn}, {kRpnModel, make_rpn_model}});
   return registry;
 }
 

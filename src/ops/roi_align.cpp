@@ -1,5 +1,7 @@
 #include "ops/kernels/roi_align.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <rcnn/ops/roi_align.h>
 
 #include "ops/device.h"
@@ -94,6 +96,25 @@ std::vector<at::Tensor> backward(const Call& call, const at::Tensor& grad_output
   return grad_features;
 }
 
+/// The gradient of the RoIs, [K, 5]. The kernels read channels_last, which is how a network's maps come.
+at::Tensor backward_of_rois(Call call, std::vector<at::Tensor> maps, const at::Tensor& grad_output,
+                            const at::Tensor& rois, const at::Tensor& levels) {
+  call.format = at::MemoryFormat::ChannelsLast;
+  for (at::Tensor& map : maps) map = map.contiguous(call.format);
+  const at::Tensor grad = grad_output.contiguous(call.format), grad_rois = rois.new_empty(rois.sizes());
+  with_element_type(grad.scalar_type(), [&]<class T>(T) {
+    const auto spec = spec_of<Real<T>>(call, rois, levels);
+    const auto pyramid = pyramid_of<const T>(call, maps);
+    const T* from = const_data<T>(grad);
+    auto* to = mutable_data<Real<T>>(grad_rois);
+    on_device(
+        kRoiAlign, grad.device(),
+        [&] { kernels::cpu::roi_align_backward_rois(spec, pyramid, from, to, parallel); },
+        [&](auto stream) { return kernels::cuda::roi_align_backward_rois(spec, pyramid, from, to, stream); });
+  });
+  return grad_rois;
+}
+
 void check(std::span<const at::Tensor> features, const at::Tensor& rois,
            std::span<const double> spatial_scales, const RoiAlignOptions& options) {
   TORCH_CHECK(!features.empty() && features.size() <= kernels::kMaxLevels, kRoiAlign,
@@ -135,13 +156,22 @@ at::Tensor align(std::span<const at::Tensor> features, const at::Tensor& rois, c
   }
   const at::Tensor boxes = rois.detach().to(real_type(features[0].scalar_type())).contiguous();
   const at::Tensor output = forward(call, maps, boxes, levels);
-  return join_graph({features.begin(), features.end()},
-                    {.op = kRoiAlign,
-                     .output = output,
-                     .saved = {boxes, levels},
-                     .backward = [call](const std::vector<at::Tensor>& saved, const at::Tensor& grad) {
-                       return backward(call, grad, saved[0], saved[1]);
-                     }});
+  std::vector<at::Tensor> inputs(features.begin(), features.end()), saved = {boxes, levels};
+  const bool rois_learn = at::GradMode::is_enabled() && rois.requires_grad();
+  if (rois_learn) {
+    inputs.push_back(rois);
+    saved.insert(saved.end(), maps.begin(), maps.end());
+  }
+  const auto differentiate = [call, rois_learn, rois_type = rois.scalar_type()](
+                                 const std::vector<at::Tensor>& saved, const at::Tensor& grad) {
+    auto gradients = backward(call, grad, saved[0], saved[1]);
+    if (rois_learn) {
+      gradients.push_back(
+          backward_of_rois(call, {saved.begin() + 2, saved.end()}, grad, saved[0], saved[1]).to(rois_type));
+    }
+    return gradients;
+  };
+  return join_graph(inputs, {.op = kRoiAlign, .output = output, .saved = saved, .backward = differentiate});
 }
 
 }  // namespace

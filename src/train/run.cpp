@@ -39,7 +39,7 @@ std::optional<io::SafeTensors> read_if_whole(const std::filesystem::path& file) 
 }
 
 /// What is detected with after a state: the averaged weights, where there are some.
-nn::TensorMap weights_of(const TrainingState& state, const torch::nn::Module& model) {
+nn::TensorMap weights_of(const TrainingState& state, const nn::ModelImpl& model) {
   const auto names = nn::state_of(model);
   std::map<const void*, at::Tensor> averages;  // by storage: a module may have several names
   for (const auto& [name, tensor] : names) {
@@ -53,7 +53,7 @@ nn::TensorMap weights_of(const TrainingState& state, const torch::nn::Module& mo
     if (own == state.model.end()) throw WeightsError(fmt::format("the state has no {}", name));
     weights[name] = average == averages.end() ? own->second : average->second;
   }
-  return weights;
+  return model.published(std::move(weights));
 }
 
 /// Puts the means over all processes in their place, so that all decide alike.

@@ -38,7 +38,8 @@ std::optional<StageMark> StageMark::read(const fs::path& file) {
     const auto mark =
         parse_json<Json>(read_text_file(file, kLargest), {.max_depth = JsonRules().max_depth + 2});
     return StageMark{.config = config::Config::parse(mark.at("config").dump(), file.string()),
-                     .inputs = mark.at("inputs").get<std::map<std::string, std::string>>()};
+                     .inputs = mark.at("inputs").get<std::map<std::string, std::string>>(),
+                     .products = mark.value("products", std::map<std::string, std::string>())};
   } catch (const std::exception& error) {  // of its text, its JSON, or of what that should hold
     if (is_out_of_memory(error)) throw;
     log::warn(fmt::format("{}: is damaged ({}); its stage counts as not done", file.string(), error.what()));
@@ -47,8 +48,19 @@ std::optional<StageMark> StageMark::read(const fs::path& file) {
 }
 
 void StageMark::write(const fs::path& file) const {
-  const Json mark{{"config", Json::parse(config.dump())}, {"inputs", inputs}};
+  Json mark{{"config", Json::parse(config.dump())}, {"inputs", inputs}};
+  if (!products.empty()) mark["products"] = products;
   io::write_atomically(file, mark.dump(1) + "\n");
+}
+
+std::map<std::string, std::string> StageMark::products_of(const Stage& stage,
+                                                          const std::vector<std::string>& names) {
+  std::map<std::string, std::string> products;
+  for (const auto& name : names) {
+    if (auto number = fingerprint_of(stage.folder / name); !number.empty())
+      products[name] = std::move(number);
+  }
+  return products;
 }
 
 std::vector<std::string> StageMark::changed_inputs(const std::map<std::string, std::string>& now) const {

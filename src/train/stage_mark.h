@@ -18,6 +18,8 @@ bool is_stage_folder(std::string_view name);
 struct StageMark {
   config::Config config;
   std::map<std::string, std::string> inputs;  ///< see StageKind::inputs
+  /// Of a stage that is done, the files that later ones may name, each with a number of its bytes.
+  std::map<std::string, std::string> products = {};
 
   static constexpr std::string_view kBegun = ".begun.json";
 
@@ -30,6 +32,10 @@ struct StageMark {
   static std::optional<StageMark> read(const std::filesystem::path& file);
 
   void write(const std::filesystem::path& file) const;
+
+  /// Of what the stage leaves, by name.
+  static std::map<std::string, std::string> products_of(const Stage& stage,
+                                                        const std::vector<std::string>& names);
 
   /// What the inputs that are there `now` have otherwise.
   std::vector<std::string> changed_inputs(const std::map<std::string, std::string>& now) const;

@@ -16,7 +16,9 @@
 
 #include "config/suggestion.h"
 #include "io/files/checksum.h"
+#include "train/assemble_stage.h"
 #include "train/changes.h"
+#include "train/propose_stage.h"
 #include "train/stage_mark.h"
 #include "train/training_stage.h"
 
@@ -117,7 +119,8 @@ std::vector<std::string> StageKinds::names() const {
 }
 
 StageKinds& stage_kinds() {
-  static StageKinds kinds({{"train", training_stage()}});
+  static StageKinds kinds(
+      {{"assemble", assemble_stage()}, {"propose", propose_stage()}, {"train", training_stage()}});
   return kinds;
 }
 
@@ -189,19 +192,39 @@ bool Chain::is_done(const Stage& stage, Run::Resume resume) const {
   return true;
 }
 
+/// Throws DataError where something that a done stage has left is gone, and what is_done() throws where it is
+/// no longer the same.
+void Chain::check_products(const Stage& stage, Run::Resume resume) const {
+  const auto mark = StageMark::read(StageMark::of_done(stage));
+  if (!mark) return;
+  const auto now = StageMark::products_of(stage, kind_of(stage).products);
+  std::vector<std::string> changed;
+  for (const auto& [name, number] : mark->products) {
+    const auto found = now.find(name);
+    const auto file = stage.folder / name;
+    if (found == now.end()) {
+      const auto reader = std::ranges::find_if(stages_, [&](const Stage& other) {
+        return std::ranges::find(other.products, file, &Product::file) != other.products.end();
+      });
+      throw DataError(fmt::format(
+          "{}: is gone: the stage {} has left it{}; put it back, or remove {} to run that stage again",
+          file.string(), stage.name,
+          reader == stages_.end() ? "" : fmt::format(", and {} begins with it", reader->name),
+          stage.folder.string()));
+    }
+    if (found->second != number) {
+      changed.push_back(
+          fmt::format("{}: no longer what the stage has left", (stage.folder.filename() / name).string()));
+    }
+  }
+  refuse_changes(std::move(changed), stage.folder, resume);
+}
+
 std::vector<bool> Chain::done(Run::Resume resume) const {
   std::vector<bool> done;
   for (const auto& stage : stages_) done.push_back(is_done(stage, resume));
   for (size_t i = 0; i < stages_.size(); ++i) {
-    if (done[i]) continue;
-    for (const auto& product : stages_[i].products) {
-      const auto maker = std::ranges::find(stages_, product.file.parent_path(), &Stage::folder);
-      if (product.is_there() || !done[static_cast<size_t>(maker - stages_.begin())]) continue;
-      throw DataError(fmt::format(
-          "{}: is gone: the stage {} has left it, and {} begins with it; put it back, or remove {} "
-          "to run that stage again",
-          product.file.string(), maker->name, stages_[i].name, maker->folder.string()));
-    }
+    if (done[i]) check_products(stages_[i], resume);
   }
   return done;
 }
@@ -250,10 +273,14 @@ bool Chain::run_stages(const StageContext& context, const std::vector<bool>& don
     const auto& kind = kind_of(stage);
     const auto which = fmt::format("stage {} of {}, {}", i + 1, stages_.size(), stage.name);
     const auto mark = [&] { return StageMark{.config = stage.config, .inputs = kind.inputs(stage)}; };
+    const auto mark_done = [&](StageMark made_from) {
+      made_from.products = StageMark::products_of(stage, kind.products);
+      made_from.write(StageMark::of_done(stage));
+    };
     if (done[i]) {
       log::info(fmt::format("{}: done before", which));
       // What has changed was said, and is how it is from now on.
-      if (context.resume == Run::Resume::anyway) mark().write(StageMark::of_done(stage));
+      if (context.resume == Run::Resume::anyway) mark_done(mark());
       continue;
     }
     if (context.stop && context.stop()) {
@@ -267,7 +294,7 @@ bool Chain::run_stages(const StageContext& context, const std::vector<bool>& don
     if (!prepared) prepared = kind.prepare(stage, context);
     now.write(StageMark::of_begun(stage));
     if (!std::exchange(prepared, {})()) return false;
-    now.write(StageMark::of_done(stage));
+    mark_done(now);
     fs::remove(StageMark::of_begun(stage));
   }
   return true;

@@ -16,49 +16,12 @@
 #include <rcnn/train/stages.h>
 #include <rcnn/train/training.h>
 
-#include "config/name_pattern.h"
+#include "train/weight_sources.h"
 
 namespace rcnn::train {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// One entry of model.weights.
-struct Source {
-  fs::path file;
-  std::vector<std::string> only = {};
-  config::Node node;
-};
-
-std::vector<Source> sources_of(const config::Node& model) {
-  std::vector<Source> sources;
-  if (model.is_list("weights")) {
-    for (const auto& node : model.list("weights")) {
-      sources.push_back({.file = config::data_path(node.require("file")), .node = node});
-      node.read("only", sources.back().only);
-      if (node.has("only") && sources.back().only.empty()) throw node.error("only", "names nothing");
-      node.finish();
-    }
-    return sources;
-  }
-  std::string name;
-  model.read("weights", name);
-  if (!name.empty()) sources.push_back({.file = config::data_path(name), .node = model});
-  return sources;
-}
-
-/// Throws ConfigError for a pattern of `only` that means nothing of what the file gave.
-void check_patterns(const Source& source, const std::vector<std::string>& loaded,
-                    const nn::ModelImpl& model) {
-  for (const auto& pattern : source.only) {
-    if (config::matches_any(pattern, loaded)) continue;
-    std::vector<std::string> names;
-    for (const auto& [name, tensor] : nn::state_of(model)) names.push_back(name);
-    const bool known = config::matches_any(pattern, names);
-    throw source.node.error("only", fmt::format("{} gives the model no {}{}", source.file.string(), pattern,
-                                                known ? "" : config::nearest_pattern(pattern, names)));
-  }
-}
 
 void check_is_there(const fs::path& file) {
   if (std::error_code unclear; fs::exists(file, unclear) || unclear) return;
@@ -77,7 +40,7 @@ void check_initial_weights(const config::Node& model, std::span<const fs::path> 
 
 std::vector<fs::path> initial_weights(const config::Node& model) {
   std::vector<fs::path> files;
-  for (const auto& source : sources_of(model)) files.push_back(source.file);
+  for (const auto& source : weight_sources(model)) files.push_back(source.file);
   return files;
 }
 
@@ -110,13 +73,13 @@ void Training::load_initial_weights() {
   nn::LoadReport all;
   std::string files;
   bool chosen = false;
-  for (const auto& source : sources_of(node)) {
+  for (const auto& source : weight_sources(node)) {
     const auto file = source.file.string();
     check_is_there(source.file);
     const auto weights = nn::read_weights(source.file, nn::WeightNamesOptions::from(node));
     if (!weights.summary.empty()) log::info(fmt::format("{}: {}", file, weights.summary));
-    auto report = nn::load_initial(model, weights.tensors, file, source.only);
-    check_patterns(source, report.loaded, model);
+    auto report = nn::load_initial(model, model.published(weights.tensors), file, source.only);
+    source.check_patterns(report.loaded, model);
     loaded.insert(report.loaded.begin(), report.loaded.end());
     std::erase_if(report.fresh, [&](const std::string& name) { return loaded.contains(name); });
     all.fresh = report.fresh;
@@ -129,6 +92,7 @@ void Training::load_initial_weights() {
     chosen |= !source.only.empty();
     files += files.empty() ? file : ", " + file;
   }
+  this->loaded.assign(loaded.begin(), loaded.end());
   // What is left fresh on request is no cause for doubt.
   if (files.empty() || chosen) return;
   all.loaded.assign(loaded.begin(), loaded.end());

@@ -1,55 +1,34 @@
 #include "train/training_stage.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
-#include <spdlog/fmt/fmt.h>
-#include <torch/torch.h>
-
-#include <rcnn/data/fingerprint.h>
 #include <rcnn/log.h>
 
-#include "io/files/checksum.h"
+#include "train/stage_parts.h"
 
 namespace rcnn::train {
 namespace {
 
-/// Whether its data come from a stage that is not done.
-bool needs_missing_data(const Stage& stage) {
-  return std::ranges::any_of(stage.products, [](const Product& product) {
-    return product.key.starts_with("data.") && !product.is_there();
-  });
-}
-
 std::map<std::string, std::string> inputs_of(const Stage& stage) {
-  const auto root = stage.config.root();
-  std::map<std::string, std::string> inputs;
-  for (const auto& file : initial_weights(root.child("model"))) {
-    const auto inside = file.lexically_relative(stage.folder.parent_path());
-    const bool of_chain = !inside.empty() && *inside.begin() != "..";  // which may be moved
-    if (const auto number = fingerprint_of(file); !number.empty())
-      inputs[(of_chain ? inside : file).string()] = number;
+  auto inputs = numbers_of_weights(stage);
+  for (const auto& product : stage.products) {
+    if (!product.key.starts_with("data.") || !product.is_there()) continue;
+    inputs[product.file.lexically_relative(stage.folder.parent_path()).string()] =
+        fingerprint_of(product.file);
   }
   if (needs_missing_data(stage)) return inputs;
-  const auto options = data::DataOptions::from(root.child("data"));
-  data::Problems told_before;
-  const auto numbers = data::fingerprint(*data::open(options, options.train, told_before));
-  io::Checksum sum;
-  sum.add({reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(numbers[0])});
-  inputs["the training images and their boxes"] = sum.digits();
+  const auto options = data::DataOptions::from(stage.config.root().child("data"));
+  inputs["the training images and their boxes"] = number_of(options, options.train);
   return inputs;
 }
 
 }  // namespace
 
 std::function<bool()> prepare_training(const Stage& stage, const StageContext& context) {
-  Chain::refuse(stage.folder);
-  const bool reopen = context.resume != Run::Resume::no && RunFolder::is_one(stage.folder);
-  if (!reopen) RunFolder::check_new(stage.folder);
+  const bool reopen = goes_on(stage, context.resume);
   const auto root = stage.config.root();
-  std::vector<std::filesystem::path> later;
-  for (const auto& product : stage.products) later.push_back(product.file);
+  const auto later = product_files(stage);
   if (needs_missing_data(stage)) {
     data::DataOptions::from(root.child("data"));
     TrainOptions::from(root.child("train"));

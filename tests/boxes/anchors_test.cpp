@@ -50,6 +50,64 @@ TEST(Anchors, MayKeepTheirFractions) {
                     torch::tensor({{-half_width, -half_height, half_width, half_height}}), 1e-5));
 }
 
+// py-faster-rcnn's generate_anchors(), as first and last pixel, counted from 0. The table in its source is
+// MATLAB's and counts from 1.
+const auto kPublished = torch::tensor({{-84.f, -40.f, 99.f, 55.f},
+                                       {-176.f, -88.f, 191.f, 103.f},
+                                       {-360.f, -184.f, 375.f, 199.f},
+                                       {-56.f, -56.f, 71.f, 71.f},
+                                       {-120.f, -120.f, 135.f, 135.f},
+                                       {-248.f, -248.f, 263.f, 263.f},
+                                       {-36.f, -80.f, 51.f, 95.f},
+                                       {-80.f, -168.f, 95.f, 183.f},
+                                       {-168.f, -344.f, 183.f, 359.f}});
+
+AnchorOptions in_pixels() {
+  return {.spacing = AnchorOptions::Spacing::stride, .convention = Convention::pixels};
+}
+
+TEST(Anchors, InPixelsAreTheNinePublished) {
+  AnchorGenerator generator(in_pixels(), {16});
+  const auto anchors = generator.anchors({{1, 1}}, at::kCPU)[0];
+  EXPECT_TRUE(identical(anchors - torch::tensor({0.f, 0.f, 1.f, 1.f}), kPublished));
+  EXPECT_TRUE(identical(golden_tensor(golden("legacy.json").at("published_anchors")), kPublished));
+  // The table: "-83 -39 100 56" and so on.
+  const auto table = torch::tensor({{-83.f, -39.f, 100.f, 56.f},
+                                    {-175.f, -87.f, 192.f, 104.f},
+                                    {-359.f, -183.f, 376.f, 200.f},
+                                    {-55.f, -55.f, 72.f, 72.f},
+                                    {-119.f, -119.f, 136.f, 136.f},
+                                    {-247.f, -247.f, 264.f, 264.f},
+                                    {-35.f, -79.f, 52.f, 96.f},
+                                    {-79.f, -167.f, 96.f, 184.f},
+                                    {-167.f, -343.f, 184.f, 360.f}});
+  EXPECT_TRUE(identical(kPublished + 1, table));
+}
+
+TEST(Anchors, InPixelsOfAMapOfVgg16AreCountedByRowColumnAndAnchor) {
+  constexpr int64_t kRows = 38, kColumns = 63;  // of 600 x 1000 pixels
+  AnchorGenerator generator(in_pixels(), {16});
+  const auto anchors =
+      generator.anchors({{kRows, kColumns}}, at::kCPU)[0] - torch::tensor({0.f, 0.f, 1.f, 1.f});
+  ASSERT_EQ(anchors.size(0), kRows * kColumns * 9);
+  for (const auto& [y, x, a] :
+       {std::tuple<int64_t, int64_t, int64_t>{0, 0, 0}, {0, 62, 8}, {1, 0, 3}, {20, 31, 5}, {37, 62, 8}}) {
+    const auto shift = torch::tensor({16.f * x, 16.f * y, 16.f * x, 16.f * y});
+    EXPECT_TRUE(identical(anchors[(y * kColumns + x) * 9 + a], kPublished[a] + shift));
+  }
+}
+
+// Squares alone: of the others mmdetection rounds the corners, py-faster-rcnn the sides before they are
+// scaled.
+TEST(Anchors, InPixelsSquaresAreThoseOfMmdetectionsLegacyGenerator) {
+  const auto want = golden("legacy.json").at("anchors");
+  auto options = in_pixels();
+  options.ratios = {1};
+  AnchorGenerator generator(options, {16});
+  const auto anchors = generator.anchors({{2, 3}}, at::kCPU)[0] - torch::tensor({0.f, 0.f, 1.f, 1.f});
+  EXPECT_TRUE(identical(anchors, golden_tensor(want)));
+}
+
 // 800 x 1088 pixels: the last map has 13 x 17 cells, and 13 * 64 is more than 800.
 TEST(Anchors, OfAMapThatItsStrideDoesNotDivideAreFittedOrNot) {
   const std::vector<ImageSize> maps = {{25, 34}, {13, 17}};

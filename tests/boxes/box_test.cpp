@@ -92,6 +92,40 @@ TEST(Box, RescaleKeepsTheAxesApart) {
   EXPECT_TRUE(identical(rescale(torch::zeros({0, 4}), kSize, kSize), torch::zeros({0, 4})));
 }
 
+// Legacy corners: [0, W - 1] and [0, H - 1], and so a pixel at least.
+TEST(Box, InPixelsClipKeepsOne) {
+  const auto boxes = torch::tensor(
+      {{-3.f, -4.f, 25.f, 17.f}, {1.f, 2.f, 3.f, 4.f}, {21.f, -5.f, 40.f, -1.f}, {-9.f, 12.f, -2.f, 20.f}});
+  const auto clipped = torch::tensor(
+      {{0.f, 0.f, 20.f, 10.f}, {1.f, 2.f, 3.f, 4.f}, {19.f, 0.f, 20.f, 1.f}, {0.f, 9.f, 1.f, 10.f}});
+  EXPECT_TRUE(identical(clip(boxes, kSize, Convention::pixels), clipped));
+  const ImageSize small{.height = 3, .width = 2};
+  const auto batch = clip(at::stack({boxes, boxes}), {kSize, small}, Convention::pixels);
+  EXPECT_TRUE(identical(batch[0], clipped));
+  EXPECT_TRUE(identical(batch[1], clip(boxes, small, Convention::pixels)));
+  const auto endless = torch::tensor({{-kInf, -kInf, kInf, kInf}});
+  EXPECT_TRUE(identical(clip(endless, kSize, Convention::pixels), torch::tensor({{0.f, 0.f, 20.f, 10.f}})));
+}
+
+TEST(Box, InPixelsTheLastOneIsInside) {
+  const auto boxes = torch::tensor({{0.f, 0.f, 20.f, 10.f},
+                                    {0.f, 0.f, 20.5f, 10.5f},  // last pixels 19.5 and 9.5
+                                    {0.f, 0.f, 21.f, 10.f},
+                                    {0.f, 0.f, 20.f, 11.f},
+                                    {-1.f, 0.f, 5.f, 5.f}});
+  EXPECT_TRUE(
+      identical(inside(boxes, kSize, Convention::pixels), torch::tensor({true, true, false, false, false})));
+}
+
+TEST(Box, TrimTakesFromTheFarSides) {
+  const auto boxes = torch::tensor({{1.f, 2.f, 30.f, 40.f}}).requires_grad_();
+  const auto trimmed = trim(boxes, 1, -2);
+  EXPECT_TRUE(identical(trimmed, torch::tensor({{1.f, 2.f, 29.f, 42.f}})));
+  trimmed.sum().backward();
+  EXPECT_TRUE(identical(boxes.grad(), torch::ones({1, 4})));
+  EXPECT_TRUE(identical(trim(torch::zeros({0, 4}), 1, 1), torch::zeros({0, 4})));
+}
+
 TEST(Box, RoisCarryTheIndexOfTheirImageAcrossEmptyOnes) {
   const auto a = torch::tensor({{1.f, 2.f, 3.f, 4.f}, {5.f, 6.f, 7.f, 8.f}}), none = torch::zeros({0, 4});
   EXPECT_TRUE(identical(

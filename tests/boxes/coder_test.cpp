@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 
 #include <rcnn/boxes/coder.h>
 
@@ -73,6 +74,65 @@ TEST(BoxCoder, DecodeHasTheGradientOfItsFormula) {
   (decode(input) * weight).sum().backward();
   EXPECT_TRUE(close(input.grad(), numeric_gradient(decode, deltas, weight), 1e-5, 1e-5));
   EXPECT_EQ(input.grad()[0][2].item<double>(), 0);
+}
+
+/// Of boxes as first and last pixel.
+at::Tensor with_last_pixel(const at::Tensor& boxes) {
+  return boxes + torch::tensor({0.f, 0.f, 1.f, 1.f});
+}
+
+// With the +1 widths: the anchor [0, 0, 15, 15] is 16 wide around 8, the box [8, 4, 39, 11] 32 x 8 around
+// (24, 8).
+TEST(BoxCoder, InPixelsSidesCountTheirLastPixel) {
+  const auto anchor = torch::tensor({{0.f, 0.f, 15.f, 15.f}}), box = torch::tensor({{8.f, 4.f, 39.f, 11.f}});
+  const BoxCoder coder({.convention = Convention::pixels});
+  EXPECT_TRUE(close(coder.encode(with_last_pixel(anchor), with_last_pixel(box)),
+                    torch::tensor({{1.f, 0.f, std::log(2.f), std::log(0.5f)}})));
+  // A box of one pixel, whose centre is 0.5, against one of three around 1.5.
+  EXPECT_TRUE(
+      close(coder.encode(torch::tensor({{0.f, 0.f, 1.f, 1.f}}), torch::tensor({{0.f, 0.f, 3.f, 3.f}})),
+            torch::tensor({{1.f, 1.f, std::log(3.f), std::log(3.f)}})));
+}
+
+TEST(BoxCoder, InPixelsEncodesAsMmdetectionsLegacyCoder) {
+  const auto all = golden("legacy.json");
+  for (const auto& want : all.at("coder")) {
+    const BoxCoder coder(
+        {.weights = want.at("weights").get<std::array<double, 4>>(), .convention = Convention::pixels});
+    EXPECT_TRUE(close(coder.encode(with_last_pixel(golden_tensor(want.at("references"))),
+                                   with_last_pixel(golden_tensor(want.at("boxes")))),
+                      golden_tensor(want.at("encoded")), 1e-5));
+  }
+}
+
+TEST(BoxCoder, InPixelsEncodesAsPyFasterRcnn) {
+  const auto want = golden("legacy.json").at("encoded");
+  EXPECT_TRUE(close(BoxCoder({.convention = Convention::pixels})
+                        .encode(with_last_pixel(golden_tensor(want.at("references"))),
+                                with_last_pixel(golden_tensor(want.at("boxes")))),
+                    golden_tensor(want.at("deltas")), 1e-5));
+}
+
+TEST(BoxCoder, InPixelsDecodeIsOnePixelBeyondWhatWasEncoded) {
+  for (const int seed : {1, 2, 3}) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    torch::manual_seed(seed);
+    const auto references = random_boxes(200), boxes = random_boxes(200);
+    for (auto options : {BoxCoderOptions{}, kHead}) {
+      options.convention = Convention::pixels;
+      const BoxCoder coder(options);
+      const auto again = coder.decode(references, coder.encode(references, boxes));
+      EXPECT_TRUE(close(again / 100, with_last_pixel(boxes) / 100, 1e-5, 0));  // 100 pixels are the unit
+    }
+  }
+}
+
+TEST(BoxCoder, InPixelsGrowthIsNotLimited) {
+  const auto reference = torch::tensor({{0.f, 0.f, 16.f, 16.f}});
+  const auto grown = BoxCoder({.convention = Convention::pixels})
+                         .decode(reference, torch::tensor({{0.f, 0.f, std::log(1000.f), 1e4f}}));
+  const auto infinity = std::numeric_limits<float>::infinity();
+  EXPECT_TRUE(close(grown, torch::tensor({{-7992.f, -infinity, 8009.f, infinity}}), 0.02));
 }
 
 TEST(BoxCoder, ErrorsNameTheArgument) {

@@ -227,6 +227,9 @@ TEST(NodeTest, ListsOfObjectsHaveAViewEach) {
   EXPECT_TRUE(root.is_list("stages"));
   EXPECT_FALSE(root.is_list("one"));
   EXPECT_FALSE(root.is_list("none"));
+  EXPECT_TRUE(root.is_object("one"));
+  EXPECT_FALSE(root.is_object("stages"));
+  EXPECT_FALSE(root.is_object("none"));
   EXPECT_EQ(error_of([&] { root.list("one"); }), "x.json: one: must be a list, not an object");
   EXPECT_EQ(error_of([&] { root.list("odd"); }), "x.json: odd.2: must be an object, not 1");
 }

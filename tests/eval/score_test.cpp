@@ -49,7 +49,7 @@ TEST(Score, CocosHasNamedNumbersOfAllAndOfEachClass) {
   EXPECT_EQ(score.negatives->images, 1);
   EXPECT_TRUE(score.incomparable.empty());
   EXPECT_FALSE(score.errors);
-  EXPECT_FALSE(score.recall);
+  EXPECT_FALSE(score.proposals);
   EXPECT_THAT(score.table, EndsWith(" Comparable with published scores: yes\n"));
 }
 
@@ -102,9 +102,14 @@ TEST(Score, OfProposalsIsTheirRecall) {
   const auto score = proposal_score(dog_and_cat());
   EXPECT_EQ(score.metric, Score::Metric::proposals);
   EXPECT_EQ(score.value, 1);
-  ASSERT_TRUE(score.recall);
-  EXPECT_EQ(score.recall->most, 2);
-  EXPECT_TRUE(score.numbers.empty());
+  ASSERT_TRUE(score.proposals);
+  EXPECT_EQ(score.proposals->recall.most, 2);
+  EXPECT_THAT(score.proposals->classes, ElementsAre("dog", "cat"));
+  EXPECT_EQ(score.numbers.size(), 11);
+  EXPECT_EQ(score.numbers.front(), std::pair(std::string("AR2000"), 1.0));
+  EXPECT_EQ(score.numbers[9], std::pair(std::string("recall10"), 1.0));
+  EXPECT_EQ(score.numbers.back(), std::pair(std::string("MABO"), 1.0));
+  EXPECT_THAT(score.table, HasSubstr("\nAverage best overlap\n"));
   EXPECT_THAT(score.table, StartsWith("Average recall"));
 }
 

@@ -195,5 +195,89 @@ TEST(TensorDetector, RefusesWhatIsNoImage) {
   EXPECT_NE(test::error_of([&] { detector.detect(at::Tensor()); }), "");
 }
 
+/// lively_model() as Fast R-CNN.
+nn::DescribedModel lively_fast_rcnn() {
+  const auto json = std::string(R"({"type": "fast_rcnn", "backbone": {"type": "vgg16", "width": 4},
+    "roi": {"pooler": {"size": 4}, "head": {"hidden": 32}}})");
+  const auto model = tiny_model(kLivelyClasses, /*seed=*/5, json.c_str());
+  nn::load_initial(*model, nn::state_of(*lively_model().model), "lively");
+  auto described = lively_model();
+  described.model = model;
+  described.config =
+      config::Config::parse(R"({"data": {"min_size": 60, "max_size": 90}, "model": )" + json + "}", "here");
+  return described;
+}
+
+TEST(TensorDetector, ProposalsAreInTheImagesPixels) {
+  const auto model = lively_fast_rcnn();
+  const TensorDetector detector(model, at::kCPU);
+  EXPECT_TRUE(detector.needs_proposals());
+  EXPECT_FALSE(detector.finds_proposals());
+  const std::vector<at::Tensor> images = {patches(120, 180, 1), patches(60, 90, 2)};
+  const std::vector<at::Tensor> proposals = {
+      torch::tensor({{10.f, 20.f, 90.f, 110.f}, {100.f, -4.f, 170.f, 70.f}}), torch::zeros({0, 4})};
+  const auto found = detector.detect(images, proposals);
+  const torch::NoGradGuard no_grad;
+  // Half as large for the network, and clipped to the image.
+  const auto want =
+      std::dynamic_pointer_cast<nn::DetectionModelImpl>(model.model)
+          ->detect({.images = images,
+                    .sizes = {{60, 90}, {60, 90}},
+                    .proposals = {torch::tensor({{5.f, 10.f, 45.f, 55.f}, {50.f, 0.f, 85.f, 35.f}}),
+                                  torch::zeros({0, 4})}});
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_GT(found[0].boxes.size(0), 1);
+  EXPECT_TRUE(at::equal(found[0].scores, want[0].scores));
+  EXPECT_TRUE(at::allclose(found[0].boxes, want[0].boxes * 2, 1e-5, 1e-4));
+  EXPECT_EQ(found[1].boxes.size(0), 0);
+}
+
+TEST(TensorDetector, ProposalsAreForModelsThatNeedThem) {
+  const auto image = patches(60, 90, 1);
+  const auto images = std::span(&image, 1);
+  const TensorDetector fast(lively_fast_rcnn(), at::kCPU), faster(lively_model(), at::kCPU);
+  EXPECT_THAT(message_of<ConfigError>([&] { fast.detect(image); }), HasSubstr("proposals that it is given"));
+  EXPECT_THAT(message_of<ConfigError>([&] { fast.detect(images); }), HasSubstr("proposals that it is given"));
+  const auto boxes = torch::tensor({{1.f, 2.f, 30.f, 40.f}});
+  EXPECT_THAT(message_of<ConfigError>([&] { faster.detect(images, std::span(&boxes, 1)); }),
+              HasSubstr("makes its own proposals"));
+  EXPECT_THAT(test::error_of([&] { fast.detect(images, {}); }), HasSubstr("a tensor for each of 1 images"));
+  for (const auto& wrong : {torch::zeros({4}), torch::zeros({2, 5}), torch::zeros({2, 4}, at::kLong)}) {
+    EXPECT_THAT(test::error_of([&] { fast.detect(images, std::span(&wrong, 1)); }),
+                HasSubstr("expected float32 [P, 4]"));
+  }
+  const auto infinite = boxes / 0;
+  EXPECT_THAT(test::error_of([&] { fast.detect(images, std::span(&infinite, 1)); }), HasSubstr("finite"));
+}
+
+TEST(TensorDetector, OptionsOfARegionProposalNetworkAreItsOwn) {
+  const TempFolder folder;
+  const auto json = std::string(R"({"type": "rpn", "backbone": {"type": "vgg16", "width": 4},
+    "rpn": {"anchors": {"sizes": [16, 32, 64]}, "test": {"pre_nms": 100, "post_nms": 20}}})");
+  auto described = lively_model();
+  const auto model = tiny_model(kLivelyClasses, /*seed=*/5, json.c_str());
+  nn::load_initial(*model, nn::state_of(*described.model), "lively");
+  described.model = model;
+  described.config =
+      config::Config::parse(R"({"data": {"min_size": 60, "max_size": 90}, "model": )" + json + "}", "here");
+  const auto file = folder.path() / "rpn.safetensors";
+  nn::save_model(file, described);
+  const auto image = patches(60, 90, 1);
+  const auto all = TensorDetector::load(file, {.device = "cpu"});
+  EXPECT_TRUE(all.finds_proposals());
+  const auto scores = all.detect(image).scores;
+  ASSERT_GT(scores.size(0), 4);
+  const auto few = TensorDetector::load(file, {.device = "cpu", .max_detections = 3}).detect(image);
+  EXPECT_TRUE(at::equal(few.scores, scores.narrow(0, 0, 3)));
+  const double middle = (scores[1].item<double>() + scores[2].item<double>()) / 2;
+  const auto best = TensorDetector::load(file, {.device = "cpu", .score_threshold = middle}).detect(image);
+  EXPECT_EQ(best.scores.size(0), (scores > middle).sum().item<int64_t>());
+  EXPECT_LT(TensorDetector::load(file, {.device = "cpu", .nms_threshold = 0.1}).detect(image).scores.size(0),
+            scores.size(0) + 1);
+  EXPECT_THAT(
+      message_of<ConfigError>([&] { TensorDetector::load(file, {.device = "cpu", .nms = "soft_linear"}); }),
+      HasSubstr("one kind of NMS"));
+}
+
 }  // namespace
 }  // namespace rcnn

@@ -249,5 +249,85 @@ TEST(Views, TheBoundOfImagesIsTheConfigsOrTheOptions) {
   EXPECT_EQ(TensorDetector(other, at::kCPU).max_megapixels(), 250);
 }
 
+TEST(Views, ProposalsAreThoseOfTheirPart) {
+  const auto boxes = torch::tensor({{10.f, 20.f, 40.f, 60.f}, {90.f, 20.f, 130.f, 60.f}});
+  const View whole{.part = {100, 200}, .network = {100, 200}};
+  View tile{.x = 100, .y = 0, .part = {100, 100}, .network = {200, 200}};
+  auto flipped = tile;
+  flipped.flipped = true;
+  const auto found = proposals_of(boxes, std::vector{whole, tile, flipped}, {100, 200});
+  EXPECT_TRUE(at::equal(found[0], boxes));
+  EXPECT_TRUE(
+      at::equal(found[1], torch::tensor({{0.f, 40.f, 60.f, 120.f}})));  // clipped, then twice as large
+  EXPECT_TRUE(at::equal(found[2], torch::tensor({{140.f, 40.f, 200.f, 120.f}})));
+}
+
+TEST(Views, ProposalsBeyondTheImageAreClippedAndStay) {
+  const View whole{.part = {100, 200}, .network = {50, 100}};
+  const auto found = proposals_of(torch::tensor({{-10.f, 0.f, 20.f, 140.f}, {300.f, 0.f, 310.f, 10.f}}),
+                                  std::vector{whole}, {100, 200});
+  EXPECT_TRUE(at::equal(found[0], torch::tensor({{0.f, 0.f, 10.f, 50.f}, {100.f, 0.f, 100.f, 5.f}})));
+  EXPECT_EQ(proposals_of(torch::zeros({0, 4}), std::vector{whole}, {100, 200})[0].sizes(),
+            (std::vector<int64_t>{0, 4}));
+}
+
+TEST(Views, OfSeveralScalesAProposalGoesToTheOneWhereItIsNearestTo224) {
+  const ImageSize image{400, 400};
+  const auto views = views_of(image, {.flip = true, .min_sizes = {200, 800}}, 400, 400);
+  // A side of 112 is 56 or 224, one of 320 is 160 or 640.
+  const auto boxes = torch::tensor({{0.f, 0.f, 112.f, 112.f}, {0.f, 0.f, 320.f, 320.f}});
+  const auto found = proposals_of(boxes, views, image);
+  ASSERT_THAT(found, SizeIs(4));
+  EXPECT_TRUE(at::equal(found[0], torch::tensor({{0.f, 0.f, 160.f, 160.f}})));
+  EXPECT_TRUE(at::equal(found[1], torch::tensor({{40.f, 0.f, 200.f, 160.f}})));
+  EXPECT_TRUE(at::equal(found[2], torch::tensor({{0.f, 0.f, 224.f, 224.f}})));
+  EXPECT_TRUE(at::equal(found[3], torch::tensor({{576.f, 0.f, 800.f, 224.f}})));
+}
+
+/// Finds what it is given.
+class Echo : public nn::DetectionModelImpl {
+ public:
+  std::vector<nn::Loss> losses(const ImageBatch&, const std::vector<Target>&) override { return {}; }
+  std::vector<Detections> detect(const ImageBatch& batch) override {
+    std::vector<Detections> found;
+    for (const auto& boxes : batch.proposals) {
+      found.push_back({boxes, at::full({boxes.size(0)}, 0.5), at::ones({boxes.size(0)}, at::kLong)});
+    }
+    return found;
+  }
+  bool needs_proposals() const override { return true; }
+  const nn::PixelOptions& pixels() const override { return pixels_; }
+  const nn::SuppressionOptions& suppression() const override { return suppression_; }
+
+ private:
+  nn::PixelOptions pixels_;
+  nn::SuppressionOptions suppression_;
+};
+
+TEST(Views, ProposalsComeBackToWhereTheyWere) {
+  const nn::DescribedModel model{
+      std::make_shared<Echo>(),
+      {{.id = 1, .name = "red"}},
+      config::Config::parse(R"({"data": {"min_size": 100, "max_size": 200}})", "here")};
+  const std::vector<at::Tensor> images = {dark(90, 130), dark(60, 60)};
+  const std::vector<at::Tensor> proposals = {
+      torch::tensor({{3.f, 5.f, 30.f, 40.f}, {60.f, 10.f, 129.f, 80.f}, {40.f, 41.f, 52.f, 55.f}}),
+      torch::tensor({{10.f, 12.f, 40.f, 44.f}})};
+  for (const auto& options : {ViewOptions{}, ViewOptions{.flip = true}, ViewOptions{.min_sizes = {60, 300}},
+                              ViewOptions{.flip = true, .min_sizes = {60, 300}, .tile = 64}}) {
+    const auto found = TensorDetector(model, at::kCPU, options).detect(images, proposals);
+    ASSERT_THAT(found, SizeIs(2));
+    for (size_t i = 0; i < 2; ++i) {
+      // Each is among them; of a tile that cuts one there may be a part besides.
+      for (int64_t p = 0; p < proposals[i].size(0); ++p) {
+        const auto off = (found[i].boxes - proposals[i][p]).abs().amax(1);
+        EXPECT_LT(off.min().item<double>(), 1e-3) << i << " " << p;
+      }
+      if (options.tile > 0) continue;
+      EXPECT_EQ(found[i].boxes.size(0), proposals[i].size(0));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace rcnn

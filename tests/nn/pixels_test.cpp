@@ -182,6 +182,10 @@ TEST(PixelOptions, AreReadAndChecked) {
   EXPECT_EQ(options.std, (std::array{1., 2., 3.}));
   EXPECT_EQ(options.resize, Resize::pillow);
   EXPECT_EQ(from(R"({"resize": "opencv"})").resize, Resize::opencv);
+  const auto caffe = PixelOptions::from(config::Config::parse(R"({"range": 1})", "f.json").root(),
+                                        boxes::Convention::pixels);
+  EXPECT_EQ(caffe.range, 1);
+  EXPECT_EQ(caffe.mean, PixelOptions::caffe().mean);
   EXPECT_EQ(from("{}").resize, Resize::torchvision);  // as files have it that were written before
   EXPECT_NE(
       message_of<ConfigError>([&] { from(R"({"resize": "pil"})"); }).find("torchvision, pillow, opencv"),

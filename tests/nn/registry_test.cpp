@@ -23,12 +23,12 @@ TEST(Registry, AnUnknownNameListsTheKnownOnes) {
   EXPECT_EQ(
       message_of<ConfigError>([] { backbones().make(node(R"({"type": "resnet5"})")); }),
       "f.json: type: unknown type 'resnet5'; known: resnet101, resnet152, resnet18, resnet34, resnet50, "
-      "vgg16, vgg16_bn");
+      "vgg16, vgg16_bn, vgg_cnn_m_1024, zf");
   EXPECT_NE(message_of<ConfigError>([] { necks().make(node(R"({"type": "pan"})"), {}); }).find("known: fpn"),
             std::string::npos);
   EXPECT_NE(message_of<ConfigError>([] {
               models().make(node(R"({"type": "yolo"})"), 3);
-            }).find("known: faster_rcnn"),
+            }).find("known: fast_rcnn, faster_rcnn, rpn"),
             std::string::npos);
 }
 

@@ -11,7 +11,7 @@ bench_ops runs as a program of its own, torchvision here.
 
 What torchvision runs: ops.nms, ops.batched_nms, ops.roi_align, ops.roi_pool; over a pyramid, the loop of its
 MultiScaleRoIAlign, with the RoIs' levels given; for matching, ops.box_iou and the maximum over both axes. It has no
-bfloat16 kernels: there it gets the same values as float32. GB/s counts what the operator has to read and write at
+bfloat16 kernels: there it gets the same values as float32; and no gradient of RoIs, whose cases are left out. GB/s counts what the operator has to read and write at
 least, its inputs and results; extra is how far resident memory rises in one call of ours on a CPU, results included.
 """
 import argparse
@@ -31,6 +31,7 @@ from torchvision import ops
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 SUFFIX = "/real_time"  # Google Benchmark's, for which clock it went by
+ONLY_OURS = "/backward_boxes"
 ROUND_SECONDS, WARM_UP_SECONDS = 0.1, 0.2
 
 # As in tools/bench; whoever changes them in one place only gets results that disagree.
@@ -55,7 +56,7 @@ class Bench:
 
     def cases(self, expression):
         listed = self.run("--benchmark_list_tests=true", f"--benchmark_filter={expression}")
-        return [line.removesuffix(SUFFIX) for line in listed.splitlines()]
+        return [line.removesuffix(SUFFIX) for line in listed.splitlines() if not line.endswith(ONLY_OURS + SUFFIX)]
 
     def measure(self, case, *flags):
         """Google Benchmark's figures for one round."""

@@ -21,6 +21,7 @@ import types
 import numpy as np
 import safetensors.torch
 import torch
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 FOLDER = pathlib.Path(__file__).parents[1] / "fixtures" / "weights"
 
@@ -207,6 +208,62 @@ def write_numpy():
     write_python2()
 
 
+def caffe_messages():
+    """Caffe's messages as its caffe.proto numbers them, all three formats of a layer."""
+    of = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe", syntax="proto2")
+
+    def message(title, /, **fields):
+        added = file.message_type.add(name=title)
+        for field, (number, kind, repeated) in fields.items():
+            added.field.add(
+                name=field,
+                number=number,
+                label=of.LABEL_REPEATED if repeated else of.LABEL_OPTIONAL,
+                type=of.TYPE_MESSAGE if isinstance(kind, str) else kind,
+                type_name=f".caffe.{kind}" if isinstance(kind, str) else None,
+                options={"packed": True} if repeated and not isinstance(kind, str) and kind != of.TYPE_STRING else None,
+            )
+
+    four = {name: (i + 1, of.TYPE_INT32, False) for i, name in enumerate(("num", "channels", "height", "width"))}
+    message("BlobShape", dim=(1, of.TYPE_INT64, True))
+    message("BlobProto", **four, data=(5, of.TYPE_FLOAT, True), diff=(6, of.TYPE_FLOAT, True),
+            shape=(7, "BlobShape", False), double_data=(8, of.TYPE_DOUBLE, True), double_diff=(9, of.TYPE_DOUBLE, True))
+    message("V0LayerParameter", name=(1, of.TYPE_STRING, False), type=(2, of.TYPE_STRING, False),
+            kernelsize=(8, of.TYPE_UINT32, False), blobs=(50, "BlobProto", True))
+    message("V1LayerParameter", layer=(1, "V0LayerParameter", False), bottom=(2, of.TYPE_STRING, True),
+            top=(3, of.TYPE_STRING, True), name=(4, of.TYPE_STRING, False), type=(5, of.TYPE_INT32, False),
+            blobs=(6, "BlobProto", True))
+    message("LayerParameter", name=(1, of.TYPE_STRING, False), type=(2, of.TYPE_STRING, False),
+            bottom=(3, of.TYPE_STRING, True), top=(4, of.TYPE_STRING, True), blobs=(7, "BlobProto", True),
+            phase=(10, of.TYPE_INT32, False))
+    message("NetParameter", name=(1, of.TYPE_STRING, False), layers=(2, "V1LayerParameter", True),
+            input=(3, of.TYPE_STRING, True), input_dim=(4, of.TYPE_INT32, True), layer=(100, "LayerParameter", True))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("caffe.NetParameter"))
+
+
+def write_caffe():
+    """The same two layers in each format, by Google's own writer; the gradients beside them are not read."""
+    net_of = caffe_messages()
+    weight = {"data": [0.5 * i for i in range(8)], "diff": [9.0] * 8}
+    four = {"num": 2, "channels": 1, "height": 2, "width": 2}
+    bias = {"num": 1, "channels": 1, "height": 1, "width": 2, "data": [1.0, -2.0]}
+    v0 = {"layer": {"name": "conv1", "type": "conv", "kernelsize": 2, "blobs": [weight | four, bias]}, "top": ["conv1"]}
+    v1 = {"name": "conv1", "type": 4, "bottom": ["data"], "top": ["conv1"], "blobs": [weight | four, bias]}
+    now = {
+        "name": "conv1", "type": "Convolution", "bottom": ["data"], "top": ["conv1"], "phase": 1,
+        "blobs": [weight | {"shape": {"dim": [2, 1, 2, 2]}}, {"shape": {"dim": [2]}, "double_data": [1.0, -2.0]}],
+    }
+    for name, net in {
+        "v0": {"name": "old", "layers": [{"layer": {"name": "relu1", "type": "relu"}}, v0]},
+        "v1": {"name": "net", "layers": [{"name": "data", "type": 5}, v1], "input": ["data"], "input_dim": [1, 1, 4, 4]},
+        "now": {"layer": [{"name": "data", "type": "Input"}, now]},
+    }.items():
+        write(f"caffemodel/{name}.caffemodel", net_of(**net).SerializeToString(deterministic=True))
+
+
 def check_written(expected):
     for mmap in False, True:
         found = torch.load(FOLDER / "written/weights.pth", weights_only=True, mmap=mmap)
@@ -223,11 +280,12 @@ def check_written(expected):
 
 
 if __name__ == "__main__":
-    for folder in "torch_zip", "torch_legacy", "numpy_pickle", "safetensors":
+    for folder in "torch_zip", "torch_legacy", "numpy_pickle", "caffemodel", "safetensors":
         shutil.rmtree(FOLDER / folder, ignore_errors=True)
     write_torch("torch_zip", True)
     write_torch("torch_legacy", False)
     write_numpy()
+    write_caffe()
     tensors = {name: tensor.detach().contiguous().clone() for name, tensor in all_tensors().items()}
     write("safetensors/expected.safetensors", safetensors.torch.save(tensors, {"format": "pt"}))
     check_written(tensors)

@@ -21,10 +21,19 @@ inline constexpr const char* kTinyModel = R"({
           "batch_per_image": 32}
 })";
 
+/// The same without an RPN, for data with proposals.
+inline constexpr const char* kTinyFastRcnn = R"({
+  "type": "fast_rcnn",
+  "backbone": {"type": "vgg16", "width": 4, "frozen_stages": 0},
+  "roi": {"pooler": {"type": "pool", "size": 4}, "head": {"type": "mlp", "hidden": 32}, "batch_per_image": 32,
+          "target_statistics": "per_class"}
+})";
+
 /// The same weights for the same seed.
-inline std::shared_ptr<nn::DetectionModelImpl> tiny_model(int64_t num_classes, uint64_t seed = 0) {
+inline std::shared_ptr<nn::DetectionModelImpl> tiny_model(int64_t num_classes, uint64_t seed = 0,
+                                                          const char* json = kTinyModel) {
   torch::manual_seed(seed);
-  return nn::make_detection_model(config::Config::parse(kTinyModel, "tiny model").root(), num_classes);
+  return nn::make_detection_model(config::Config::parse(json, "tiny model").root(), num_classes);
 }
 
 /// For who looks at the model alone.

@@ -39,7 +39,7 @@ TEST(Program, SaysItsVersionAndHelpsOnStdout) {
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_EQ(help.err, "");
   for (const char* command :
-       {"train", "eval", "detect", "report", "demo", "data", "weights", "config", "info"}) {
+       {"train", "eval", "detect", "propose", "report", "demo", "data", "weights", "config", "info"}) {
     EXPECT_THAT(help.out, HasSubstr("\n  " + std::string(command) + " "));
     const auto own = run_rcnn({command, "--help"});
     EXPECT_EQ(own.exit_code, 0);

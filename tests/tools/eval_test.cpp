@@ -219,10 +219,10 @@ TEST_F(EvalCommand, ACocoSetTrainsAndScoresAndItsResultsScoreTheSame) {
       eval({"--weights", run + "/last.safetensors", "--proposals", "--json", "--results", proposed});
   ASSERT_EQ(proposals.exit_code, 0) << proposals.err;
   const auto recall = nlohmann::json::parse(proposals.out);
-  EXPECT_EQ(recall["proposals"], (std::vector<int64_t>{10, 100, 300, 1000}));
+  EXPECT_EQ(recall["proposals"], (std::vector<int64_t>{10, 100, 300, 1000, 2000}));
   EXPECT_GT(recall["most"].get<int64_t>(), 10);
   EXPECT_LE(recall["most"].get<int64_t>(), 20);  // rpn.test.post_nms
-  EXPECT_EQ(recall["AR"]["all"].size(), 4u);
+  EXPECT_EQ(recall["AR"]["all"].size(), 5u);
   EXPECT_EQ(recall["recall"][3].size(), 10u);
   EXPECT_EQ(eval({"--annotations", truths_, "--detections", proposed, "--proposals", "--json"}).out,
             proposals.out);

@@ -34,7 +34,7 @@ TEST_F(AloneTest, HelpIsWhatTheCommandsSay) {
   const auto pages = help_pages();
   ASSERT_GT(pages.size(), 15);
   for (const char* command :
-       {"train", "lr-find", "eval", "detect", "demo", "data", "weights", "config", "info"}) {
+       {"train", "lr-find", "eval", "detect", "propose", "demo", "data", "weights", "config", "info"}) {
     EXPECT_TRUE(std::ranges::any_of(pages, [&](const auto& page) {
       return page.command.size() == 1 && page.command[0] == command;
     })) << command;

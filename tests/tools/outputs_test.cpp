@@ -115,6 +115,19 @@ TEST_F(OutputsTest, AreNoInput) {
   EXPECT_EQ(everything(), before);
 }
 
+TEST_F(OutputsTest, AreNoStoredProposals) {
+  folder_.write("p.json", R"([{"image_id": "scene_00003", "bbox": [1, 1, 20, 20]}])");
+  folder_.write("with.json", R"({"_base_": "config.json", "data": {"test": {"proposals": ")" +
+                                 path("p.json").string() + R"("}}})");
+  const auto before = everything();
+  EXPECT_THAT(
+      error_of(run({"eval", "--weights", "model.safetensors", "with.json", "--device", "cpu", "--results"},
+                   "p.json"),
+               2),
+      AllOf(HasSubstr("p.json"), HasSubstr("is read by this command")));
+  EXPECT_EQ(everything(), before);
+}
+
 TEST_F(OutputsTest, AreNoFileOfARun) {
   const auto before = everything();
   const auto refuse = [&](const std::vector<std::string>& words, const char* output) {

@@ -122,6 +122,9 @@ const std::vector<Command> kReadmeCommands = {
      {"found/detections.json"}},
     {"rcnn weights inspect model_final.pkl"},
     {"rcnn weights diff a.pth b.safetensors"},
+    {"rcnn weights compress r50.safetensors small.safetensors --svd fc6=256,fc7=128",
+     "eval \"$(echo '{}' | sed 's/=256/=8/; s/=128/=4/')\"",
+     {"small.safetensors"}},
     {"rcnn demo --output runs/demo",
      "{} train.iterations=2 data.test.limit=1",
      {"runs/demo/run/last.safetensors", "runs/demo/detections/detections.json"}},
@@ -147,6 +150,14 @@ const std::vector<Command> kReadmeCommands = {
     {"rcnn data convert yolo_set --to coco --output coco_set",
      "{}",
      {"coco_set/annotations/instances_train.json"}},
+    {"rcnn propose instances.json --images photos --method selective_search --output proposals.json",
+     "{} --mode single",
+     {"proposals.json"}},
+    {"rcnn propose instances.json --images photos --method rpn --weights runs/bccd/last.safetensors --output "
+     "proposals.pkl",
+     "{} --limit 20",
+     {"proposals.pkl"}},
+    {"rcnn eval --annotations instances.json --proposal-file proposals.json"},
     {"python tools/bench/coco_file.py --rounds 3", "has_flags {}"},
     {"rcnn train configs/faster_rcnn/resnet18_c4_bccd.json --output runs/bccd-0 train.seed=0", "{} $short"},
     {"rcnn train configs/faster_rcnn/resnet18_c4_bccd.json --output runs/bccd train.epochs=1 train.steps=null"
@@ -323,7 +334,7 @@ class Readme : public testing::Test {
     fs::create_directories(weights);
     const auto resnet18 = drawn("faster_rcnn/resnet18_c4_bccd.json", 5);
     io::write_safetensors(weights / "resnet18_imagenet_trunk.safetensors", {trunk(resnet18), {}});
-    io::write_torch(weights / "vgg16.pth", trunk(drawn("faster_rcnn/vgg16_voc07.json", 5)));
+    io::write_torch(weights / "vgg16_caffe.pth", trunk(drawn("faster_rcnn/vgg16_voc07.json", 5)));
     io::write_torch(home_ / "fasterrcnn_resnet50_fpn_coco.pth",
                     drawn("torchvision/fasterrcnn_resnet50_fpn.json", 90));
     io::write_detectron2(home_ / "model_final.pkl", resnet18);

@@ -13,8 +13,10 @@
 #include <rcnn/io/safetensors.h>
 #include <rcnn/io/torch_file.h>
 #include <rcnn/nn/models/detection_model.h>
+#include <rcnn/nn/weights/weight_names.h>
 #include <rcnn/nn/weights/weights.h>
 
+#include "tests/support/caffe_file.h"
 #include "tests/support/temp_folder.h"
 #include "tests/tools/rcnn.h"
 #include "tools/rcnn/demo/scenes.h"
@@ -76,6 +78,54 @@ TEST_F(WeightsCommand, ADescribedFileNeedsNothingElseToDetect) {
               testing::Contains(list[0]["category_name"].get<std::string>()));
 }
 
+TEST_F(WeightsCommand, ACompressedDetectorDetectsAndSaysWhatItIs) {
+  tools::draw_scenes(folder_.path() / "scenes", {.train = 1, .test = 1, .size = {64, 96}});
+  ASSERT_EQ(weights({"convert", file("a.pth"), file("b.safetensors"), "--config", config_}).exit_code, 0);
+  const auto made =
+      weights({"compress", file("b.safetensors"), file("c.safetensors"), "--svd", "fc6=8,fc7=20"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  // 32 x 512 and 32 x 32, with their biases.
+  EXPECT_THAT(made.out,
+              testing::ContainsRegex("roi_heads.box_head.fc6 +8 +16416 -> +4384 +0.016 M -> +0.004 M "
+                                     "+0\\.[0-9]+ +0\\.[0-9]+\n"));
+  EXPECT_THAT(made.out,
+              testing::ContainsRegex("\nthe model .* -> .* G -> .* G  one image of 64 x 96, [0-9]+ RoIs\n"));
+  EXPECT_THAT(made.err, HasSubstr("roi_heads.box_head.fc7: a rank of 20 saves nothing, below 16 it would"));
+  EXPECT_THAT(
+      weights({"inspect", file("c.safetensors")}).out,
+      AllOf(HasSubstr("roi_heads.box_head.fc6_L.weight"), HasSubstr("roi_heads.box_head.fc7_U.bias")));
+  const auto found = run_rcnn({"detect", folder_.path() / "scenes" / "JPEGImages", "--weights",
+                               file("c.safetensors"), "--output", file("found"), "--score", "0"});
+  EXPECT_EQ(found.exit_code, 0) << found.err;
+  // A training goes on from it where its config says what it is.
+  const auto trained =
+      run_rcnn({"train", config_, "--output", file("run"), "--device", "cpu", "train.iterations=1",
+                "model.roi.head.svd={\"fc6\": 8, \"fc7\": 20}", "model.weights=" + file("c.safetensors")},
+               folder_.path());
+  EXPECT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_NE(trained.err.find("start fresh: none"), std::string::npos) << trained.err;
+}
+
+TEST_F(WeightsCommand, WhatCannotBeCompressedIsSaidInOneLine) {
+  ASSERT_EQ(weights({"convert", file("a.pth"), file("b.safetensors"), "--config", config_}).exit_code, 0);
+  const auto error = [&](std::vector<std::string> words, int code) {
+    words.insert(words.begin(), {"compress", file("b.safetensors"), file("c.safetensors")});
+    return error_of(weights(words), code);
+  };
+  EXPECT_THAT(error({}, 2), HasSubstr("nothing to compress by"));
+  EXPECT_THAT(error({"--svd", "fc6=a"}, 2), HasSubstr("--svd: \"fc6=a\" is no LAYER=RANK"));
+  EXPECT_THAT(error({"--svd", "fc6=8,fc6=9"}, 2), HasSubstr("fc6 is named twice"));
+  EXPECT_THAT(error({"--svd", "fc6=33"}, 2), HasSubstr("b.safetensors: fc6: the rank must be from 1 to 32"));
+  EXPECT_THAT(error({"--svd", "fc9=8"}, 2), HasSubstr("did you mean fc6"));
+  EXPECT_THAT(error_of(weights({"compress", file("b.safetensors"), file("c.pth"), "--svd", "fc6=8"}), 2),
+              HasSubstr("takes a .safetensors file"));
+  EXPECT_THAT(error_of(weights({"compress", file("a.pth"), file("c.safetensors"), "--svd", "fc6=8"}), 4),
+              HasSubstr("no description of the model"));
+  EXPECT_THAT(error_of(weights({"compress", file("b.safetensors"), file("a.pth"), "--svd", "fc6=8"}), 2),
+              HasSubstr("a.pth"));
+  EXPECT_FALSE(std::filesystem::exists(file("c.safetensors")));
+}
+
 TEST_F(WeightsCommand, OtherClassesAreSaid) {
   const auto made = weights({"convert", file("a.pth"), file("b.safetensors"), "--config", config_,
                              "--classes", folder_.write("classes.txt", "one\ntwo\n")});
@@ -99,6 +149,29 @@ TEST_F(WeightsCommand, DiffComparesValuesThroughFormats) {
   EXPECT_THAT(other.out, AllOf(HasSubstr("- rpn.head.conv.0.0.bias [32]\n"),
                                HasSubstr("! rpn.head.cls_logits.bias  [9]  differs by up to 0.25"),
                                HasSubstr("38 equal, 1 different, 1 only in ")));
+}
+
+TEST_F(WeightsCommand, CaffesFilesAreReadAsTheyAre) {
+  torch::manual_seed(1);
+  const auto layer = [](const char* name, at::IntArrayRef shape) {
+    return test::caffe_layer(name, {at::randn(shape), at::randn(shape[0])}, test::CaffeFormat::v1);
+  };
+  const auto bytes = test::field(1, "ZF") + layer("conv1", {96, 3, 7, 7}) + layer("conv2", {256, 96, 5, 5}) +
+                     layer("fc8", {10, 4});
+  const auto source = folder_.write("zf.caffemodel", bytes);
+  const auto shown = weights({"inspect", source});
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_THAT(shown.out,
+              AllOf(HasSubstr("caffemodel, names of caffe, 6 tensors"), HasSubstr("conv1.blobs.0 "),
+                    HasSubstr("[96, 3, 7, 7]"), HasSubstr("name = ZF")));
+  const auto made = weights({"convert", source, file("zf.safetensors")});
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_THAT(made.err, AllOf(HasSubstr("names of caffe translated to those of torchvision"),
+                              HasSubstr("4 tensors in ")));
+  EXPECT_TRUE(nn::recognise_weights(file("zf.safetensors")).tensors.contains("conv2.weight"));
+  const std::string cut =
+      folder_.write("cut.caffemodel", std::string_view(bytes).substr(0, bytes.size() / 2));
+  EXPECT_THAT(error_of(weights({"inspect", cut}), 4), AllOf(HasSubstr(cut), HasSubstr("cut short")));
 }
 
 TEST_F(WeightsCommand, WhatIsWrongIsSaidInOneLine) {

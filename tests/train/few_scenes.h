@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -49,6 +50,35 @@ inline bool same_weights(const torch::nn::Module& a, const torch::nn::Module& b)
   }
   return true;
 }
+
+/// A data set with proposals: six near each object, so that each class has some that differ, and four others.
+class WithProposals : public data::Dataset {
+ public:
+  explicit WithProposals(const std::shared_ptr<const data::Dataset>& whole) : whole_(whole) {
+    for (int64_t i = 0; i < whole->size(); ++i) {
+      auto record = whole->record(i);
+      auto& proposals = record.proposals.emplace();
+      for (const auto& object : record.objects) {
+        for (int near = 0; near < 6; ++near) {
+          const auto shift = static_cast<float>(near - 2);
+          proposals.push_back({object.box.x1 + shift, object.box.y1 - shift / 2, object.box.x2 + 1,
+                               object.box.y2 + shift / 3});
+        }
+      }
+      for (const float corner : {0.0F, 10.0F, 20.0F, 30.0F}) {
+        proposals.push_back({corner, corner / 2, corner + 30, corner / 2 + 20});
+      }
+      records_.push_back(std::move(record));
+    }
+  }
+  int64_t size() const override { return whole_->size(); }
+  const data::Record& record(int64_t index) const override { return records_[static_cast<size_t>(index)]; }
+  const std::vector<Category>& categories() const override { return whole_->categories(); }
+
+ private:
+  std::shared_ptr<const data::Dataset> whole_;
+  std::vector<data::Record> records_;
+};
 
 /// A data set of which some images cannot be decoded.
 class Damaged : public data::Dataset {

@@ -57,8 +57,8 @@ class Resume : public FewScenes {
   /// A trainer whose model starts from weights that no other has, until it is restored.
   struct Fresh {
     Fresh(const TrainOptions& options, std::shared_ptr<data::Dataset> dataset, int64_t workers,
-          uint64_t weights)
-        : model(tiny_model(5, weights)),
+          uint64_t weights, const char* json = kTinyModel)
+        : model(tiny_model(5, weights, json)),
           trainer(training_of(bare(model), std::move(dataset), {.min_size = 64, .max_size = 96, .flip = 0.5},
                               {.workers = workers, .bad_images = data::Policy::skip}, options)) {}
 
@@ -76,9 +76,10 @@ class Resume : public FewScenes {
 
   /// Stops after every iteration in turn, goes on from a file in a new trainer with another number of
   /// threads, and compares all with the run that never stopped.
-  static void expect_exact(const TrainOptions& options, const std::shared_ptr<data::Dataset>& dataset) {
+  static void expect_exact(const TrainOptions& options, const std::shared_ptr<data::Dataset>& dataset,
+                           const char* json = kTinyModel) {
     Trace whole;
-    Fresh first(options, dataset, 0, 0);
+    Fresh first(options, dataset, 0, 0, json);
     first.run(whole);
     const auto end = first.trainer.state();
     for (int64_t stop = 1; stop < options.iterations; ++stop) {
@@ -86,13 +87,13 @@ class Resume : public FewScenes {
       Trace trace;
       const auto file = folder_->path() / "state.safetensors";
       {
-        Fresh before(options, dataset, 2, 0);
+        Fresh before(options, dataset, 2, 0, json);
         before.run(trace, stop);
         EXPECT_EQ(before.trainer.iteration(), stop);
         save_state(file, before.trainer.state(), {});
       }
       torch::rand({stop});  // another state of LibTorch's generator
-      Fresh after(options, dataset, stop % 4, 1);
+      Fresh after(options, dataset, stop % 4, 1, json);
       after.trainer.restore(load_state(file).state);
       after.run(trace);
       EXPECT_EQ(trace.losses, whole.losses);
@@ -131,6 +132,13 @@ TEST_F(Resume, WithImagesThatAreLeftOut) {
   auto options = few_iterations(7);
   options.batch_size = 1;
   expect_exact(options, std::make_shared<Damaged>(images(), std::set<int64_t>{1, 4}));
+}
+
+TEST_F(Resume, OfFastRcnnWithTargetStatisticsAndAveragedWeights) {
+  auto options = few_iterations(5);
+  options.ema = 0.9;
+  options.checkpoint_period = 2;
+  expect_exact(options, std::make_shared<WithProposals>(images()), kTinyFastRcnn);
 }
 
 TEST_F(Resume, InsideACheckpointTheStateIsOfTheWeightsThatLearn) {

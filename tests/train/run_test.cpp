@@ -20,6 +20,7 @@
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_model.h"
+#include "tests/train/few_scenes.h"
 #include "tools/rcnn/demo/scenes.h"
 
 namespace rcnn::train {
@@ -40,12 +41,13 @@ class RunTest : public testing::Test {
     tools::draw_scenes(temp_.path() / "scenes", {.train = 6, .test = 1, .size = {64, 96}, .seed = 3});
   }
 
-  config::Config config(const std::vector<std::string>& overrides = {}) const {
+  config::Config config(const std::vector<std::string>& overrides = {},
+                        const char* model = kTinyModel) const {
     const auto text = fmt::format(
         R"({{"model": {}, "data": {{"root": "{}", "classes": ["circle", "cross", "square", "star", "triangle"],
              "min_size": 64, "max_size": 96, "workers": 0}},
              "train": {{"epochs": 4, "batch_size": 2, "lr": 0.01, "log_period": 2, "ema": 0.9}}}})",
-        kTinyModel, (temp_.path() / "scenes").string());
+        model, (temp_.path() / "scenes").string());
     return config::Config::parse(text, "here", overrides);
   }
 
@@ -466,6 +468,24 @@ TEST(ScoringOptions, AreRead) {
   EXPECT_THAT(message_of<ConfigError>(
                   [] { ScoringOptions::from(config::Config::parse(R"({"patience": 1})", "here").root()); }),
               HasSubstr("period"));
+}
+
+TEST_F(RunTest, WeightsOfFastRcnnAreFoldedAndStatesAreNot) {
+  const auto of_scenes = Training::from(config(), at::kCPU).dataset;
+  const auto dataset = std::make_shared<WithProposals>(of_scenes);
+  const auto fast = config({"train.epochs=1"}, kTinyFastRcnn);
+  Run run(Training::from(fast, at::kCPU, dataset), RunFolder::create(temp_.path() / "run"), {},
+          RunResume::no);
+  EXPECT_EQ(run.fit({}), Run::Outcome::finished);
+  const auto state = load_state(run.folder().state(3)).state;
+  const std::string predictor = "roi_heads.box_predictor.";
+  ASSERT_TRUE(state.model.contains(predictor + "target_std"));
+  const auto std = state.model.at(predictor + "target_std").flatten();
+  EXPECT_FALSE(at::equal(std, torch::ones_like(std)));
+  const auto weights = io::read_safetensors(run.folder().weights()).tensors;
+  EXPECT_FALSE(weights.contains(predictor + "target_std"));
+  EXPECT_TRUE(at::allclose(weights.at(predictor + "bbox_pred.weight"),
+                           state.ema.at(predictor + "bbox_pred.weight") * std.unsqueeze(1), 1e-6, 0));
 }
 
 }  // namespace

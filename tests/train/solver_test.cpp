@@ -245,9 +245,56 @@ TEST(Solver, ByDefaultThereIsOneGroupInTheModulesOrder) {
   for (size_t i = 0; i < want.size(); ++i) EXPECT_TRUE(params[i].is_same(want[i])) << i;
 }
 
+/// rpn.head.`name` with a weight and a bias of its own.
+struct ScoreRows : torch::nn::Module {
+  ScoreRows(const std::string& name, const at::Tensor& weight, const at::Tensor& bias)
+      : layer(std::make_shared<torch::nn::Module>()) {
+    layer->register_parameter("weight", weight.clone());
+    layer->register_parameter("bias", bias.clone());
+    const auto rpn = register_module("rpn", std::make_shared<torch::nn::Module>());
+    rpn->register_module("head", std::make_shared<torch::nn::Module>())->register_module(name, layer);
+  }
+  at::Tensor parameter(const char* name) const { return layer->named_parameters()[name]; }
+  std::shared_ptr<torch::nn::Module> layer;
+};
+
+// Faster R-CNN's softmax over two scores of an anchor depends on their difference alone: what comes back to
+// the two rows is a gradient and its opposite.
+TEST(Solver, TheLogitOfTheCaffeConfigsMovesLikeTheDifferenceOfTwoRows) {
+  SolverOptions logit_options;
+  logit_options.read(
+      config::Config::load(RCNN_CONFIGS "/faster_rcnn/vgg16_voc07.json").root().child("train"));
+  EXPECT_EQ(logit_options.weight_decay, 0.0005);
+  EXPECT_EQ(logit_options.bias_lr, 2);
+  EXPECT_TRUE(logit_options.bias_decay);
+  logit_options.weight_decay = 0.5;  // so that it shows
+  auto row_options = logit_options;
+  row_options.factors = {};
+  torch::manual_seed(1);
+  const auto weight = torch::randn({2, 2}), bias = torch::randn({2});
+  const ScoreRows rows("rpn_cls_score", weight, bias);
+  const ScoreRows logit("cls_logits", weight[1] - weight[0], bias[1] - bias[0]);
+  Solver row_solver(rows, row_options), logit_solver(logit, logit_options);
+  for (int step = 0; step < 5; ++step) {
+    for (const char* name : {"weight", "bias"}) {
+      const auto gradient = torch::randn_like(logit.parameter(name).detach());
+      logit.parameter(name).mutable_grad() = gradient;
+      rows.parameter(name).mutable_grad() = at::stack({-gradient, gradient});
+    }
+    for (auto* solver : {&row_solver, &logit_solver}) {
+      solver->set_learning_rate(0.1);
+      solver->step();
+    }
+    for (const char* name : {"weight", "bias"}) {
+      const auto of_rows = rows.parameter(name).detach(), of_logit = logit.parameter(name).detach();
+      EXPECT_TRUE(at::allclose(of_logit, of_rows[1] - of_rows[0], 1e-5, 1e-6)) << name << " in step " << step;
+    }
+  }
+}
+
 TEST(Solver, CaffesRecipeTouchesEveryParameterOnce) {
   const auto model = tiny_model(2);
-  const Solver solver(*model, {.bias_lr = 2, .bias_decay = false});
+  const Solver solver(*model, {.bias_lr = 2});
   ASSERT_EQ(solver.optimizer().param_groups().size(), 2u);
   size_t count = 0;
   for (const auto& group : solver.optimizer().param_groups()) count += group.params().size();

@@ -203,8 +203,7 @@ TEST_F(Stages, WhatABegunOneBeganWithMayNotChange) {
   EXPECT_TRUE(RunFolder::owns(out_ / "2-second.begun.json"));
   EXPECT_FALSE(RunFolder::owns(out_ / "mine.begun.json"));
   io::write_safetensors(last, other);
-  EXPECT_THAT(message_of<ConfigError>(again),
-              AllOf(HasSubstr("2-second: "), HasSubstr("1-first/last.safetensors: no longer what")));
+  EXPECT_THAT(message_of<ConfigError>(again), HasSubstr("1-first/last.safetensors: no longer what"));
   fs::copy(temp_.path() / "kept", last, fs::copy_options::overwrite_existing);
   EXPECT_TRUE(again());
   EXPECT_FALSE(fs::exists(out_ / "2-second.begun.json"));

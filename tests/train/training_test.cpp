@@ -94,5 +94,36 @@ TEST_F(InitialWeights, OfWhichAPatternThatMeansNothingIsNamed) {
       HasSubstr("/gone.pth: No such file"));
 }
 
+TEST_F(InitialWeights, AModelThatNeedsProposalsSaysWhereTheyBelong) {
+  const auto train = [&](const std::shared_ptr<const data::Dataset>& dataset) {
+    const auto text = fmt::format(R"({{"model": {}, "data": {{"min_size": 64, "max_size": 96}},
+                                      "train": {{"iterations": 1, "batch_size": 2}}}})",
+                                  kTinyFastRcnn);
+    Trainer(config::Config::parse(text, "here"), dataset, "cpu").fit();
+  };
+  EXPECT_THAT(message_of<ConfigError>([&] { train(images()); }),
+              AllOf(HasSubstr("data.train.proposals"), HasSubstr("the training data has none")));
+  train(std::make_shared<WithProposals>(images()));
+}
+
+TEST_F(InitialWeights, AreUnfoldedByTheTrainingsStatistics) {
+  const auto dataset = std::make_shared<WithProposals>(images());
+  const auto file = constant("plain.safetensors", 2);
+  auto training = [&] {
+    const auto text =
+        fmt::format(R"({{"model": {}, "data": {{"min_size": 64, "max_size": 96}}}})", kTinyFastRcnn);
+    return Training::from(config::Config::parse(text, "here", std::vector{"model.weights=" + file.string()}),
+                          at::kCPU, dataset);
+  }();
+  training.load_initial_weights();
+  const Trainer trainer(training);
+  const auto& model = *training.described.model;
+  const std::string name = "roi_heads.box_predictor.bbox_pred.weight";
+  const auto learns = nn::state_of(model).at(name);
+  EXPECT_FALSE(at::equal(learns, at::full_like(learns, 2)));
+  const auto published = model.published(nn::state_of(model)).at(name);
+  EXPECT_TRUE(at::allclose(published, at::full_like(published, 2), 1e-6));
+}
+
 }  // namespace
 }  // namespace rcnn::train

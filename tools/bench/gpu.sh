@@ -2,7 +2,7 @@
 # Every check that needs a GPU, in one command: tools/bench/gpu.sh [BUILD [CHECK...]]
 #
 # Builds into build/gpu what needs no OpenCV (wants LibTorch, which may be python3's torch, and the headers of
-# nlohmann_json, spdlog, xxhash, libdeflate and GoogleTest); or runs the programs of the build folder named, which may
+# nlohmann_json, spdlog, xxhash, libdeflate, protobuf and GoogleTest); or runs the programs of the build folder named, which may
 # have been made on another machine: `tools/build.sh` makes them all, `rcnn` too. Checks, all or those named, each with
 # its output in build/gpu/logs:
 #   kernels            against references, by themselves

@@ -22,7 +22,8 @@ struct Scene {
   std::function<at::Tensor(const std::vector<at::Tensor>& maps, const Tensors& rois)> pool;
 };
 
-enum class Pass { forward, backward, both };
+/// backward_boxes: to the maps and to the boxes.
+enum class Pass { forward, backward, backward_boxes, both };
 
 /// RoIs on the one image of the batch.
 at::Tensor rois_of(const at::Tensor& boxes) {
@@ -88,6 +89,7 @@ Work work_of(const Scene& scene, at::Device device, at::ScalarType type, at::Mem
   }
   Tensors rois = scene.rois;
   for (auto& [name, tensor] : rois) tensor = tensor.to(device);
+  if (pass == Pass::backward_boxes) rois.at("rois").requires_grad_();
   const auto forward = [maps, rois, pool = scene.pool] { return pool(maps, rois); };
 
   const Tensors features = named("features", maps);
@@ -97,11 +99,13 @@ Work work_of(const Scene& scene, at::Device device, at::ScalarType type, at::Mem
             }};
   }
   const at::Tensor weight = random({rois.at("rois").size(0), scene.maps[0].channels, kGrid, kGrid});
-  const auto backward = [maps, weight](const at::Tensor& output) {
-    return named("gradient", torch::autograd::grad({output}, maps, {weight}, /*retain_graph=*/true));
+  auto leaves = maps;
+  if (pass == Pass::backward_boxes) leaves.push_back(rois.at("rois"));
+  const auto backward = [leaves, weight](const at::Tensor& output) {
+    return named("gradient", torch::autograd::grad({output}, leaves, {weight}, /*retain_graph=*/true));
   };
   const Tensors read = rois + Tensors{{"weight", weight}};
-  if (pass == Pass::backward) {
+  if (pass == Pass::backward || pass == Pass::backward_boxes) {
     return {.inputs = read, .earlier = features, .call = [backward, output = forward()] {
               return backward(output);
             }};
@@ -112,15 +116,18 @@ Work work_of(const Scene& scene, at::Device device, at::ScalarType type, at::Mem
           }};
 }
 
-/// Every dtype, memory format and pass of the operator.
-std::vector<Case> cases_of(const std::string& name, const std::function<Scene()>& draw) {
+/// Every dtype, memory format and pass of the operator; to the boxes where it has a gradient of them.
+std::vector<Case> cases_of(const std::string& name, const std::function<Scene()>& draw,
+                           bool with_boxes = false) {
   std::vector<Case> cases;
   for (const auto& [type_name, type] : {std::pair{"float32", at::kFloat}, {"bfloat16", at::kBFloat16}}) {
     for (const auto& [format_name, format] : {std::pair{"contiguous", at::MemoryFormat::Contiguous},
                                               {"channels_last", at::MemoryFormat::ChannelsLast}}) {
       for (const auto& [pass_name, pass] : {std::pair{"forward", Pass::forward},
                                             {"backward", Pass::backward},
+                                            {"backward_boxes", Pass::backward_boxes},
                                             {"forward_backward", Pass::both}}) {
+        if (pass == Pass::backward_boxes && !with_boxes) continue;
         cases.push_back({c10::str(name, "/", type_name, "/", format_name, "/", pass_name),
                          [draw, type = type, format = format, pass = pass](at::Device device) {
                            return work_of(draw(), device, type, format, pass);
@@ -135,12 +142,14 @@ std::vector<Case> cases_of(const std::string& name, const std::function<Scene()>
 
 std::vector<Case> roi_cases() {
   std::vector<Case> cases;
-  const auto add = [&](const std::string& name, const std::function<Scene()>& draw) {
-    for (Case& one : cases_of(name, draw)) cases.push_back(std::move(one));
+  const auto add = [&](const std::string& name, const std::function<Scene()>& draw, bool with_boxes = false) {
+    for (Case& one : cases_of(name, draw, with_boxes)) cases.push_back(std::move(one));
   };
   for (const int64_t count : {128, 512, 1000}) {
-    add(c10::str("roi_align/", count, "/levels:1"), [count] { return align_on_one_map(count); });
-    add(c10::str("roi_align/", count, "/levels:4"), [count] { return align_on_a_pyramid(count); });
+    add(
+        c10::str("roi_align/", count, "/levels:1"), [count] { return align_on_one_map(count); }, true);
+    add(
+        c10::str("roi_align/", count, "/levels:4"), [count] { return align_on_a_pyramid(count); }, true);
   }
   for (const int64_t count : {128, 300, 2000})
     add(c10::str("roi_pool/", count), [count] { return pool_on_one_map(count); });

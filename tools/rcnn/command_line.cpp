@@ -63,6 +63,7 @@ CommandLine::CommandLine()
   add_lr_find(app);
   add_eval(app);
   add_detect(app);
+  add_propose(app);
   add_report(app);
   add_demo(app);
   add_data(app);

@@ -22,6 +22,7 @@ void add_detect(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_info(CLI::App& app);
 void add_lr_find(CLI::App& app);
+void add_propose(CLI::App& app);
 void add_report(CLI::App& app);
 void add_train(CLI::App& app);
 void add_weights(CLI::App& app);
@@ -50,6 +51,7 @@ struct DetectArguments {
   std::filesystem::path weights;
   std::vector<std::filesystem::path> inputs;  ///< as data::find_images takes them; "-" is stdin
   std::filesystem::path output;
+  std::filesystem::path proposals = {};  ///< a file, for weights that need them; empty: Selective Search
   DetectorOptions detector{.score_threshold = 0.5};
   std::vector<std::string> classes = {};  ///< names or ids; none: all
   int64_t batch = 0;                      ///< 0: what suits the device

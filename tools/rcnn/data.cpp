@@ -1,3 +1,7 @@
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <spdlog/fmt/ranges.h>
 
 #include <rcnn/data/categories.h>
@@ -14,6 +18,15 @@ const char* const kDatasetHelp =
     "a folder of annotated images, an annotation file, or a config; recognised are the files of Pascal VOC, "
     "COCO, "
     "YOLO, LabelMe, VIA, CVAT, Open Images, and CSV tables";
+
+data::DatasetPart DatasetArguments::only_part() const {
+  auto all = parts();
+  if (all.size() == 1) return std::move(all.front());
+  std::vector<std::string> names;
+  for (const auto& part : all) names.push_back(part.name);
+  throw ConfigError(fmt::format("{} has several parts: choose one with --split: {}", dataset.string(),
+                                fmt::join(names, ", ")));
+}
 
 void add_dataset(CLI::App& command, DatasetArguments& arguments) {
   command.add_option("dataset", arguments.dataset, kDatasetHelp)->required();

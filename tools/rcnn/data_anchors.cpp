@@ -11,6 +11,7 @@
 #include <rcnn/config/config.h>
 #include <rcnn/data/tools/anchor_coverage.h>
 #include <rcnn/nn/feature_extractor.h>
+#include <rcnn/nn/models/fast_rcnn.h>
 #include <rcnn/nn/pixels.h>
 #include <rcnn/nn/rpn/rpn.h>
 #include <rcnn/printable.h>
@@ -87,11 +88,11 @@ struct Truth {
 };
 
 Truth read_truth(const std::vector<data::DatasetPart>& parts, int64_t min_size, int64_t max_size,
-                 Resize resize) {
+                 Resize resize, boxes::Convention convention) {
   Truth truth;
   for (const auto& part : parts) {
     const auto dataset = data::open(part.options, part.split);
-    for (const auto& box : data::scaled_boxes(*dataset, min_size, max_size, resize)) {
+    for (const auto& box : data::scaled_boxes(*dataset, min_size, max_size, resize, convention)) {
       truth.boxes.push_back(box);
       truth.classes.push_back(dataset->categories()[box.label - 1].name);
       truth.files.push_back(dataset->record(box.record).image.filename());
@@ -265,10 +266,14 @@ void run(const DataAnchorsArguments& arguments) {
   const auto root = config::Config::load(arguments.config, arguments.overrides).root();
   const auto options = data::DataOptions::from(root.child("data"));
   const auto model = root.child("model");
-  const auto rpn = nn::RpnOptions::from(model.child("rpn"));
+  if (model.require("type") == nn::kFastRcnnModel) {
+    throw model.error("type", "is given its proposals: it has no anchors");
+  }
+  const auto rpn = nn::RpnOptions::from(model.child("rpn"), nn::read_convention(model));
   const auto maps = anchor_maps(model, rpn);
   const auto truth = read_truth(training_parts(arguments.dataset), options.min_size, options.max_size,
-                                nn::PixelOptions::from(model.child("pixels")).resize);
+                                nn::PixelOptions::from(model.child("pixels"), rpn.anchors.convention).resize,
+                                rpn.anchors.convention);
   AnchorReport report{.truth = truth,
                       .rpn = rpn,
                       .maps = maps,

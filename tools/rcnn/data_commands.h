@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -15,6 +16,9 @@ struct DatasetArguments {
   data::LocateOptions locate;
 
   std::vector<data::DatasetPart> parts() const { return data::locate(dataset, locate); }
+
+  /// For a command that takes one alone. Throws ConfigError, which lists them, where there are several.
+  data::DatasetPart only_part() const;
 };
 void add_dataset(CLI::App& command, DatasetArguments& arguments);
 

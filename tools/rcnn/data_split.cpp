@@ -2,7 +2,7 @@
 #include <iostream>
 #include <memory>
 
-#include <spdlog/fmt/ranges.h>
+#include <spdlog/fmt/fmt.h>
 
 #include <rcnn/data/tools/split.h>
 #include <rcnn/error.h>
@@ -52,14 +52,8 @@ void print_table(const std::vector<data::WrittenPart>& parts) {
 void run(const DataSplitArguments& arguments) {
   std::vector<data::SplitShare> shares;
   for (const auto& text : arguments.parts) shares.push_back(parse_share(text));
-  const auto parts = arguments.dataset.parts();
-  if (parts.size() > 1) {
-    std::vector<std::string> names;
-    for (const auto& part : parts) names.push_back(part.name);
-    throw ConfigError(fmt::format("{} has several parts: choose one with --split: {}",
-                                  arguments.dataset.dataset.string(), fmt::join(names, ", ")));
-  }
-  const auto written = data::write_split(parts.front(), arguments.output, shares, arguments.seed);
+  const auto part = arguments.dataset.only_part();
+  const auto written = data::write_split(part, arguments.output, shares, arguments.seed);
   print_table(written);
   for (const auto& part : written) log::info(fmt::format("{} images in {}", part.images, part.file.string()));
 }

@@ -13,6 +13,7 @@
 #include <rcnn/data/images/image.h>
 #include <rcnn/infer/detect_files.h>
 #include <rcnn/infer/output_folder.h>
+#include <rcnn/infer/proposal_source.h>
 #include <rcnn/infer/results.h>
 #include <rcnn/infer/tensor_detector.h>
 #include <rcnn/io/files/atomic_file.h>
@@ -76,19 +77,46 @@ std::vector<int64_t> labels_of(const std::vector<std::string>& classes,
 /// Every file that is read.
 std::set<io::FileId> inputs_of(const DetectArguments& arguments,
                                const std::vector<data::FoundImage>& images) {
-  std::vector<fs::path> paths = {arguments.weights};
+  std::vector<fs::path> paths = {arguments.weights, arguments.proposals};
   for (const auto& image : images) paths.push_back(image.path);
   return io::file_ids(paths);
+}
+
+/// Throws ConfigError for weights of a region proposal network alone.
+TensorDetector load_detector(const fs::path& weights, const DetectorOptions& options) {
+  auto detector = TensorDetector::load(weights, options);
+  if (!detector.finds_proposals()) return detector;
+  throw ConfigError(
+      fmt::format("{}: finds proposals, not objects of classes: rcnn propose writes them, rcnn eval scores "
+                  "them",
+                  weights.string()));
+}
+
+/// Where the proposals come from; null for a detector that makes its own. Throws ConfigError for weights that
+/// do not go with the arguments.
+std::unique_ptr<ProposalSource> proposal_source(const DetectArguments& arguments,
+                                                const std::vector<data::FoundImage>& files,
+                                                const TensorDetector& detector) {
+  if (!detector.needs_proposals()) {
+    if (arguments.proposals.empty()) return nullptr;
+    throw ConfigError(fmt::format("--proposal-file: {} makes its own proposals", arguments.weights.string()));
+  }
+  if (!arguments.proposals.empty()) return stored_proposals(arguments.proposals, files);
+  const data::SearchWorkersOptions options;
+  log::info(fmt::format("no --proposal-file: Selective Search ({}) makes the proposals of each image",
+                        options.search.word()));
+  return searched_proposals(files, options, detector.max_megapixels());
 }
 
 /// One detection of the program: where its time goes, and what it came to. Made only where it can write.
 class Detecting {
  public:
   Detecting(const DetectArguments& arguments, const std::vector<data::FoundImage>& files,
-            const TensorDetector& detector)
+            const TensorDetector& detector, ProposalSource* proposals)
       : arguments_(arguments),
         files_(files),
         detector_(detector),
+        proposals_(proposals),
         labels_(labels_of(arguments.classes, detector.categories())),
         inputs_(inputs_of(arguments, files)),
         folder_(arguments.output, {kResults, kTable}, inputs_),
@@ -104,7 +132,7 @@ class Detecting {
     std::vector<fs::path> paths;
     for (const auto& file : files_) paths.push_back(file.path);
     try {
-      times_ = detect_files(detector_, paths, {.batch = batch, .decoders = decoders},
+      times_ = detect_files(detector_, paths, {.batch = batch, .decoders = decoders, .proposals = proposals_},
                             [&](FileResult result, const DetectFilesTimes& times) {
                               take(std::move(result));
                               line_.show(done_, std::ssize(files_), "  " + speed(times));
@@ -191,6 +219,7 @@ class Detecting {
   const DetectArguments& arguments_;
   const std::vector<data::FoundImage>& files_;
   const TensorDetector& detector_;
+  ProposalSource* const proposals_;
   const std::vector<int64_t> labels_;
   const std::set<io::FileId> inputs_;
   const ProgressLine line_{"detecting"};
@@ -214,8 +243,9 @@ int64_t detect(const DetectArguments& arguments) {
   if (arguments.threads > 0) at::set_num_threads(static_cast<int>(arguments.threads));
   auto options = arguments.detector;
   options.view_batch = std::max<int64_t>(arguments.batch, 1);
-  const auto detector = TensorDetector::load(arguments.weights, options);
-  Detecting detecting(arguments, files, detector);
+  const auto detector = load_detector(arguments.weights, options);
+  const auto proposals = proposal_source(arguments, files, detector);  // before there are threads
+  Detecting detecting(arguments, files, detector, proposals.get());
   signals.defer();
   detecting.run(signals);
   detecting.say_outcome();
@@ -240,6 +270,9 @@ void add_detect(CLI::App& app) {
   command->add_option("--weights", a.weights, "weight file that describes itself, as rcnn train writes it")
       ->required();
   command->add_option("--output", a.output, "folder for pictures and detections.json")->required();
+  command->add_option("--proposal-file", a.proposals,
+                      "proposals for weights that need them (Fast R-CNN), as rcnn propose writes them "
+                      "[Selective Search makes them]");
   command->add_flag("--recursive", a.recursive, "folders with all folders below them");
   command->add_flag_callback(
       "--no-images", [&a] { a.pictures = false; }, "draw no pictures");

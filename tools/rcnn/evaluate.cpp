@@ -16,8 +16,8 @@
 #include <rcnn/data/formats/format.h>
 #include <rcnn/data/loading/read_ahead.h>
 #include <rcnn/data/tools/locate.h>
+#include <rcnn/infer/proposal_source.h>
 #include <rcnn/log.h>
-#include <rcnn/nn/models/detection_model.h>
 
 #include "coco_files.h"
 #include "progress.h"
@@ -88,7 +88,7 @@ std::optional<Found> find_all(const TestSet& test, Find find, const std::functio
     if (stop()) return std::nullopt;
     line.show(i, dataset.size());
     try {
-      found.images[static_cast<size_t>(i)].detections = to_list(find(*images.next()));
+      found.images[static_cast<size_t>(i)].detections = to_list(find(*images.next(), dataset.record(i)));
     } catch (const DataError& error) {
       if (test.options.bad_images == data::Policy::stop) throw;
       problems.warn("an image that cannot be used, scored as if nothing was found on it", error.what());
@@ -189,6 +189,8 @@ eval::Score score_of(const Found& found, const TestSet& test, const EvalOptions&
   if (options.metric == EvalOptions::Metric::coco) {
     return eval::coco_score(input({.max_detections = score_options.max_detections}), score_options);
   }
+  if (options.metric == EvalOptions::Metric::proposals)
+    return eval::proposal_score(input({.by_category = false}));
   auto reasons = limited(test);
   std::ranges::copy(found.incomplete, std::back_inserter(reasons));
   auto score = eval::voc_score(image_results(*test.dataset, found.images), test.dataset->categories(),
@@ -226,12 +228,37 @@ TestSet open_test_set(data::DataOptions options, const std::vector<Category>& ca
   return {std::move(part.options), std::move(dataset)};
 }
 
-EvalOptions EvalOptions::from(const config::Node& node, const data::DataOptions& data) {
-  EvalOptions options{
-      .metric = data.test.annotations.empty() && data.type != "coco" ? Metric::voc : Metric::coco,
-      .voc = {},
-      .scoring = {}};
-  node.read("metric", options.metric, {{"voc", Metric::voc}, {"coco", Metric::coco}});
+bool has_proposals(const TestSet& test) {
+  return test.dataset->size() == 0 || test.dataset->record(0).proposals.has_value();
+}
+
+void search_missing_proposals(TestSet& test, const TensorDetector& detector) {
+  if (!detector.needs_proposals() || has_proposals(test)) return;
+  const data::SearchWorkersOptions options;
+  log::info(
+      fmt::format("no file of proposals: Selective Search ({}) makes them now; rcnn propose keeps them in "
+                  "a file",
+                  options.search.word()));
+  const ProgressLine line("proposing");
+  test.dataset = with_searched_proposals(test.dataset, options, kNeverStop,
+                                         [&](int64_t done, int64_t total) { line.show(done, total); });
+}
+
+EvalOptions EvalOptions::from(const config::Node& node, const data::DataOptions& data,
+                              const nn::DetectionModelImpl& model) {
+  const bool is_coco = !data.test.annotations.empty() || data.type == "coco";
+  EvalOptions options{.metric = model.finds_proposals() ? Metric::proposals
+                                : is_coco               ? Metric::coco
+                                                        : Metric::voc,
+                      .voc = {},
+                      .scoring = {}};
+  node.read("metric", options.metric,
+            {{"voc", Metric::voc}, {"coco", Metric::coco}, {"proposals", Metric::proposals}});
+  const bool of_proposals = options.metric == Metric::proposals;
+  if (model.finds_proposals() && !of_proposals)
+    throw node.error("metric", "must be proposals: that is what the model finds, and they have no classes");
+  if (model.needs_proposals() && of_proposals)
+    throw node.error("metric", "must be voc or coco: the model makes no proposals, it is given them");
   node.read("rule", options.voc.rule, {{"area", eval::VocRule::area}, {"points11", eval::VocRule::points11}});
   node.read("iou_threshold", options.voc.iou_threshold, {.min = 0, .max = 1});
   options.scoring = train::ScoringOptions::from(node);
@@ -250,9 +277,14 @@ void check_best(const EvalOptions& options, const TestSet& test) {
 
 Scoring scoring_of(const train::Training& training) {
   const auto root = training.described.config.root();
-  nn::as_detection_model(training.described.model, root.child("model"));
-  Scoring scoring{.options = EvalOptions::from(root.child("eval"), training.data),
+  const auto model = nn::as_detection_model(training.described.model, root.child("model"));
+  Scoring scoring{.options = EvalOptions::from(root.child("eval"), training.data, *model),
                   .test = open_test_set(training.data, training.dataset->categories())};
+  if (model->needs_proposals() && !has_proposals(scoring.test)) {
+    throw root.child("data").child("test").error(
+        "proposals",
+        "wanted: the model is scored on images with proposals; rcnn propose makes a file of them");
+  }
   check_best(scoring.options, scoring.test);
   warn_of_learnt_images(training.data, scoring.test);
   return scoring;
@@ -261,19 +293,16 @@ Scoring scoring_of(const train::Training& training) {
 std::optional<Evaluation> evaluate(const TensorDetector& detector, const TestSet& test,
                                    const EvalOptions& options, const eval::ScoreOptions& score_options,
                                    const std::function<bool()>& stop) {
-  auto found = find_all(
-      test, [&](const at::Tensor& image) { return detector.detect(image); }, stop);
+  const auto find = [&](const at::Tensor& image, const data::Record& record) {
+    if (options.metric == EvalOptions::Metric::proposals) return detector.proposals(image);
+    if (!detector.needs_proposals()) return detector.detect(image);
+    const auto proposals = to_tensor(record.proposals.value());
+    return detector.detect(std::span(&image, 1), std::span(&proposals, 1)).front();
+  };
+  auto found = find_all(test, find, stop);
   if (!found) return std::nullopt;
   auto score = score_of(*found, test, options, score_options);
   return Evaluation{.score = std::move(score), .images = std::move(found->images)};
-}
-
-Evaluation evaluate_proposals(const TensorDetector& detector, const TestSet& test) {
-  auto found = find_all(
-      test, [&](const at::Tensor& image) { return detector.proposals(image); }, kNeverStop);
-  auto input = coco_input(test, found->images, {.by_category = false});
-  std::ranges::copy(found->incomplete, std::back_inserter(input.incomparable));
-  return {.score = eval::proposal_score(input), .images = std::move(found->images)};
 }
 
 eval::CocoInput coco_input(const TestSet& test, const std::vector<ImageDetections>& images,

@@ -50,10 +50,17 @@ int64_t count_classes(const InfoArguments& arguments, const data::DataOptions& o
 /// Makes every RoI layer count for as many proposals as the config allows, whatever the weights: with all of
 /// them 0 the proposals are the anchors, of which none is dropped.
 std::shared_ptr<nn::ModelImpl> make_model(InfoArguments arguments, int64_t classes) {
-  for (const auto* all : {"model.rpn.nms_threshold=1", "model.rpn.min_size=0"})
-    arguments.overrides.emplace_back(all);
-  const auto config = config::Config::load(arguments.config, arguments.overrides);
-  const auto model = nn::make_model(config.root().child("model"), classes);
+  const auto make = [&] {
+    const auto config = config::Config::load(arguments.config, arguments.overrides);
+    return nn::make_model(config.root().child("model"), classes);
+  };
+  auto model = make();
+  if (model->named_children().contains("rpn")) {
+    for (const auto* all : {"model.rpn.nms_threshold=1", "model.rpn.min_size=0"})
+      arguments.overrides.emplace_back(all);
+    model = nullptr;  // there is not always room for two
+    model = make();
+  }
   const torch::NoGradGuard no_grad;
   for (const auto& parameter : model->parameters()) parameter.zero_();
   return model;
@@ -188,7 +195,9 @@ void add_info(CLI::App& app) {
   command->add_flag("--json", arguments->json, "an object on stdout; sizes of memory in bytes");
   command->footer(
       "Multiply-adds are those of convolutions and matrix products, for as many proposals as\n"
-      "model.rpn.test.post_nms allows. Memory is that of tensors, counted by LibTorch's allocators.");
+      "model.rpn.test.post_nms allows, 2000 for a model that is given its proposals. Memory is that of "
+      "tensors,\n"
+      "counted by LibTorch's allocators.");
   command->callback([arguments] { run(*arguments); });
 }
 

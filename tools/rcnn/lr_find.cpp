@@ -103,7 +103,9 @@ void run(const LrFindArguments& arguments) {
   const StopSignals signals(kLrFindStopWords);
   const auto config = config::Config::load(arguments.config, arguments.overrides);
   auto training = train::Training::from(config, parse_device(arguments.device));
-  EvalOptions::from(config.root().child("eval"), training.data);
+  const auto root = config.root();
+  EvalOptions::from(root.child("eval"), training.data,
+                    *nn::as_detection_model(training.described.model, root.child("model")));
   const auto train_options =
       std::exchange(training.options, train::lr_range_options(training.options, arguments.range));
   const std::filesystem::path output = arguments.output;

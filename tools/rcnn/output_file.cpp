@@ -34,6 +34,7 @@ std::set<io::FileId> files_of(const TestSet& test) {
   }
   files.push_back(options.root / "ImageSets/Main" / (options.test.split + ".txt"));
   files.push_back(options.test.annotations);
+  files.push_back(options.test.proposals);
   return io::file_ids(files);
 }
 

@@ -23,9 +23,9 @@ Json to_json(const std::vector<eval::ClassScore>& classes) {
   return json;
 }
 
-Json to_json(const eval::ProposalRecall& recall) {
-  const eval::ProposalRecallOptions options;  // it was made with
-  auto average = Json::object(), by_iou = Json::array();
+Json to_json(const eval::ProposalScore& score) {
+  const auto& [options, recall, overlap, classes] = score;
+  auto average = Json::object(), by_iou = Json::array(), abo = Json::object();
   for (int64_t a = 0; a < recall.areas; ++a) {
     auto& row = average[std::string(options.areas[static_cast<size_t>(a)].name)] = Json::array();
     for (int64_t m = 0; m < recall.limits; ++m) row.push_back(recall.average(a, m));
@@ -34,11 +34,16 @@ Json to_json(const eval::ProposalRecall& recall) {
     auto& row = by_iou.emplace_back(Json::array());
     for (int64_t t = 0; t < recall.thresholds; ++t) row.push_back(recall.recall_at(t, 0, m));
   }
+  for (int64_t k = 0; k < overlap.categories; ++k) {
+    auto& row = abo[classes[static_cast<size_t>(k)]] = Json::array();
+    for (int64_t m = 0; m < overlap.limits; ++m) row.push_back(overlap.abo_at(k, m));
+  }
   return {{"proposals", options.limits},
           {"most", recall.most},
           {"AR", average},
           {"iou_thresholds", options.iou_thresholds},
-          {"recall", by_iou}};
+          {"recall", by_iou},
+          {"ABO", abo}};
 }
 
 Json to_json(const eval::ErrorBreakdown& breakdown) {
@@ -65,7 +70,7 @@ Json confusion_json(const eval::ScoreErrors& errors) {
 Json to_json(const eval::Score& score) {
   auto json = Json::object();
   if (score.metric == eval::Score::Metric::voc) json["metric"] = "voc";
-  if (score.recall) json.update(to_json(*score.recall));
+  if (score.proposals) json.update(to_json(*score.proposals));
   json.update(to_json(score.numbers));
   if (score.metric != eval::Score::Metric::proposals) json["per_class"] = to_json(score.classes);
   if (const auto& negatives = score.negatives) {

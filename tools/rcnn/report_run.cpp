@@ -78,16 +78,23 @@ void add_scores(vis::Report& report, const config::Config& config, nn::Described
                 const ReportRunArguments& arguments, vis::EvaluationOptions options, io::OutputFile& output) {
   const auto root = config.root();
   const auto data = data::DataOptions::from(root.child("data"));
-  const auto eval_options = EvalOptions::from(root.child("eval"), data);
+  const auto eval_options =
+      EvalOptions::from(root.child("eval"), data, *nn::as_detection_model(model.model, root.child("model")));
   root.has("model");
   root.has("train");
   root.finish();
   const TensorDetector detector(std::move(model), {.device = arguments.device});
-  const auto test = open_test_set(data, detector.categories());
+  auto test = open_test_set(data, detector.categories());
+  search_missing_proposals(test, detector);
   output.add_inputs(files_of(test));
   const auto [score, images] =
       *evaluate(detector, test, eval_options, {.max_detections = options.max_detections}, kNeverStop);
 
+  if (eval_options.metric == EvalOptions::Metric::proposals) {  // which have no classes, and no wrong ones
+    report.facts.insert(report.facts.begin(), {"average recall", fmt::format("{:.3f}", score.value)});
+    report.facts.push_back({"test images", std::to_string(images.size())});
+    return;
+  }
   auto input = evaluation_input(coco_input(test, images, {.max_detections = options.max_detections}), report);
   const auto name = eval_options.metric == EvalOptions::Metric::coco ? "COCO's AP" : "VOC mAP";
   report.facts.insert(report.facts.begin(), {name, fmt::format("{:.3f}", score.value)});

@@ -25,27 +25,32 @@ void add_score_files(CLI::App& command, ScoreFilesArguments& arguments) {
                        "why detections are wrong: TIDE's errors and the classes that are confused");
   auto* proposals = command.add_flag(
       "--proposals", arguments.proposals,
-      "score the RPN alone (or --detections whatever their class): recall of up to 1000 proposals an "
+      "score the RPN alone (or --detections whatever their class): recall of up to 2000 proposals an "
       "image; the model makes at most model.rpn.test.post_nms");
   auto* max_dets = add_max_detections(command, arguments.score.max_detections);
   command.add_flag("--json", arguments.json, "one JSON object on stdout instead of a table");
   arguments.of_proposals = proposals;
   arguments.of_classes = {per_class, errors, max_dets};
-  annotations->needs(detections);
   detections->needs(annotations);
 }
 
-void check_options(const ScoreFilesArguments& arguments) {
-  if (arguments.of_proposals->count() == 0) return;
+void check_classes_are_not_asked_for(const ScoreFilesArguments& arguments) {
   for (const auto* option : arguments.of_classes) {
     if (option->count() > 0)
       throw ConfigError(
-          fmt::format("eval: --proposals have no classes: give it without {}", option->get_name()));
+          fmt::format("eval: proposals have no classes: give it without {}", option->get_name()));
   }
+}
+
+void check_options(const ScoreFilesArguments& arguments) {
+  if (arguments.of_proposals->count() > 0) check_classes_are_not_asked_for(arguments);
 }
 
 void score_files(const ScoreFilesArguments& arguments) {
   check_options(arguments);
+  if (arguments.detections.empty())
+    throw ConfigError(
+        "eval: --annotations: what is scored against them? --detections DT.json, or --proposal-file F");
   auto file = data::read_coco_file(arguments.annotations);
   auto annotations = to_annotations(file);
   const auto text_ids = std::move(file.text_ids);

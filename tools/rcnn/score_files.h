@@ -23,6 +23,9 @@ struct ScoreFilesArguments {
 /// Adds their options to the command.
 void add_score_files(CLI::App& command, ScoreFilesArguments& arguments);
 
+/// Throws ConfigError where numbers of classes are asked for: proposals have none.
+void check_classes_are_not_asked_for(const ScoreFilesArguments& arguments);
+
 /// Throws ConfigError for options that do not go together.
 void check_options(const ScoreFilesArguments& arguments);
 

@@ -22,7 +22,7 @@ extern "C" RCNN_EXPORT bool rcnn_score_files(int argc, char** argv, int* exit_co
   } catch (const CLI::Error&) {
     return false;
   }
-  if (arguments.annotations.empty()) return false;
+  if (arguments.annotations.empty() || arguments.detections.empty()) return false;
   try {
     rcnn::tools::score_files(arguments);
     *exit_code = 0;

@@ -13,6 +13,7 @@
 
 #include "commands.h"
 #include "output_file.h"
+#include "weights_compress.h"
 
 namespace rcnn::tools {
 namespace {
@@ -25,7 +26,8 @@ constexpr size_t kShownText = 80;
 
 const std::map<std::string, nn::WeightNames> kNames = {{"torchvision", nn::WeightNames::torchvision},
                                                        {"detectron2", nn::WeightNames::detectron2},
-                                                       {"caffe2", nn::WeightNames::caffe2}};
+                                                       {"caffe2", nn::WeightNames::caffe2},
+                                                       {"caffe", nn::WeightNames::caffe}};
 const std::map<std::string, at::ScalarType> kTypes = {
     {"float32", at::kFloat}, {"float16", at::kHalf}, {"bfloat16", at::kBFloat16}, {"float64", at::kDouble}};
 
@@ -44,6 +46,8 @@ const char* name_of(io::WeightFile::Format format) {
       return "torch (before 1.6)";
     case io::WeightFile::Format::numpy_pickle:
       return "pickle of numpy arrays";
+    case io::WeightFile::Format::caffemodel:
+      return "caffemodel";
   }
   return "";
 }
@@ -225,7 +229,7 @@ void add_inspect(CLI::App& app) {
     io::Averages averages = io::Averages::leave_out;
   };
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("file", arguments->file, ".safetensors, .pth or .pkl")->required();
+  command->add_option("file", arguments->file, ".safetensors, .pth, .pkl or .caffemodel")->required();
   command->add_flag("--json", arguments->json, "one object, everything in it");
   add_averages(*command, arguments->averages, "list the averaged copy of the weights (ema, model_ema, ...)");
   command->callback([arguments] { inspect(arguments->file, arguments->json, arguments->averages); });
@@ -237,8 +241,9 @@ void add_convert(CLI::App& app) {
   auto arguments = std::make_shared<ConvertArguments>();
   auto& options = arguments->options;
   command
-      ->add_option("in", arguments->from,
-                   ".safetensors, .pth or .pkl of torchvision, detectron2 or Detectron")
+      ->add_option(
+          "in", arguments->from,
+          ".safetensors, .pth, .pkl or .caffemodel of torchvision, detectron2, Detectron or py-faster-rcnn")
       ->required();
   command->add_option("out", arguments->to, "new .safetensors, .pth, .pt or .pkl file")->required();
   command->add_option("overrides", arguments->overrides, "key=value ..., instead of what the config says");
@@ -249,7 +254,7 @@ void add_convert(CLI::App& app) {
       ->add_option(
           "--names", options.names,
           "whose names and conventions the result has; detectron2's in a .pkl, torchvision's otherwise")
-      ->transform(CLI::CheckedTransformer(kNames).description("torchvision, detectron2 or caffe2"));
+      ->transform(CLI::CheckedTransformer(kNames).description("torchvision, detectron2, caffe2 or caffe"));
   command->add_option("--dtype", options.type, "of the floating-point tensors")
       ->transform(CLI::CheckedTransformer(kTypes).description("float32, float16, bfloat16 or float64"));
   add_averages(*command, options.read.averages,
@@ -291,8 +296,9 @@ void add_diff(CLI::App& app) {
 }  // namespace
 
 void add_weights(CLI::App& app) {
-  auto* command = app.add_subcommand("weights", "inspect, convert and compare weight files");
+  auto* command = app.add_subcommand("weights", "inspect, convert, compare and compress weight files");
   command->require_subcommand(1);
+  add_weights_compress(*command);
   add_inspect(*command);
   add_convert(*command);
   add_diff(*command);

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <vector>
 
+#include <rcnn/boxes/convention.h>
 #include <rcnn/export.h>
 #include <rcnn/types.h>
 
@@ -19,13 +20,18 @@ struct AnchorOptions {
   /// (torchvision), or the level's stride (detectron2). They differ on maps that a stride does not divide
   /// evenly, such as the last level of a pyramid: 800 pixels and 13 cells make 61 pixels or 64.
   enum class Spacing { fitted, stride } spacing = Spacing::fitted;
+  /// Convention::pixels makes py-faster-rcnn's anchors (generate_anchors.py): of the stride's square of
+  /// pixels, which a cell is, one of the same area for each ratio, its width and then its height rounded to
+  /// whole pixels, times size / stride, around the middle of the square's pixels. `rounded` has no meaning
+  /// then.
+  Convention convention = Convention::edges;
 };
 
 /// Reference boxes around the cells of feature maps (Faster R-CNN, section 3.1.1; FPN, section 4.1).
 ///
-/// A cell (row, column) has its anchors centred on (x spacing * column, y spacing * row). The order is row,
-/// column, ratio, size. The defaults are torchvision's rules, whose weights depend on them. Safe to use from
-/// several threads.
+/// A cell (row, column) has its anchors centred on (x spacing * column, y spacing * row), or with
+/// Convention::pixels half a stride from there. The order is row, column, ratio, size. The defaults are
+/// torchvision's rules, whose weights depend on them. Safe to use from several threads.
 class RCNN_EXPORT AnchorGenerator {
  public:
   /// `strides` of the levels, finest first. Throws c10::Error when a pyramid has not one size a level, and

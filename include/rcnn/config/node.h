@@ -61,6 +61,9 @@ class RCNN_EXPORT Node {
   /// Whether there is a list under `key`.
   bool is_list(std::string_view key) const;
 
+  /// Whether there is an object under `key`.
+  bool is_object(std::string_view key) const;
+
   /// The objects of the list under `key`, none when it is absent; throws when it or an element is something
   /// else. Messages call them key.1, key.2, ...
   std::vector<Node> list(std::string_view key) const;

@@ -41,6 +41,8 @@ struct SplitOptions {
   std::filesystem::path annotations = {};   ///< a file of COCO, VIA, CVAT, or a CSV table, instead of a name
   std::filesystem::path images = {};        ///< the folder of the images of `annotations`; empty: looked for
   std::vector<SourceOptions> sources = {};  ///< when there are some, the images of all instead of the above
+  std::filesystem::path proposals = {};     ///< a file of stored proposals, see read_proposals()
+  int64_t proposal_limit = 2000;            ///< the best so many of an image; 0 for all
   int64_t limit = 0;                        ///< only the first so many images, of each source; 0 for all
   TransformOptions transform = {};          ///< training: all but min_size and max_size
   bool group_by_aspect = true;              ///< training, see LoaderOptions
@@ -71,8 +73,9 @@ struct RCNN_EXPORT DataOptions {
   /// min_sizes, scale_jitter {min, max, size}, color_jitter {brightness, contrast, saturation, hue},
   /// group_by_aspect}, test {limit}, min_size, max_size, max_megapixels, workers, bad_boxes, bad_values,
   /// bad_images (each skip or stop), yolo_lines. Train and test have `split`, or `annotations` and `images`,
-  /// relative to `root`. Instead of these train may have `sources`, a list of data sets, relative to
-  /// RCNN_DATA: annotation files, VOC's lists ROOT/ImageSets/Main/SPLIT.txt, and folders. Throws ConfigError.
+  /// relative to `root`, and `proposals`, a file relative to RCNN_DATA, with `proposal_limit`. Instead of
+  /// these train may have `sources`, a list of data sets, relative to RCNN_DATA: annotation files, VOC's
+  /// lists ROOT/ImageSets/Main/SPLIT.txt, and folders. Throws ConfigError.
   static DataOptions from(const config::Node& node);
 
   TransformOptions train_transform() const;
@@ -85,9 +88,10 @@ struct RCNN_EXPORT DataOptions {
 /// Opens one part of the data set, and join() for several sources: locates it, reads its annotations, and
 /// looks at the headers of its images. A box is clipped to its image; one without size or outside is a bad
 /// box. An image that is missing, cannot be read, or is of another size than its annotations say is a bad
-/// one; one pixel more or less is a warning. Everything wrong is added to `problems`, and what cannot be used
-/// is left out. Throws DataError for what cannot be read at all, ConfigError for classes that contradict each
-/// other.
+/// one; one pixel more or less is a warning. A part with a file of proposals gets them: see with_proposals(),
+/// which leaves out images without an entry under bad_images=skip. Everything wrong is added to `problems`,
+/// and what cannot be used is left out. Throws DataError for what cannot be read at all, ConfigError for
+/// classes that contradict each other.
 RCNN_EXPORT std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split,
                                           Problems& problems);
 

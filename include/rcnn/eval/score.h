@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <rcnn/detection.h>
+#include <rcnn/eval/coco/best_overlap.h>
 #include <rcnn/eval/coco/proposal_recall.h>
 #include <rcnn/eval/errors/confusion.h>
 #include <rcnn/eval/errors/error_breakdown.h>
@@ -35,14 +36,24 @@ struct ScoreErrors {
   std::vector<std::string> classes;  ///< the confusion's
 };
 
+/// How well proposals cover objects.
+struct ProposalScore {
+  ProposalRecallOptions options = {.limits = {10, 100, 300, 1000, 2000}};  ///< of both
+  ProposalRecall recall;
+  BestOverlap overlap;
+  std::vector<std::string> classes;  ///< the overlap's
+};
+
 /// All that is known about how good detections (or proposals) are.
 struct RCNN_EXPORT Score {
   enum class Metric { voc, coco, proposals } metric = Metric::coco;
-  double value = 0;      ///< the one number: mAP, COCO's AP, AR of proposals; 0 when there is none
-  Numbers numbers = {};  ///< of all classes: "mAP"; or "AP", "AP50" .. "ARl", see named_numbers()
+  double value = 0;  ///< the one number: mAP, COCO's AP, AR of proposals; 0 when there is none
+  /// Of all classes: "mAP"; or "AP", "AP50" .. "ARl", see named_numbers(); of proposals "AR2000", "AR1000" ..
+  /// "AR10", then "recall2000" .. "recall10", at IoU 0.5, and "MABO", at the highest limit.
+  Numbers numbers = {};
   std::vector<ClassScore> classes = {};  ///< in the order of the categories; none of proposals
   std::optional<NegativeImages> negatives = {};
-  std::optional<ProposalRecall> recall = {};
+  std::optional<ProposalScore> proposals = {};
   std::optional<ScoreErrors> errors = {};
   std::vector<std::string> incomparable = {};  ///< why it cannot be compared with published ones, a line each
   std::vector<std::string> warnings = {};      ///< what a reader of the numbers has to know, a line each

@@ -8,14 +8,16 @@
 #include <vector>
 
 #include <rcnn/export.h>
+#include <rcnn/infer/proposal_source.h>
 #include <rcnn/infer/tensor_detector.h>
 
 namespace rcnn {
 
 /// How much of detect_files() goes on at once.
 struct DetectFilesOptions {
-  int64_t batch = 1;     ///< images that go through the network at once
-  int64_t decoders = 2;  ///< threads that read images ahead
+  int64_t batch = 1;                    ///< images that go through the network at once
+  int64_t decoders = 2;                 ///< threads that read images ahead
+  ProposalSource* proposals = nullptr;  ///< of a detector that needs them, for these files
 };
 
 /// What became of one file.
@@ -40,7 +42,8 @@ struct DetectFilesTimes {
 /// on_file  gets each file's result in the caller's thread, in order, and the times so far. What it throws
 ///          ends the run and comes out here; when it returns false this returns without the rest.
 ///
-/// An image that cannot be read never ends the run: its result says it. When memory runs out in a batch its
+/// An image that cannot be read never ends the run, nor does one whose proposals do not fit it: its result
+/// says it. When memory runs out in a batch its
 /// images are tried one by one, and the result of one that is too large even then says what to lower. Any
 /// other error of the detector is no image's fault and is thrown, as an Error with exit code 1 that names the
 /// image where it came.

@@ -17,7 +17,7 @@ namespace rcnn {
 
 class TensorDetector;
 
-/// Weights in, images in, plain structs out: Faster R-CNN without a type of LibTorch.
+/// Weights in, images in, plain structs out: detecting without a type of LibTorch.
 ///
 /// An image is OpenCV's, 8 bits a channel: BGR as imread() gives it, BGRA, whose alpha is dropped, or grey.
 /// Nothing here changes an instance, and one serves several threads at once. Copies share one model.
@@ -31,6 +31,10 @@ class RCNN_EXPORT Detector {
 
   /// The objects on an image, best score first, possibly none; boxes in its pixels and within it.
   std::vector<DetectedObject> detect(const cv::Mat& image) const;
+
+  /// The same among proposals, in the image's pixels, for weights that need them: Fast R-CNN's. The others
+  /// throw ConfigError for such weights, and this one for weights that make their own.
+  std::vector<DetectedObject> detect(const cv::Mat& image, std::span<const Box> proposals) const;
 
   /// The same for several images of any sizes in one batch, an entry each.
   std::vector<std::vector<DetectedObject>> detect(std::span<const cv::Mat> images) const;

@@ -45,6 +45,20 @@ class RCNN_EXPORT TensorDetector {
   /// image's views show becomes its detections by the model's own nn::suppress().
   std::vector<Detections> detect(std::span<const at::Tensor> images) const;
 
+  /// The same with what may be objects on each image: float32 [P, 4] in the image's pixels, P may be 0; what
+  /// lies outside the image is clipped off. For a model that needs_proposals(), which the other two throw
+  /// ConfigError for, as this one does for a model that makes its own. Of several scales each proposal is
+  /// looked at in one, see proposals_of() in infer/views.h. Throws c10::Error for proposals in another number
+  /// than images, of another shape or type, or not finite.
+  std::vector<Detections> detect(std::span<const at::Tensor> images,
+                                 std::span<const at::Tensor> proposals) const;
+
+  /// Whether the model finds objects among proposals that it is given: Fast R-CNN.
+  bool needs_proposals() const;
+
+  /// Whether what it finds are proposals, see nn::DetectionModelImpl.
+  bool finds_proposals() const;
+
   /// What the region proposal network takes for an object of any class, best first: the score is its
   /// probability, the label 1. At most the config's model.rpn.test.post_nms. Throws ConfigError for a model
   /// without one.
@@ -66,8 +80,12 @@ class RCNN_EXPORT TensorDetector {
 
  private:
   using Find = std::vector<Detections> (nn::DetectionModelImpl::*)(const ImageBatch&);
-  std::vector<Detections> run(Find find, std::span<const at::Tensor> images) const;
-  std::vector<Detections> detect_views(std::span<const at::Tensor> images) const;
+  std::vector<Detections> find(std::span<const at::Tensor> images,
+                               std::span<const at::Tensor> proposals) const;
+  std::vector<Detections> run(Find find, std::span<const at::Tensor> images,
+                              std::span<const at::Tensor> proposals) const;
+  std::vector<Detections> detect_views(std::span<const at::Tensor> images,
+                                       std::span<const at::Tensor> proposals) const;
   void bound_megapixels(int64_t of_images, int64_t of_views);
 
   std::shared_ptr<nn::DetectionModelImpl> model_;

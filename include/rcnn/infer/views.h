@@ -35,6 +35,18 @@ RCNN_EXPORT void check_views(ImageSize image, std::span<const View> views, int64
 /// The pixels of a view, uint8 [h, w, 3]: a part of the image's memory, which is copied only for a flip.
 RCNN_EXPORT at::Tensor pixels_of(const at::Tensor& image, const View& view);
 
+/// What each of an image's views is to look at, in its network pixels: float32 [P_v, 4] for each view.
+///
+/// boxes    float32 [P, 4], proposals in the image's pixels
+/// views    of views_of()
+/// returns  for each part of the image the proposals within it, clipped to it: those of a tile without the
+/// ones
+///          of which nothing lies in it. Of views of one part in several scales each proposal goes to the one
+///          in which its area is nearest to 224 x 224 (Fast R-CNN's test in several scales; He et al. 2014,
+///          SPPNet, section 4.1), flipped too where there is such a view.
+RCNN_EXPORT std::vector<at::Tensor> proposals_of(const at::Tensor& boxes, std::span<const View> views,
+                                                 ImageSize image);
+
 /// What was found in a view, in network pixels, as boxes in the image's pixels, within the view's part. An
 /// object that the border of a tile cuts off is seen whole in the next tile, if not in the whole image: what
 /// touches a side of the part that is no side of the image, or comes as close to it as 1/100 of the part's

@@ -25,6 +25,7 @@ struct WeightFile {
     torch_zip,     ///< torch.save since 1.6
     torch_legacy,  ///< torch.save before, or with _use_new_zipfile_serialization=False
     numpy_pickle,  ///< a dict of numpy arrays: detectron2's and Detectron's .pkl
+    caffemodel,    ///< Caffe's protocol buffers
   };
 
   Format format = Format::safetensors;
@@ -55,6 +56,11 @@ struct WeightFile {
 /// are known that keep averages in the weights' place, and the weights that learn elsewhere: those of
 /// mmengine's EMAHook and of Lightning's WeightAveraging.
 ///
+/// A .caffemodel, of any of Caffe's three formats, has the tensors LAYER.blobs.0, LAYER.blobs.1, ...: of most
+/// layers the weights and the bias. Their shapes are the file's: files of before 2015 give four sizes to
+/// each, as in [1, 1, 4096, 25088] and [1, 1, 1, 4096] of a fully connected layer. The network's name is the
+/// metadata "name". The format knows no checksum, and a file that ends between two layers is a whole one.
+///
 /// Pickles are read by a machine of our own that knows state dicts and arrays, and nothing else: no code of
 /// the file ever runs. An object of any other class beside the weights is left out; among them it is an
 /// error. Floating point, integers of 8 to 64 bits and bool are known as element types (uint16 to uint64,
@@ -62,8 +68,8 @@ struct WeightFile {
 /// lies within its storage and has no more elements. Zip files are verified by their CRCs, safetensors files
 /// of our own by their checksum.
 ///
-/// The tensors alias the file, which is mapped: it must not be overwritten in place while they live
-/// (replacing it is fine). Writing to a tensor never changes the file.
+/// The tensors alias the file, which is mapped (but for a .caffemodel's): it must not be overwritten in place
+/// while they live (replacing it is fine). Writing to a tensor never changes the file.
 ///
 /// Throws WeightsError with the file, the tensor and the reason, in one line; also for a file that cannot be
 /// opened, and for what is no weight file, with what it looks like instead.

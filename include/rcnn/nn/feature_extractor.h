@@ -61,11 +61,12 @@ RCNN_EXPORT std::shared_ptr<FeatureExtractorImpl> feature_extractor(std::shared_
                                                                     const std::string& neck_name = "neck");
 
 /// The same from the keys of a config's "model": backbone {type, ...}, and neck {type, ...} where there is
-/// one, whose name is its type. Throws ConfigError, and MemoryError with what to lower.
+/// one, whose name is its type. With legacy, see read_convention(), the backbone's poolings round up. Throws
+/// ConfigError, and MemoryError with what to lower.
 RCNN_EXPORT std::shared_ptr<FeatureExtractorImpl> make_feature_extractor(const config::Node& model);
 
 /// Key size_divisor of a config's "model": what the input's height and width are padded to a multiple of; 32,
-/// or the extractor's own where that is more.
+/// or the extractor's own where that is more; with legacy, see read_convention(), 1.
 RCNN_EXPORT int64_t read_size_divisor(const config::Node& model, const FeatureExtractorImpl& extractor);
 
 }  // namespace rcnn::nn

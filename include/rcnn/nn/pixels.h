@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <rcnn/boxes/convention.h>
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
 #include <rcnn/resize.h>
@@ -19,8 +20,13 @@ struct RCNN_EXPORT PixelOptions {
   std::array<double, 3> std = {0.229, 0.224, 0.225};
   Resize resize = Resize::torchvision;  ///< sizes are then data::resized()'s of the same name
 
-  /// Keys: order (rgb, bgr), range, mean, std, resize (torchvision, pillow, opencv).
-  static PixelOptions from(const config::Node& node);
+  /// What py-faster-rcnn's networks are given: BGR from 0 to 255 less the mean of ImageNet, to sizes that
+  /// OpenCV rounds to.
+  static PixelOptions caffe();
+
+  /// Keys: order (rgb, bgr), range, mean, std, resize (torchvision, pillow, opencv). Defaults are those
+  /// above, or caffe()'s for a model of Convention::pixels.
+  static PixelOptions from(const config::Node& node, boxes::Convention convention = boxes::Convention::edges);
 };
 
 /// Makes the network's input of images. Normalises each, (pixel * range / 255 - mean) / std, resizes it and

@@ -55,7 +55,7 @@ RCNN_EXPORT Registry<RoiPoolerImpl, const std::vector<FeatureSpec>&>& poolers();
 /// mlp (the default), conv, res5; the argument is what the pooler gives
 RCNN_EXPORT Registry<BoxHeadImpl, const std::vector<GridSpec>&>& box_heads();
 
-/// faster_rcnn; the argument is the number of classes, background not counted
+/// fast_rcnn, faster_rcnn, rpn; the argument is the number of classes, background not counted
 RCNN_EXPORT Registry<ModelImpl, int64_t>& models();
 
 }  // namespace rcnn::nn

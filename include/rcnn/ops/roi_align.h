@@ -28,11 +28,15 @@ struct RoiAlignOptions {
 ///                gives zeros
 /// throws         c10::Error when a shape, dtype or device disagrees
 ///
-/// Differentiable once, in `features` only. On the CPU the result does not depend on the number of threads.
-/// On CUDA the gradient is summed by floating-point atomics and its last bits vary; when torch's
-/// deterministic algorithms are asked for (at::globalContext().setDeterministicAlgorithms) it has the same
-/// bits every time, for 8 bytes of scratch a feature, and is NaN everywhere if any element of the incoming
-/// gradient is not finite. Everything else is deterministic.
+/// Differentiable once, in `features`, and in the corners of `rois` where these require a gradient: then the
+/// features are kept for the backward pass. That gradient is the derivative of what is computed here: 0 of
+/// samples that are outside or moved to a border cell, and of the upper edge of a RoI that is held at the
+/// size of one cell (not aligned); the number of samples and the batch index are constants. On the CPU the
+/// result does not depend on the number of threads. On CUDA the features' gradient is summed by
+/// floating-point atomics and its last bits vary; when torch's deterministic algorithms are asked for
+/// (at::globalContext().setDeterministicAlgorithms) it has the same bits every time, for 8 bytes of scratch a
+/// feature, and is NaN everywhere if any element of the incoming gradient is not finite. Everything else is
+/// deterministic.
 RCNN_EXPORT at::Tensor roi_align(const at::Tensor& features, const at::Tensor& rois, double spatial_scale,
                                  const RoiAlignOptions& options = {});
 

@@ -40,7 +40,7 @@ struct RCNN_EXPORT SolverOptions {
   double eps = 1e-8;                         ///< adamw
   double weight_decay = 1e-4;
   double bias_lr = 1;      ///< factor on the rate of biases; 2 in Caffe's recipes
-  bool bias_decay = true;  ///< weight decay for biases; not in Caffe's recipes
+  bool bias_decay = true;  ///< weight decay for biases
   bool norm_decay = true;  ///< weight decay for normalisations
   static constexpr const char* kBackbone = "backbone.body.*";
   double backbone_lr = 1;  ///< factor on the rate of these parameters; a neck is no part of it

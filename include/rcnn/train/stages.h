@@ -129,14 +129,14 @@ class RCNN_EXPORT Chain {
   /// are prepared, so that what is wrong with a later one is said at once. With Resume::no the folder has to
   /// be new.
   ///
-  /// A stage that is done has done.json in its folder. It is passed over, unless its part of the config or
-  /// one of its inputs has changed since it began: that is a ConfigError with what has changed, or, with
-  /// Resume::anyway, a warning, once. So with the inputs of one that has begun. The folder may be moved. It
-  /// belongs to one process, and has the config and a log of its own. Throws what the stages throw.
+  /// A stage that is done has done.json in its folder. It is passed over, unless its part of the config, one
+  /// of its inputs or what it has left has changed since: that is a ConfigError with what has changed, or,
+  /// with Resume::anyway, a warning, once. So with the inputs of one that has begun. The folder may be moved.
+  /// It belongs to one process, and has the config and a log of its own. Throws what the stages throw.
   bool run(const StageContext& context);
 
-  /// Which of the stages are done, and nothing that they depend on has changed since; throws as run() does,
-  /// and DataError where one that is done has lost a file that another begins with.
+  /// Which of the stages are done, and nothing that they depend on, or have left, has changed since; throws
+  /// as run() does, and DataError where one that is done has lost a file that it had left for others.
   std::vector<bool> done(Run::Resume resume) const;
 
   /// Throws ConfigError unless the chain may begin in its folder, or go on there; as run() does.
@@ -144,6 +144,7 @@ class RCNN_EXPORT Chain {
 
  private:
   bool is_done(const Stage& stage, Run::Resume resume) const;
+  void check_products(const Stage& stage, Run::Resume resume) const;
   bool run_stages(const StageContext& context, const std::vector<bool>& done, std::function<bool()> prepared);
 
   config::Config config_;

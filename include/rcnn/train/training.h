@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <rcnn/config/config.h>
@@ -23,6 +24,7 @@ struct RCNN_EXPORT Training {
   at::Device device = at::kCPU;
   std::shared_ptr<Peers> peers = alone();
   bool has_initial_weights = false;
+  std::vector<std::string> loaded = {};  ///< the parameters that initial weights gave, see ModelImpl
 
   /// Reads "data", "train" and "model", opens the data, unless there is a `dataset` to take instead, and
   /// builds the model. "eval" is left to others. Throws ConfigError and DataError.

@@ -80,6 +80,27 @@ Box clipped(const Box& box, const View& view) {
           within(box.x2, view.x, view.window.width), within(box.y2, view.y, view.window.height)};
 }
 
+/// Adds a record's boxes to its sample, each as `moved` says, which leaves some out.
+template <class Move>
+void add_boxes(Sample& sample, const Record& record, Move moved) {
+  std::vector<Box> boxes, ignore;
+  std::vector<int64_t> labels;
+  for (const Object& object : record.objects) {
+    const auto box = moved(object.box);
+    if (!box) continue;
+    (object.ignore ? ignore : boxes).push_back(*box);
+    if (!object.ignore) labels.push_back(object.label);
+  }
+  sample.target = {as_tensor(boxes), at::tensor(labels, at::kLong), as_tensor(ignore)};
+  if (record.proposals) {
+    std::vector<Box> proposals;
+    for (const Box& proposal : *record.proposals) {
+      if (const auto box = moved(proposal)) proposals.push_back(*box);
+    }
+    sample.proposals = as_tensor(proposals);
+  }
+}
+
 }  // namespace
 
 ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size, Resize resize) {
@@ -134,22 +155,13 @@ Sample transform(const at::Tensor& image, const Record& record, const TransformO
     box = {box.x1 * scale_x, box.y1 * scale_y, box.x2 * scale_x, box.y2 * scale_y};
     return flip ? Box{width - box.x2, box.y1, width - box.x1, box.y2} : box;
   };
-  std::vector<Box> boxes, ignore;
-  std::vector<int64_t> labels;
-  for (const Object& object : record.objects) {
-    const auto box = moved(object.box);
-    if (!box) continue;
-    (object.ignore ? ignore : boxes).push_back(*box);
-    if (!object.ignore) labels.push_back(object.label);
-  }
-  sample.target = {as_tensor(boxes), at::tensor(labels, at::kLong), as_tensor(ignore)};
-  if (record.proposals) {
-    std::vector<Box> proposals;
-    for (const Box& proposal : *record.proposals) {
-      if (const auto box = moved(proposal)) proposals.push_back(*box);
-    }
-    sample.proposals = as_tensor(proposals);
-  }
+  add_boxes(sample, record, moved);
+  return sample;
+}
+
+Sample boxes_of(const Record& record) {
+  Sample sample{.image = {}, .size = record.size, .target = {}};
+  add_boxes(sample, record, [](const Box& box) { return std::optional(box); });
   return sample;
 }
 

@@ -19,35 +19,39 @@ constexpr int64_t kSampled = 5000;
 struct Side {
   float spacing = 0, cells = 0;
 
-  /// The largest overlap of a box from `low` to `high` with an anchor reaching `half` around a cell; negative
-  /// when there is none. The overlap falls with the distance of the centres, so the nearest cell has it. With
-  /// an `image` given, only anchors inside of it count.
-  float overlap(float low, float high, float half, const float* image) const {
+  /// The largest overlap of a box from `low` to `high` with an anchor reaching `half` around the `middle` of
+  /// a cell, which is that far from its corner; negative when there is none. The overlap falls with the
+  /// distance of the centres, so the nearest cell has it. With an `image` given, only anchors inside of it
+  /// count.
+  float overlap(float low, float high, float half, float middle, const float* image) const {
     float first = 0, last = cells - 1;
     if (image != nullptr) {
-      first = std::ceil(half / spacing);
-      last = std::min(last, std::floor((*image - half) / spacing));
+      first = std::max(first, std::ceil((half - middle) / spacing));
+      last = std::min(last, std::floor((*image - half - middle) / spacing));
     }
     if (first > last) return -1;
-    const float centre = spacing * std::clamp(std::nearbyint((low + high) / 2 / spacing), first, last);
+    const float nearest = std::nearbyint(((low + high) / 2 - middle) / spacing);
+    const float centre = middle + spacing * std::clamp(nearest, first, last);
     return std::min(high, centre + half) - std::max(low, centre - half);
   }
 };
 
-/// Half the sides of an anchor.
+/// Half the sides of an anchor, and its centre from the cell's corner.
 struct Shape {
   float width = 0, height = 0;
+  float x = 0, y = 0;
 };
 
 class Coverage {
  public:
-  Coverage(std::span<const ScaledBox> boxes, boxes::AnchorOptions::Spacing spacing, const AnchorMaps& maps)
-      : boxes_(boxes), maps_(maps) {
+  /// Of `anchors` the spacing and the convention count.
+  Coverage(std::span<const ScaledBox> boxes, const boxes::AnchorOptions& anchors, const AnchorMaps& maps)
+      : boxes_(boxes), maps_(maps), convention_(anchors.convention) {
     std::map<std::pair<int64_t, int64_t>, size_t> known;
     for (const auto& box : boxes_) {
       const auto [entry, is_new] =
           known.try_emplace(std::pair(box.image.height, box.image.width), grids_.size());
-      if (is_new) grids_.push_back(grid(maps_.sizes(box.image), spacing));
+      if (is_new) grids_.push_back(grid(maps_.sizes(box.image), anchors.spacing));
       grid_of_.push_back(entry->second);
     }
   }
@@ -89,7 +93,7 @@ class Coverage {
     return levels;
   }
 
-  /// Of the anchors around the first cell of each level, whose centre is (0, 0).
+  /// Of the anchors around the first cell of each level, whose corner is (0, 0).
   std::vector<std::vector<Shape>> shapes_of(const boxes::AnchorOptions& anchors) const {
     boxes::AnchorGenerator generator(anchors, maps_.strides);
     std::vector<std::vector<Shape>> levels;
@@ -97,24 +101,32 @@ class Coverage {
          generator.anchors(std::vector<ImageSize>(maps_.strides.size(), {1, 1}), at::kCPU)) {
       auto& shapes = levels.emplace_back();
       const auto* corners = cell.const_data_ptr<float>();
-      for (int64_t i = 0; i < cell.size(0); ++i) shapes.push_back({corners[4 * i + 2], corners[4 * i + 3]});
+      for (int64_t i = 0; i < cell.size(0); ++i, corners += 4) {
+        const float x = (corners[0] + corners[2]) / 2, y = (corners[1] + corners[3]) / 2;
+        shapes.push_back({.width = corners[2] - x, .height = corners[3] - y, .x = x, .y = y});
+      }
     }
     return levels;
+  }
+
+  /// The last edge that boxes::inside() allows.
+  float limit(int64_t length) const {
+    const auto edge = static_cast<float>(length);
+    return convention_ == boxes::Convention::pixels ? std::nextafter(edge + 1, 0.F) : edge;
   }
 
   float best_iou(const ScaledBox& truth, const Grid& grid,
                  const std::vector<std::vector<Shape>>& shapes) const {
     const Box& box = truth.box;
-    const auto image_width = static_cast<float>(truth.image.width);
-    const auto image_height = static_cast<float>(truth.image.height);
+    const float image_width = limit(truth.image.width), image_height = limit(truth.image.height);
     const float area = box.width() * box.height();
     float best = 0;
     for (size_t level = 0; level < grid.size(); ++level) {
       for (const auto& shape : shapes[level]) {
-        const float x =
-            grid[level].x.overlap(box.x1, box.x2, shape.width, maps_.inside ? &image_width : nullptr);
-        const float y =
-            grid[level].y.overlap(box.y1, box.y2, shape.height, maps_.inside ? &image_height : nullptr);
+        const float x = grid[level].x.overlap(box.x1, box.x2, shape.width, shape.x,
+                                              maps_.inside ? &image_width : nullptr);
+        const float y = grid[level].y.overlap(box.y1, box.y2, shape.height, shape.y,
+                                              maps_.inside ? &image_height : nullptr);
         if (x <= 0 || y <= 0) continue;
         best = std::max(best, x * y / (area + 4 * shape.width * shape.height - x * y));
       }
@@ -124,6 +136,7 @@ class Coverage {
 
   std::span<const ScaledBox> boxes_;
   const AnchorMaps& maps_;
+  boxes::Convention convention_;
   std::vector<Grid> grids_;  // one for each size of an image
   std::vector<size_t> grid_of_;
 };
@@ -185,8 +198,9 @@ boxes::AnchorOptions climb(const Coverage& coverage, boxes::AnchorOptions anchor
 
 }  // namespace
 
-std::vector<ScaledBox> scaled_boxes(const Dataset& dataset, int64_t min_size, int64_t max_size,
-                                    Resize resize) {
+std::vector<ScaledBox> scaled_boxes(const Dataset& dataset, int64_t min_size, int64_t max_size, Resize resize,
+                                    boxes::Convention convention) {
+  const bool pixels = convention == boxes::Convention::pixels;
   std::vector<ScaledBox> result;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const Record& record = dataset.record(i);
@@ -195,8 +209,13 @@ std::vector<ScaledBox> scaled_boxes(const Dataset& dataset, int64_t min_size, in
     const float y = static_cast<float>(size.height) / static_cast<float>(record.size.height);
     for (const Object& object : record.objects) {
       if (object.ignore) continue;
-      const Box& box = object.box;
-      result.push_back({{box.x1 * x, box.y1 * y, box.x2 * x, box.y2 * y}, size, object.label, i});
+      Box box = object.box;
+      box = {box.x1 * x, box.y1 * y, box.x2 * x, box.y2 * y};
+      if (pixels) {  // its last pixel becomes one of the network's
+        box.x2 += 1 - x;
+        box.y2 += 1 - y;
+      }
+      result.push_back({box, size, object.label, i});
     }
   }
   return result;
@@ -204,7 +223,7 @@ std::vector<ScaledBox> scaled_boxes(const Dataset& dataset, int64_t min_size, in
 
 std::vector<float> best_anchor_ious(std::span<const ScaledBox> boxes, const boxes::AnchorOptions& anchors,
                                     const AnchorMaps& maps) {
-  return Coverage(boxes, anchors.spacing, maps).best_ious(anchors);
+  return Coverage(boxes, anchors, maps).best_ious(anchors);
 }
 
 boxes::AnchorOptions better_anchors(std::span<const ScaledBox> boxes, const boxes::AnchorOptions& anchors,
@@ -212,7 +231,7 @@ boxes::AnchorOptions better_anchors(std::span<const ScaledBox> boxes, const boxe
   if (boxes.empty()) return anchors;
   std::vector<ScaledBox> sampled;
   for (const int64_t i : sample(std::ssize(boxes), kSampled, 0)) sampled.push_back(boxes[i]);
-  const Coverage coverage(sampled, anchors.spacing, maps);
+  const Coverage coverage(sampled, anchors, maps);
   const auto from_present = rounded(climb(coverage, rounded(anchors)));
   const auto from_boxes = rounded(climb(coverage, from_quantiles(sampled, anchors)));
   return coverage.mean(from_boxes) > coverage.mean(from_present) ? from_boxes : from_present;

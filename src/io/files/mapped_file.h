@@ -5,6 +5,8 @@
 #include <memory>
 #include <string_view>
 
+#include <rcnn/export.h>
+
 namespace rcnn::io {
 
 /// The bytes of a whole file. They stay as long as anyone holds a copy of `bytes`.
@@ -18,7 +20,7 @@ struct Memory {
 /// Maps a file, privately: who writes to these bytes gets a copy of the page, and the file stays as it is.
 /// Replacing the file (rename) leaves the mapping alone; a file that is cut short while it is mapped gives a
 /// SIGBUS where its end was. Throws Refusal for what is missing, empty or no regular file.
-Memory map_file(const std::filesystem::path& file);
+RCNN_EXPORT Memory map_file(const std::filesystem::path& file);
 
 /// Reads all pages of a mapped file in at once: twice as fast as one by one where the file is not in the page
 /// cache, and what the disk cannot read is a Refusal here, not a SIGBUS later. For a file that is known to be

@@ -21,7 +21,8 @@ namespace {
 /// The stack machine that pickles are programs for (Python's Lib/pickletools.py describes every instruction).
 class Machine {
  public:
-  explicit Machine(std::string_view input) : input_(input), builder_(input.size()) {}
+  Machine(std::string_view input, size_t most_instructions)
+      : input_(input), builder_(input.size(), most_instructions) {}
 
   Pickle run() {
     for (;;) {
@@ -370,8 +371,8 @@ class Machine {
 
 }  // namespace
 
-Pickle load(std::string_view input) {
-  return Machine(input).run();
+Pickle load(std::string_view input, size_t most_instructions) {
+  return Machine(input, most_instructions).run();
 }
 
 }  // namespace rcnn::io::pickle

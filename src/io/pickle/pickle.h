@@ -12,6 +12,8 @@
 #include <variant>
 #include <vector>
 
+#include <rcnn/export.h>
+
 namespace rcnn::io::pickle {
 
 class Builder;
@@ -131,10 +133,13 @@ inline std::string_view unknown_maker(const Value& value) {
   return global == nullptr || (*global)->known ? std::string_view() : (*global)->name;
 }
 
+/// As many as a file of weights has, whose state dict takes about 50 for each tensor.
+inline constexpr size_t kMostInstructions = 5'000'000;
+
 /// Reads the pickle that `input` begins with, of protocol 0 to 5. Nothing of Python runs: the only objects
 /// are those above, and what a class or a function beyond the list of pickle_globals.cpp would make is
-/// Opaque, whatever it is given. Memory is in proportion to the input, of which at most some millions of
-/// instructions are read. Throws Refusal.
-Pickle load(std::string_view input);
+/// Opaque, whatever it is given. Memory is in proportion to the input, of which at most so many instructions
+/// are read. Throws Refusal.
+RCNN_EXPORT Pickle load(std::string_view input, size_t most_instructions = kMostInstructions);
 
 }  // namespace rcnn::io::pickle

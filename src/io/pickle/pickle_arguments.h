@@ -31,9 +31,9 @@ std::string_view need_text(const Values& values, size_t i, const char* what);
 std::vector<int64_t> need_sizes(const Values& values, size_t i);
 
 /// Of bytes or a text: Python 2 has one type for both.
-std::optional<std::string_view> bytes_of(const Value& value);
+RCNN_EXPORT std::optional<std::string_view> bytes_of(const Value& value);
 
 /// Of a tuple or a list; nullptr for others.
-const Values* items_of(const Value& value);
+RCNN_EXPORT const Values* items_of(const Value& value);
 
 }  // namespace rcnn::io::pickle

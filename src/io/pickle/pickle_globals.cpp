@@ -252,7 +252,7 @@ const Global* Builder::unknown(const std::string& name) {
 }
 
 void Builder::charge(size_t work) {
-  if (work > work_allowance_) throw Refusal("its pickle is too large for a file of weights");
+  if (work > work_allowance_) throw Refusal("its pickle has more instructions than such a file needs");
   work_allowance_ -= work;
 }
 

@@ -10,7 +10,7 @@ namespace rcnn::io::pickle {
 /// input cannot ask for much work or memory.
 class Builder {
  public:
-  explicit Builder(size_t input_size) : text_allowance_(4 * input_size) {}
+  Builder(size_t input_size, size_t work) : text_allowance_(4 * input_size), work_allowance_(work) {}
 
   Value* add(decltype(Value::data) data) { return &pickle_.values.emplace_back(Value{std::move(data)}); }
   Value* add(Storage storage) {
@@ -34,7 +34,7 @@ class Builder {
  private:
   Pickle pickle_;
   size_t text_allowance_;
-  size_t work_allowance_ = 5'000'000;  // a state dict takes about 50 for each tensor
+  size_t work_allowance_;
 };
 
 /// What a pickle means by a name of Python's: a function or a class of the list, or one that is unknown.

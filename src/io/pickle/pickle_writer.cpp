@@ -40,6 +40,21 @@ Writer& Writer::bytes_follow(uint64_t count) {
   return *this;
 }
 
+// _reconstruct(ndarray, (0,), b"b") and the state (1, shape, dtype, False, data), where the type is
+// dtype("f4", False, True) with the state (3, "<", None, None, None, -1, -1, 0).
+Writer& Writer::begin_array(std::span<const int64_t> shape, std::string_view type, size_t element_size,
+                            uint64_t bytes) {
+  const int64_t empty = 0;
+  // numpy 2 reads this name as well, by which numpy 1 alone knows it.
+  global("numpy.core.multiarray", "_reconstruct").op('(');
+  global("numpy", "ndarray").sizes({&empty, 1}).bytes_follow(1).op('b').op('t').op('R');
+  op('(').integer(1).sizes(shape);
+  global("numpy", "dtype").op('(').text(type).boolean(false).boolean(true).op('t').op('R');
+  op('(').integer(3).text(element_size == 1 ? "|" : "<");
+  none().none().none().integer(-1).integer(-1).integer(0).op('t').op('b');
+  return boolean(false).bytes_follow(bytes);
+}
+
 std::string Writer::take() {
   return std::exchange(written_, {});
 }

@@ -45,7 +45,7 @@ VggImpl::VggImpl(const VggOptions& options) {
 std::vector<at::Tensor> VggImpl::forward(const at::Tensor& images) {
   auto x = images;
   for (size_t stage = 0; stage < stages_.size(); ++stage) {
-    if (stage > 0) x = at::max_pool2d(x, 2);
+    if (stage > 0) x = at::max_pool2d(x, 2, 2, 0, 1, rounds_up_);
     for (auto& layer : stages_[stage]) x = layer.relu(x);
   }
   return {x};

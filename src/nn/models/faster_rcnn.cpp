@@ -1,89 +1,106 @@
-#include <algorithm>
 #include <utility>
 
-#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
 #include <rcnn/nn/models/faster_rcnn.h>
 
-#include "nn/built.h"
-
 namespace rcnn::nn {
+namespace {
+
+/// Where the RoIs of a batch are pooled from: their boxes, as the RPN's maps predict them.
+at::Tensor joined_boxes(const RoiBatch& rois, const Proposals& proposals, Rpn& rpn,
+                        const std::vector<at::Tensor>& maps, const std::vector<ImageSize>& sizes,
+                        ProposalGradient gradient) {
+  // A column behind the others stands for none.
+  const auto anchors = at::constant_pad_nd(at::pad_sequence(proposals.anchors, true, -1), {0, 1}, -1);
+  const auto places = rois.proposal.masked_fill(rois.proposal < 0, anchors.size(1) - 1);
+  return rpn->with_gradient(rois.boxes, anchors.gather(1, places), maps, sizes, gradient);
+}
+
+}  // namespace
 
 FasterRcnnImpl::FasterRcnnImpl(std::shared_ptr<FeatureExtractorImpl> extractor, Rpn rpn, RoiHeads roi_heads,
-                               const PixelOptions& pixels, int64_t size_divisor)
-    : levels_(extractor->levels()),
-      extractor_(register_module("backbone", std::move(extractor))),
-      rpn_(register_module("rpn", std::move(rpn))),
-      roi_heads_(register_module("roi_heads", std::move(roi_heads))),
-      pixels_(pixels),
-      size_divisor_(size_divisor),
-      parameter_(parameters().front()) {}
+                               const PixelOptions& pixels, int64_t size_divisor,
+                               ProposalGradient proposal_gradient)
+    : trunk_{.extractor = std::move(extractor), .pixels = pixels, .size_divisor = size_divisor},
+      levels_(trunk_.extractor->levels()),
+      rpn_(std::move(rpn)),
+      roi_heads_(std::move(roi_heads)),
+      proposal_gradient_(proposal_gradient) {
+  TORCH_CHECK(
+      proposal_gradient == ProposalGradient::none || roi_heads_->pooler().is_differentiable_in_boxes(),
+      "FasterRcnn: proposal_gradient: expected none for a pooler that has no gradient of its boxes");
+  register_module("backbone", trunk_.extractor);
+  register_module("rpn", rpn_);
+  register_module("roi_heads", roi_heads_);
+  parameter_ = parameters().front();
+}
 
 bool FasterRcnnImpl::depends_on_classes(std::string_view name) const {
-  return name.starts_with("roi_heads.box_predictor.");
+  return roi_heads_depend_on_classes(name);
 }
 
 int64_t FasterRcnnImpl::classes_in(const TensorMap& weights) const {
-  const auto scores = weights.find("roi_heads.box_predictor.cls_score.bias");
-  return scores == weights.end() ? 0 : std::max<int64_t>(scores->second.numel() - 1, 1);
+  return classes_in_roi_heads(weights);
 }
 
 std::vector<at::Tensor> FasterRcnnImpl::feature_maps(const ImageBatch& images) {
-  // Layers that compute in bfloat16 convert what they are given.
-  const auto type = parameter_.scalar_type() == at::kBFloat16 ? at::kFloat : parameter_.scalar_type();
-  const auto input = network_input(images, pixels_, size_divisor_, parameter_.options().dtype(type));
-  return extractor_->forward(input).maps;
+  return trunk_.maps(images, parameter_);
 }
 
 std::vector<Loss> FasterRcnnImpl::losses(const ImageBatch& images, const std::vector<Target>& targets) {
   TORCH_CHECK(targets.size() == images.images.size(), "losses: targets: expected one for each of ",
               images.images.size(), " images, got ", targets.size());
+  const bool joined = proposal_gradient_ != ProposalGradient::none;
+  const auto frames = frames_of(images, roi_heads_->options().convention);
+  const auto truth = to_network_pixels(targets, frames);
   const auto maps = feature_maps(images);
-  auto [proposals, losses] = rpn_->forward(maps, images.sizes, &targets);
-  for (auto& loss : roi_heads_->losses(for_rois(maps, levels_), proposals.boxes, targets)) {
-    losses.push_back(std::move(loss));
-  }
+  auto [proposals, losses] = rpn_->forward(maps, images.sizes, &truth, frames, /*with_anchors=*/joined);
+  const auto roi_maps = for_rois(maps, levels_);
+  const auto rois = roi_heads_->sample(roi_maps, proposals.boxes, truth);
+  const auto boxes =
+      joined ? joined_boxes(rois, proposals, rpn_, maps, images.sizes, proposal_gradient_) : rois.boxes;
+  for (auto& loss : roi_heads_->losses(roi_maps, rois, boxes)) losses.push_back(std::move(loss));
   return losses;
 }
 
 std::vector<Detections> FasterRcnnImpl::detect(const ImageBatch& images) {
+  const auto frames = frames_of(images, roi_heads_->options().convention);
   const auto maps = feature_maps(images);
-  const auto proposals = rpn_->forward(maps, images.sizes, nullptr).proposals.boxes;
-  return roi_heads_->detect(for_rois(maps, levels_), proposals, images.sizes);
+  const auto proposals = rpn_->forward(maps, images.sizes, nullptr, frames).proposals.boxes;
+  return roi_heads_->detect(for_rois(maps, levels_), to_image_pixels(proposals, frames), images.sizes,
+                            frames);
 }
 
 std::vector<Detections> FasterRcnnImpl::proposals(const ImageBatch& images) {
-  const auto [boxes, scores] = rpn_->forward(feature_maps(images), images.sizes, nullptr).proposals;
-  std::vector<Detections> result;
-  for (size_t i = 0; i < boxes.size(); ++i) {
-    const auto labels = at::ones({boxes[i].size(0)}, boxes[i].options().dtype(at::kLong));
-    result.push_back({.boxes = boxes[i], .scores = scores[i], .labels = labels});
-  }
-  return result;
+  const auto frames = frames_of(images, roi_heads_->options().convention);
+  auto proposals = rpn_->forward(feature_maps(images), images.sizes, nullptr, frames).proposals;
+  proposals.boxes = to_image_pixels(proposals.boxes, frames);
+  return to_detections(proposals);
 }
 
 std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model, int64_t num_classes) {
-  const auto pixels = PixelOptions::from(model.child("pixels"));
-  const auto extractor = make_feature_extractor(model);
-  const auto levels = extractor->levels();
-  if (levels.size() > 1 && !model.has("neck")) {
-    throw model.error("backbone", "gives several levels, which need a neck");
+  const auto trunk = make_trunk(model);
+  const auto levels = trunk.extractor->levels();
+  const auto rpn = make_rpn(model, levels, trunk.size_divisor);
+  const auto roi_heads = make_roi_heads_of(model, levels, num_classes);
+  if (roi_heads->branch_options().target_statistics != BoxBranchOptions::TargetStatistics::none) {
+    throw model.child("roi").error(
+        "target_statistics", "is for a model with stored proposals, fast_rcnn; box_weights has fixed ones");
   }
-  const int64_t size_divisor = read_size_divisor(model, *extractor);
-  const auto rpn_options = RpnOptions::from(model.child("rpn"));
-  check_anchors(model, rpn_options.anchors, levels);
-  if (rpn_options.anchors.spacing == boxes::AnchorOptions::Spacing::fitted &&
-      size_divisor % levels.front().stride != 0) {
-    throw model.error("size_divisor", fmt::format("must be a multiple of {} for anchors with spacing fitted",
-                                                  levels.front().stride));
+  auto gradient = ProposalGradient::none;
+  model.read("proposal_gradient", gradient,
+             {{"none", ProposalGradient::none},
+              {"exact", ProposalGradient::exact},
+              {"inside", ProposalGradient::inside}});
+  if (gradient != ProposalGradient::none && !roi_heads->pooler().is_differentiable_in_boxes()) {
+    throw model.error(
+        "proposal_gradient",
+        "needs a pooler with a gradient of its boxes, as roi.pooler.type align has; pool rounds "
+        "them");
   }
-  const auto rpn = built(model, "rpn", "the width of what it reads (model.backbone, model.neck)",
-                         [&] { return Rpn(levels, rpn_options); });
-  const auto roi_heads =
-      built(model, "roi", "what its head is told (hidden, channels, width), or pooler.size",
-            [&] { return make_roi_heads(model.child("roi"), for_rois(levels, levels), num_classes); });
-  return std::make_shared<FasterRcnnImpl>(extractor, rpn, roi_heads, pixels, size_divisor);
+  return std::make_shared<FasterRcnnImpl>(trunk.extractor, rpn, roi_heads, trunk.pixels, trunk.size_divisor,
+                                          gradient);
 }
 
 }  // namespace rcnn::nn

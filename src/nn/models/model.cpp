@@ -9,6 +9,12 @@ bool ModelImpl::depends_on_classes(std::string_view) const {
   return false;
 }
 
+void ModelImpl::begin_training(const TrainingSet&, std::span<const std::string>) {}
+
+TensorMap ModelImpl::published(TensorMap state) const {
+  return state;
+}
+
 int64_t ModelImpl::classes_in(const TensorMap&) const {
   return 0;
 }

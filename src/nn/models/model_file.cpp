@@ -44,6 +44,22 @@ std::vector<Category> numbered_categories(int64_t count) {
   return categories;
 }
 
+/// What a file says of its model, as text.
+struct Description {
+  std::string config, categories;
+};
+
+Description description_in(const io::WeightFile& content, const std::filesystem::path& file) {
+  const auto config = content.metadata.find("config"), categories = content.metadata.find("categories");
+  if (config == content.metadata.end() || categories == content.metadata.end()) {
+    throw WeightsError(fmt::format(
+        "{}: has weights but no description of the model (config, categories); give a file that rcnn "
+        "train wrote, or describe it: rcnn weights convert {} OUT.safetensors --config CONFIG",
+        file.string(), file.string()));
+  }
+  return {.config = config->second, .categories = categories->second};
+}
+
 }  // namespace
 
 std::map<std::string, std::string> description_of(const DescribedModel& model) {
@@ -62,7 +78,8 @@ void save_model(const std::filesystem::path& file, const DescribedModel& model) 
         "{}: not written: the model was prepared for inference, which folds its weights away; save it before",
         file.string()));
   }
-  io::write_safetensors(file, {.tensors = state_of(*model.model), .metadata = description_of(model)});
+  io::write_safetensors(
+      file, {.tensors = model.model->published(state_of(*model.model)), .metadata = description_of(model)});
 }
 
 NewlyDescribed describe_weights(const TensorMap& tensors, const config::Config& config,
@@ -76,28 +93,26 @@ NewlyDescribed describe_weights(const TensorMap& tensors, const config::Config& 
     categories = numbered_categories(count);
     model = make();
   }
-  auto report = load_state(*model, tensors, origin, Classes::any);
+  auto report = load_state(*model, model->published(tensors), origin, Classes::any);
   return {{std::move(model), std::move(categories), config}, std::move(report)};
+}
+
+config::Config described_config(const std::filesystem::path& file) {
+  return config::Config::parse(description_in(io::read_weight_file(file), file).config, file.string());
 }
 
 DescribedModel load_model(const std::filesystem::path& file, std::span<const std::string> overrides) {
   const auto content = io::read_weight_file(file);
-  const auto config_text = content.metadata.find("config"), names = content.metadata.find("categories");
-  if (config_text == content.metadata.end() || names == content.metadata.end()) {
-    throw WeightsError(fmt::format(
-        "{}: has weights but no description of the model (config, categories); give a file that rcnn "
-        "train wrote, or describe it: rcnn weights convert {} OUT.safetensors --config CONFIG",
-        file.string(), file.string()));
-  }
+  const auto description = description_in(content, file);
   std::vector<Category> categories;
   try {
-    categories = to_categories(names->second);
+    categories = to_categories(description.categories);
   } catch (const nlohmann::json::exception& error) {
     throw WeightsError(fmt::format("{}: its list of categories is broken: {}", file.string(), error.what()));
   }
-  auto config = config::Config::parse(config_text->second, file.string(), overrides);
+  auto config = config::Config::parse(description.config, file.string(), overrides);
   auto model = make_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
-  load_state(*model, recognise_own_names(content.tensors).tensors, file.string());
+  load_state(*model, model->published(recognise_own_names(content.tensors).tensors), file.string());
   return {std::move(model), std::move(categories), std::move(config)};
 }
 

@@ -48,10 +48,21 @@ int64_t peak_bytes(Action&& action) {
   return watch->peak();
 }
 
+// What Selective Search gives of a photograph, and the usual limit of those that are stored.
+constexpr int64_t kGivenProposals = 2000;
+
 ImageBatch grey_image(const ModelImpl& model, ImageSize size) {
   const auto device = model.parameters().front().device();
-  return {.images = {at::full({size.height, size.width, 3}, 127, at::device(device).dtype(at::kByte))},
-          .sizes = {size}};
+  ImageBatch batch{
+      .images = {at::full({size.height, size.width, 3}, 127, at::device(device).dtype(at::kByte))},
+      .sizes = {size}};
+  if (const auto* const detector = dynamic_cast<const DetectionModelImpl*>(&model);
+      detector && detector->needs_proposals()) {
+    const auto whole =
+        at::tensor({int64_t{0}, int64_t{0}, size.width, size.height}, at::device(device).dtype(at::kFloat));
+    batch.proposals = {whole.expand({kGivenProposals, 4}).contiguous()};
+  }
+  return batch;
 }
 
 /// What the model is there for, whichever its kind.

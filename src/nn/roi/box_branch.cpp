@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <utility>
 
+#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
+#include <rcnn/log.h>
 #include <rcnn/losses/multi_task.h>
 #include <rcnn/nn/roi/box_branch.h>
 
@@ -15,6 +17,11 @@ void BoxBranchOptions::read(const config::Node& node) {
   std::copy(weights.begin(), weights.end(), coder.weights.begin());
   node.read("class_agnostic", class_agnostic);
   node.read("beta", beta, {.min = 0});
+  node.read("target_statistics", target_statistics,
+            {{"none", TargetStatistics::none}, {"per_class", TargetStatistics::per_class}});
+  if (class_agnostic && target_statistics == TargetStatistics::per_class) {
+    throw node.error("target_statistics", "per_class needs boxes of each class: class_agnostic false");
+  }
 }
 
 BoxBranchImpl::BoxBranchImpl(std::shared_ptr<BoxHeadImpl> head, int64_t num_classes,
@@ -22,8 +29,10 @@ BoxBranchImpl::BoxBranchImpl(std::shared_ptr<BoxHeadImpl> head, int64_t num_clas
     : options_(options),
       coder_(options.coder),
       head_(register_module("box_head", std::move(head))),
-      predictor_(register_module("box_predictor",
-                                 BoxPredictor(head_->channels(), num_classes, options.class_agnostic))) {}
+      predictor_(register_module("box_predictor", BoxPredictor(head_->channels(), num_classes,
+                                                               options.class_agnostic, options.ranks))) {
+  if (options.coder.convention == boxes::Convention::pixels) predictor_->initialise_as_published();
+}
 
 BoxBranchImpl::Prediction BoxBranchImpl::forward(const std::vector<at::Tensor>& grids) {
   return predictor_->forward(head_->forward(grids));
@@ -46,7 +55,11 @@ BoxBranchImpl::Compared BoxBranchImpl::compare(const Prediction& prediction, con
   const auto deltas = prediction.deltas.index_select(0, positives)
                           .gather(1, box_of.view({-1, 1, 1}).expand({-1, 1, 4}))
                           .squeeze(1);
-  return {labels, positives, deltas, at::cat(targets)};
+  auto wanted = at::cat(targets);
+  if (const auto& mean = predictor_->target_mean(); mean.defined()) {
+    wanted = (wanted - mean.index_select(0, box_of)) / predictor_->target_std().index_select(0, box_of);
+  }
+  return {labels, positives, deltas, wanted};
 }
 
 std::vector<Loss> BoxBranchImpl::losses(const Prediction& prediction, const RoiBatch& rois) const {
@@ -64,8 +77,26 @@ at::Tensor BoxBranchImpl::loss_of_each(const Prediction& prediction, const RoiBa
 }
 
 BoxBranchImpl::Decoded BoxBranchImpl::decode(const Prediction& prediction, const at::Tensor& rois) const {
-  return {prediction.scores.to(at::kFloat).softmax(1),
-          coder_.decode(rois.unsqueeze(1), prediction.deltas.to(at::kFloat))};
+  auto deltas = prediction.deltas.to(at::kFloat);
+  if (const auto& mean = predictor_->target_mean(); mean.defined()) {
+    deltas = deltas * predictor_->target_std() + mean;
+  }
+  return {prediction.scores.to(at::kFloat).softmax(1), coder_.decode(rois.unsqueeze(1), deltas)};
+}
+
+void BoxBranchImpl::begin_training(const TrainingSet& images, const boxes::MatcherOptions& matcher,
+                                   std::span<const std::string> plain) {
+  if (options_.target_statistics == BoxBranchOptions::TargetStatistics::none) return;
+  const auto num_classes = predictor_->num_classes();
+  const auto statistics = target_statistics(images, num_classes, matcher, coder_);
+  if (!statistics.too_few.empty()) {
+    log::warn(
+        fmt::format("box targets: {} of {} classes have too few for a mean and a deviation of their own, "
+                    "the first of them label {} ({} targets); they keep those of box_weights",
+                    statistics.too_few.size(), num_classes, statistics.too_few.front(),
+                    statistics.counts[static_cast<size_t>(statistics.too_few.front())]));
+  }
+  predictor_->normalise_targets(statistics, plain);
 }
 
 }  // namespace rcnn::nn

@@ -52,6 +52,7 @@ RoiBatch RoiBatch::select(const at::Tensor& rows) const {
           .labels = rows_of(all_labels, from),
           .truth = rows_of(at::constant_pad_nd(truth, {0, 1}, -1), from),
           .truth_boxes = rows_of(at::constant_pad_nd(truth_boxes, {0, 0, 0, 1}, 0), from),
+          .proposal = rows_of(at::constant_pad_nd(proposal, {0, 1}, -1), from),
           .counts = to_list(numbers[0]),
           .positives = to_list(numbers[1])};
 }
@@ -59,7 +60,7 @@ RoiBatch RoiBatch::select(const at::Tensor& rows) const {
 RoiBatch sample_rois(const std::vector<at::Tensor>& proposals, const std::vector<Target>& targets,
                      const boxes::MatcherOptions& matcher, const boxes::SamplerOptions& sampler) {
   RoiBatch batch;
-  std::vector<at::Tensor> rois, labels, truths, truth_boxes;
+  std::vector<at::Tensor> rois, labels, truths, truth_boxes, numbers;
   for (size_t image = 0; image < targets.size(); ++image) {
     const auto& target = targets[image];
     const auto candidates = at::cat({proposals[image], target.boxes});
@@ -72,6 +73,7 @@ RoiBatch sample_rois(const std::vector<at::Tensor>& proposals, const std::vector
     truths.push_back(at::cat({truth, at::full_like(negative, -1)}));
     truth_boxes.push_back(
         at::cat({target.boxes.index_select(0, truth), target.boxes.new_zeros({negative.size(0), 4})}));
+    numbers.push_back(chosen.masked_fill(chosen >= proposals[image].size(0), -1));
     batch.counts.push_back(chosen.size(0));
     batch.positives.push_back(positive.size(0));
   }
@@ -79,6 +81,7 @@ RoiBatch sample_rois(const std::vector<at::Tensor>& proposals, const std::vector
   batch.labels = padded(labels, -1);
   batch.truth = padded(truths, -1);
   batch.truth_boxes = padded(truth_boxes, 0);
+  batch.proposal = padded(numbers, -1);
   return batch;
 }
 

@@ -5,9 +5,9 @@
 namespace rcnn::nn {
 namespace {
 
-torch::nn::Conv2d conv(int64_t in, int64_t out, int64_t kernel) {
+torch::nn::Conv2d conv(int64_t in, int64_t out, int64_t kernel, double std = 0.01) {
   torch::nn::Conv2d layer(torch::nn::Conv2dOptions(in, out, kernel).padding(kernel / 2));
-  torch::nn::init::normal_(layer->weight, 0, 0.01);
+  torch::nn::init::normal_(layer->weight, 0, std);
   torch::nn::init::zeros_(layer->bias);
   return layer;
 }
@@ -65,11 +65,14 @@ at::Tensor convolve(const at::Tensor& squares, const torch::nn::Conv2d& layer) {
 
 }  // namespace
 
-RpnHeadImpl::RpnHeadImpl(int64_t channels, int64_t anchors_per_cell, int64_t convs)
-    : cls_logits_(conv(channels, anchors_per_cell, 1)), bbox_pred_(conv(channels, 4 * anchors_per_cell, 1)) {
+RpnHeadImpl::RpnHeadImpl(int64_t channels, int64_t anchors_per_cell, int64_t convs,
+                         std::optional<int64_t> hidden, double logit_std)
+    : cls_logits_(conv(hidden.value_or(channels), anchors_per_cell, 1, logit_std)),
+      bbox_pred_(conv(hidden.value_or(channels), 4 * anchors_per_cell, 1)) {
   torch::nn::ModuleList blocks;
   for (int64_t i = 0; i < convs; ++i) {
-    convs_.emplace_back(conv(channels, channels, 3), NormOptions{.type = Norm::none});
+    convs_.emplace_back(conv(i == 0 ? channels : hidden.value_or(channels), hidden.value_or(channels), 3),
+                        NormOptions{.type = Norm::none});
     blocks->push_back(convs_.back().block());
   }
   register_module("conv", blocks);

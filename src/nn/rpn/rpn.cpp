@@ -1,3 +1,5 @@
+#include <numbers>
+
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
@@ -5,6 +7,7 @@
 #include <rcnn/losses/multi_task.h>
 #include <rcnn/nn/rpn/rpn.h>
 
+#include "nn/built.h"
 #include "nn/read_sampling.h"
 
 namespace rcnn::nn {
@@ -16,6 +19,11 @@ void read_counts(const config::Node& node, ProposalOptions& options) {
   node.finish();
 }
 
+/// See RpnHeadImpl.
+double logit_std(boxes::Convention convention) {
+  return convention == boxes::Convention::pixels ? 0.01 * std::numbers::sqrt2 : 0.01;
+}
+
 std::vector<int64_t> strides(const std::vector<FeatureSpec>& features) {
   std::vector<int64_t> result;
   for (const auto& feature : features) result.push_back(feature.stride);
@@ -24,9 +32,14 @@ std::vector<int64_t> strides(const std::vector<FeatureSpec>& features) {
 
 }  // namespace
 
-RpnOptions RpnOptions::from(const config::Node& node) {
+RpnOptions RpnOptions::from(const config::Node& node, boxes::Convention convention) {
   RpnOptions options;
   const auto anchors = node.child("anchors");
+  options.anchors.convention = convention;
+  if (convention == boxes::Convention::pixels) {
+    anchors.refuse({"rounded", "spacing"}, "legacy");
+    options.anchors.spacing = boxes::AnchorOptions::Spacing::stride;
+  }
   anchors.read("sizes", options.anchors.sizes, {.min = 1});
   anchors.read("ratios", options.anchors.ratios, {.min = 0.01, .max = 100});
   anchors.read("rounded", options.anchors.rounded);
@@ -35,6 +48,7 @@ RpnOptions RpnOptions::from(const config::Node& node) {
       {{"fitted", boxes::AnchorOptions::Spacing::fitted}, {"stride", boxes::AnchorOptions::Spacing::stride}});
   anchors.finish();
   node.read("convs", options.convs, {.min = 1});
+  if (node.has("channels")) node.read("channels", options.channels.emplace(), {.min = 1});
   read_sampling(node, options.matcher, options.sampler);
   node.read("cross_boundary", options.cross_boundary,
             {{"keep", CrossBoundary::keep}, {"drop", CrossBoundary::drop}});
@@ -62,32 +76,67 @@ void check_anchors(const config::Node& model, const boxes::AnchorOptions& anchor
 
 RpnImpl::RpnImpl(const std::vector<FeatureSpec>& features, const RpnOptions& options)
     : options_(options),
+      coder_({.convention = options.anchors.convention}),
       generator_(std::make_unique<boxes::AnchorGenerator>(options.anchors, strides(features))) {
   head_ = register_module("head",
-                          RpnHead(features.front().channels, generator_->anchors_per_cell(), options.convs));
+                          RpnHead(features.front().channels, generator_->anchors_per_cell(), options.convs,
+                                  options.channels, logit_std(options.anchors.convention)));
 }
 
 RpnImpl::Output RpnImpl::forward(const std::vector<at::Tensor>& maps, const std::vector<ImageSize>& sizes,
-                                 const std::vector<Target>* targets) {
-  std::vector<ImageSize> map_sizes;
-  for (const auto& map : maps) map_sizes.push_back({map.size(2), map.size(3)});
-  const auto anchors = generator_->anchors(map_sizes, maps.front().device());
-
+                                 const std::vector<Target>* targets, const std::vector<Frame>& frames,
+                                 bool with_anchors) {
+  const auto anchors = this->anchors(maps);
   Output output;
   {
     const torch::NoGradGuard no_grad;  // proposals are constants, and the loss looks at few anchors
-    output.proposals =
-        propose(head_->forward(maps), anchors, sizes, coder_, is_training() ? options_.train : options_.test);
+    output.proposals = propose(head_->forward(maps), anchors, sizes, coder_,
+                               is_training() ? options_.train : options_.test, frames, with_anchors);
   }
   if (targets) output.losses = losses(maps, at::cat(anchors), sizes, *targets);
   return output;
+}
+
+std::vector<Loss> RpnImpl::losses(const std::vector<at::Tensor>& maps, const std::vector<ImageSize>& sizes,
+                                  const std::vector<Target>& targets) {
+  return losses(maps, at::cat(anchors(maps)), sizes, targets);
+}
+
+std::vector<at::Tensor> RpnImpl::anchors(const std::vector<at::Tensor>& maps) const {
+  std::vector<ImageSize> sizes;
+  for (const auto& map : maps) sizes.push_back({map.size(2), map.size(3)});
+  return generator_->anchors(sizes, maps.front().device());
+}
+
+at::Tensor RpnImpl::with_gradient(const at::Tensor& boxes, const at::Tensor& anchors,
+                                  const std::vector<at::Tensor>& maps, const std::vector<ImageSize>& sizes,
+                                  ProposalGradient gradient) {
+  const auto all = at::cat(this->anchors(maps));
+  const auto known = anchors.clamp_min(0);  // some anchor stands for none, and is masked below
+  const auto first = at::arange(known.size(0), known.options()) * all.size(0);
+  const auto deltas = head_->forward_at(maps, (known + first.unsqueeze(1)).flatten()).deltas;
+  const auto references = all.index_select(0, known.flatten()).view_as(boxes);
+  const auto decoded = coder_.decode(references, deltas.to(at::kFloat).view_as(boxes));
+  const auto clipped = boxes::clip(decoded, sizes, coder_.convention());
+
+  auto learns = anchors >= 0;
+  if (gradient == ProposalGradient::inside) {
+    const auto is_inside = [&](const at::Tensor& some) {
+      return (boxes::clip(some, sizes, coder_.convention()) == some).all(2);
+    };
+    learns = learns.logical_and(is_inside(references)).logical_and(is_inside(decoded));
+  }
+  // Predicted anew they differ from the proposals by roundings: the zeros take nothing from them but a
+  // gradient.
+  const auto zeros = clipped - clipped.detach();
+  return boxes + zeros.masked_fill(learns.logical_not().unsqueeze(2), 0);
 }
 
 boxes::Assignment RpnImpl::assign(const at::Tensor& anchors, ImageSize size, const Target& target) const {
   if (options_.cross_boundary == RpnOptions::CrossBoundary::keep) {
     return boxes::match(anchors, target, options_.matcher);
   }
-  const auto inside = boxes::inside(anchors, size).nonzero().squeeze(1);
+  const auto inside = boxes::inside(anchors, size, coder_.convention()).nonzero().squeeze(1);
   const auto assignment = boxes::match(anchors.index_select(0, inside), target, options_.matcher);
   const auto options = inside.options();
   return {at::full({anchors.size(0)}, -1, options).index_copy(0, inside, assignment.labels),
@@ -117,6 +166,18 @@ std::vector<Loss> RpnImpl::losses(const std::vector<at::Tensor>& maps, const at:
                                                   prediction.deltas.index_select(0, at::cat(positive)),
                                                   at::cat(regression_targets), options_.beta);
   return {{"loss_objectness", objectness}, {"loss_rpn_box_reg", box}};
+}
+
+Rpn make_rpn(const config::Node& model, const std::vector<FeatureSpec>& levels, int64_t size_divisor) {
+  const auto options = RpnOptions::from(model.child("rpn"), read_convention(model));
+  check_anchors(model, options.anchors, levels);
+  if (options.anchors.spacing == boxes::AnchorOptions::Spacing::fitted &&
+      size_divisor % levels.front().stride != 0) {
+    throw model.error("size_divisor", fmt::format("must be a multiple of {} for anchors with spacing fitted",
+                                                  levels.front().stride));
+  }
+  return built(model, "rpn", "the width of what it reads (model.backbone, model.neck)",
+               [&] { return Rpn(levels, options); });
 }
 
 }  // namespace rcnn::nn

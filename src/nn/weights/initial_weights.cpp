@@ -23,7 +23,8 @@ std::string name_of_part(const std::string& part) {
   return part;
 }
 
-/// Whether a classification network has what this part wants: the backbone, a res5 head, VGG's two layers.
+/// Whether a classification network has what this part wants: the backbone, a res5 head, two layers of VGG's,
+/// ZF's and their like.
 bool is_filled_by_classifier(const std::string& part, bool vgg) {
   return part.starts_with("backbone.body.") || part.starts_with("roi_heads.box_head.layer4") ||
          (vgg && (part == "roi_heads.box_head.fc6" || part == "roi_heads.box_head.fc7"));
@@ -60,7 +61,7 @@ std::string doubts_about(const LoadReport& report, const ModelImpl& model) {
     return std::ranges::all_of(names, [&](const auto& name) { return model.depends_on_classes(name); });
   };
   const bool classifier = fills_a_backbone_alone(report);
-  const bool vgg = loaded.contains("backbone.body.features");
+  const bool vgg = loaded.contains("backbone.body.features") || loaded.contains("backbone.body.conv5");
   std::vector<std::string> missing, spare;
   for (const auto& [part, names] : fresh) {
     if (is_as_it_should_be(names) || (classifier && !is_filled_by_classifier(part, vgg))) continue;

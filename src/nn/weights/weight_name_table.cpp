@@ -193,6 +193,8 @@ NamedParts parts_of(const TensorMap& tensors, WeightNames names) {
       blocks("res{}_{}_");
       parts.res5_head = parts.detector && !parts.pyramid && !has(tensors, "fc6_");
       break;
+    case WeightNames::caffe:  // has a table of its own, caffe_names.h
+      break;
   }
   return parts;
 }

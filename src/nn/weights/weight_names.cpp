@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
@@ -5,6 +7,7 @@
 #include <rcnn/nn/weights/weight_names.h>
 #include <rcnn/printable.h>
 
+#include "nn/weights/caffe_names.h"
 #include "nn/weights/in_file.h"
 #include "nn/weights/recognised_names.h"
 #include "nn/weights/weight_name_table.h"
@@ -151,11 +154,16 @@ WeightNamesOptions WeightNamesOptions::from(const config::Node& model) {
   model.child("rpn").child("anchors").read("ratios", ratios);
   if (!ratios.empty()) options.anchor_ratios = std::ssize(ratios);
   model.child("roi").read("class_agnostic", options.class_agnostic);
+  std::vector<double> box_weights;
+  model.child("roi").read("box_weights", box_weights);
+  if (box_weights.size() == options.box_weights.size())  // others the RoI head refuses
+    std::ranges::copy(box_weights, options.box_weights.begin());
   model.child("backbone").read("norm_eps", options.norm_eps);
   return options;
 }
 
 WeightNames weight_names_of(const TensorMap& tensors) {
+  if (has_caffe_names(tensors)) return WeightNames::caffe;
   for (const auto& [name, tensor] : tensors) {
     if (name.find("stem.conv1.") != std::string::npos || name.starts_with("proposal_generator.")) {
       return WeightNames::detectron2;
@@ -168,6 +176,7 @@ WeightNames weight_names_of(const TensorMap& tensors) {
 
 RenamedWeights to_torchvision(const TensorMap& tensors, WeightNames from, const WeightNamesOptions& options) {
   if (from == WeightNames::torchvision) return {tensors, {}};
+  if (from == WeightNames::caffe) return from_caffe(tensors, options);
   const auto table = name_table(parts_of(tensors, from), from).to_torchvision;
   auto result = rename(tensors, table);
   if (from == WeightNames::detectron2) {
@@ -188,6 +197,7 @@ RenamedWeights to_torchvision(const TensorMap& tensors, WeightNames from, const 
 
 RenamedWeights from_torchvision(const TensorMap& tensors, WeightNames to, const WeightNamesOptions& options) {
   if (to == WeightNames::torchvision) return {tensors, {}};
+  if (to == WeightNames::caffe) return to_caffe(tensors, options);
   const auto table = name_table(parts_of(tensors, WeightNames::torchvision), to).to_other;
   if (to == WeightNames::caffe2) return rename(with_folded_statistics(tensors, options.norm_eps), table);
   TensorMap rows;

@@ -113,9 +113,11 @@ std::string suggestion(const TensorMap& state, const TensorMap& tensors) {
 
 /// Where a name of a file may have its place in a detector.
 std::vector<std::string> places(const std::string& name) {
-  static const std::array<std::pair<std::string, std::string>, 4> prefixes = {
+  static const std::array<std::pair<std::string, std::string>, 6> prefixes = {
       {{"", ""},
        {"", "backbone.body."},
+       {"fc6.", "roi_heads.box_head.fc6."},
+       {"fc7.", "roi_heads.box_head.fc7."},
        {"classifier.0.", "roi_heads.box_head.fc6."},
        {"classifier.3.", "roi_heads.box_head.fc7."}}};
   std::vector<std::string> result;

@@ -105,8 +105,10 @@ class AlignAxis {
     const Real shift = aligned ? Real(0.5) : Real(0);
     start_ = low * scale - shift;
     Real size = high * scale - shift - start_;
+    held_ = !aligned && !(size > Real(1));
     if (!aligned) size = larger(size, Real(1));
-    bin_size_ = size / static_cast<Real>(bins);
+    bins_ = static_cast<Real>(bins);
+    bin_size_ = size / bins_;
     samples_ = sampling_ratio > 0 ? sampling_ratio : adaptive_samples(bin_size_);
   }
 
@@ -118,6 +120,14 @@ class AlignAxis {
            (static_cast<Real>(sample) + Real(0.5)) * bin_size_ / static_cast<Real>(samples_);
   }
 
+  /// The position's derivative in the upper edge; in the lower one it is the rest of 1. 0 where the RoI is
+  /// held at the size of one cell, which follows its lower edge alone. The number of samples is a constant.
+  RCNN_HOST_DEVICE Real share_of_upper_edge(int64_t bin, int sample) const {
+    if (held_) return 0;
+    return (static_cast<Real>(bin) + (static_cast<Real>(sample) + Real(0.5)) / static_cast<Real>(samples_)) /
+           bins_;
+  }
+
  private:
   /// One a cell. The limit only binds for bins wider than any map, and keeps the loops of such a RoI finite.
   RCNN_HOST_DEVICE static int adaptive_samples(Real bin_size) {
@@ -126,8 +136,9 @@ class AlignAxis {
     return bin_size > 0 ? static_cast<int>(std::ceil(bin_size)) : 0;
   }
 
-  Real start_, bin_size_;
+  Real start_, bins_, bin_size_;
   int samples_;
+  bool held_;
 };
 
 /// The number that a bin's sum of samples is divided by.
@@ -152,6 +163,13 @@ RCNN_HOST_DEVICE inline LinearTaps<Real> linear_taps(Real position, int64_t leng
   if (low >= length - 1) return {length - 1, length - 1, 1, 0, true};
   const Real fraction = position - static_cast<Real>(low);
   return {low, low + 1, Real(1) - fraction, fraction, true};
+}
+
+/// Whether a sample's value follows its position: the weights of its cells have the derivatives -1 and 1, or
+/// 0 where it is outside or moved to a cell at the border.
+template <class Real>
+RCNN_HOST_DEVICE inline bool follows_position(Real position, int64_t length) {
+  return position > 0 && position < static_cast<Real>(length - 1);
 }
 
 }  // namespace rcnn::ops::kernels

@@ -51,6 +51,13 @@ void roi_align_backward(const RoiAlignSpec<Real<T>>& spec, const T* grad_output,
                         const Pyramid<Real<T>>& grad_features, const Parallel& parallel,
                         InstructionSet instruction_set = best_instruction_set());
 
+/// The gradient of the RoIs. Overwrites grad_rois [roi_count, 5], with 0 for the index of the image and for
+/// RoIs that read nothing. All maps and grad_output are channels_last.
+template <class T>
+void roi_align_backward_rois(const RoiAlignSpec<Real<T>>& spec, const Pyramid<const T>& features,
+                             const T* grad_output, Real<T>* grad_rois, const Parallel& parallel,
+                             InstructionSet instruction_set = best_instruction_set());
+
 }  // namespace cpu
 
 /// The results are cudaError_t.
@@ -75,6 +82,11 @@ constexpr int64_t scratch_size(const Pyramid<Cell>& grad_features) {
 template <class T>
 int roi_align_backward(const RoiAlignSpec<Real<T>>& spec, const T* grad_output,
                        const Pyramid<Real<T>>& grad_features, int64_t* scratch, CUstream_st* stream);
+
+/// As that of the CPU. Has the same bits every time.
+template <class T>
+int roi_align_backward_rois(const RoiAlignSpec<Real<T>>& spec, const Pyramid<const T>& features,
+                            const T* grad_output, Real<T>* grad_rois, CUstream_st* stream);
 
 }  // namespace cuda
 }  // namespace rcnn::ops::kernels

@@ -51,7 +51,7 @@ std::vector<ScaledBox> random_boxes(Random& random, int64_t count) {
 float slow_best_iou(const ScaledBox& truth, const boxes::AnchorOptions& options, const AnchorMaps& maps) {
   boxes::AnchorGenerator generator(options, maps.strides);
   at::Tensor anchors = at::cat(generator.anchors(maps.sizes(truth.image), at::kCPU));
-  if (maps.inside) anchors = anchors.index({boxes::inside(anchors, truth.image)});
+  if (maps.inside) anchors = anchors.index({boxes::inside(anchors, truth.image, options.convention)});
   if (anchors.size(0) == 0) return 0;
   const at::Tensor box = at::tensor({truth.box.x1, truth.box.y1, truth.box.x2, truth.box.y2});
   const auto low = at::maximum(anchors.slice(1, 0, 2), box.slice(0, 0, 2));
@@ -73,6 +73,12 @@ TEST(AnchorCoverage, EqualsALookAtEveryAnchor) {
       {"without padding",
        {.sizes = {32, 200}, .rounded = false, .spacing = Spacing::stride},
        maps_of({16}, 1)},
+      {"in pixels",
+       {.sizes = {50, 128, 256}, .spacing = Spacing::stride, .convention = boxes::Convention::pixels},
+       maps_of({16}, 1)},
+      {"in pixels, inside",
+       {.sizes = {40, 128}, .spacing = Spacing::stride, .convention = boxes::Convention::pixels},
+       maps_of({16}, 1, true)},
       {"pyramid", {.sizes = {32, 64, 128, 256, 512}}, maps_of({4, 8, 16, 32, 64}, 32)},
       {"pyramid by strides",
        {.sizes = {20, 51, 133, 256, 512},
@@ -122,6 +128,8 @@ TEST(AnchorCoverage, BoxesAreScaledLikeTheImage) {
   ASSERT_EQ(boxes.size(), 1u) << "what is ignored needs no anchor";
   EXPECT_EQ(boxes[0].box, (Box{30, 60, 90, 120}));
   EXPECT_EQ(boxes[0].image, (ImageSize{300, 600}));
+  const auto in_pixels = scaled_boxes(dataset, 300, 1000, Resize::torchvision, boxes::Convention::pixels);
+  EXPECT_EQ(in_pixels[0].box, (Box{30, 60, 88, 118})) << "the last pixels are 3 * 29 and 3 * 39";
   EXPECT_EQ(boxes[0].label, 2);
 }
 

@@ -44,6 +44,19 @@ TEST(Vgg, RoundsOddSidesDown) {
             (std::vector<int64_t>{2, 1}));
 }
 
+TEST(Vgg, RoundsThemUpLikeCaffe) {
+  const torch::NoGradGuard no_grad;
+  const auto vgg = make_vgg(R"({"width": 1})");
+  const auto image = torch::rand({1, 3, 32, 48});
+  const auto exact = vgg->forward(image)[0];
+  vgg->pool_like_caffe();
+  EXPECT_TRUE(identical(vgg->forward(image)[0], exact)) << "nothing to round";
+  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{33, 49}, {47, 31}, {600, 17}}) {
+    EXPECT_EQ(vgg->forward(torch::rand({1, 3, height, width}))[0].sizes().slice(2),
+              (std::vector<int64_t>{(height + 15) / 16, (width + 15) / 16}));
+  }
+}
+
 TEST(Vgg, IsConvolutionsAndFourPoolings) {
   torch::manual_seed(1);
   const torch::NoGradGuard no_grad;

@@ -28,7 +28,7 @@ void stir(torch::nn::Module& module) {
   }
 }
 
-std::shared_ptr<DetectionModelImpl> make_model(const std::string& backbone, const std::string& rest) {
+std::shared_ptr<DetectionModelImpl> inferring_model(const std::string& backbone, const std::string& rest) {
   torch::manual_seed(1);
   const auto model =
       make_detection_model(config::Config::parse(R"({"type": "faster_rcnn", "backbone": )" + backbone +
@@ -45,23 +45,24 @@ const std::string kOneLevel = R"([16, 32, 64]}, "convs": 2}, "roi": {"pooler": {
 const std::string kMlp = kOneLevel + R"("head": {"hidden": 16}})";
 
 /// Every kind of layer with a norm, and every kind of norm.
-std::vector<std::pair<std::string, std::shared_ptr<DetectionModelImpl>>> models() {
+std::vector<std::pair<std::string, std::shared_ptr<DetectionModelImpl>>> inferring_models() {
   return {
-      {"resnet18, frozen", make_model(R"({"type": "resnet18", "width": 8})", kMlp)},
-      {"resnet50, batch", make_model(R"({"type": "resnet50", "width": 4, "norm": "batch"})", kMlp)},
-      {"vgg16", make_model(R"({"type": "vgg16", "width": 4})", kMlp)},
-      {"vgg16_bn", make_model(R"({"type": "vgg16_bn", "width": 4, "norm": "batch"})", kMlp)},
-      {"res5", make_model(R"({"type": "resnet50", "width": 4})",
-                          kOneLevel + R"("head": {"type": "res5", "depth": 50, "width": 4}})")},
+      {"resnet18, frozen", inferring_model(R"({"type": "resnet18", "width": 8})", kMlp)},
+      {"resnet50, batch", inferring_model(R"({"type": "resnet50", "width": 4, "norm": "batch"})", kMlp)},
+      {"vgg16", inferring_model(R"({"type": "vgg16", "width": 4})", kMlp)},
+      {"vgg16_bn", inferring_model(R"({"type": "vgg16_bn", "width": 4, "norm": "batch"})", kMlp)},
+      {"res5", inferring_model(R"({"type": "resnet50", "width": 4})",
+                               kOneLevel + R"("head": {"type": "res5", "depth": 50, "width": 4}})")},
       {"dilated",
-       make_model(R"({"type": "resnet50", "width": 4, "levels": ["c5"], "c5_dilation": 2})", kMlp)},
-      {"pyramid", make_model(R"({"type": "resnet18", "width": 8, "levels": ["c2", "c3", "c4", "c5"]},
+       inferring_model(R"({"type": "resnet50", "width": 4, "levels": ["c5"], "c5_dilation": 2})", kMlp)},
+      {"pyramid", inferring_model(R"({"type": "resnet18", "width": 8, "levels": ["c2", "c3", "c4", "c5"]},
            "neck": {"type": "fpn", "channels": 16, "norm": "batch"})",
-                             R"([16, 32, 64, 128, 256]}}, "roi": {"pooler": {"size": 4},
+                                  R"([16, 32, 64, 128, 256]}}, "roi": {"pooler": {"size": 4},
            "head": {"type": "conv", "convs": 2, "channels": 8, "hidden": 16, "norm": "batch"}})")},
-      {"pyramid without norms", make_model(R"({"type": "resnet18", "width": 8, "levels": ["c3", "c4", "c5"]},
+      {"pyramid without norms",
+       inferring_model(R"({"type": "resnet18", "width": 8, "levels": ["c3", "c4", "c5"]},
            "neck": {"type": "fpn", "channels": 16})",
-                                           R"([16, 32, 64, 128]}}, "roi": {"pooler": {"size": 4},
+                       R"([16, 32, 64, 128]}}, "roi": {"pooler": {"size": 4},
            "head": {"hidden": 16}})")},
   };
 }
@@ -73,9 +74,9 @@ ImageBatch plain_images() {
 
 class PrepareForInference : public test::OnDevice {
  protected:
-  /// models() there.
+  /// inferring_models() there.
   static auto models_there() {
-    auto all = models();
+    auto all = inferring_models();
     for (auto& [name, model] : all) model->to(device());
     return all;
   }

@@ -73,6 +73,47 @@ TEST(BoxHead, DropoutActsInTrainingOnly) {
   EXPECT_FALSE(identical(head->forward({pooled}), head->forward({pooled})));
 }
 
+TEST(BoxHead, MlpsLayersMayDifferInWidth) {
+  const auto head = box_head(R"({"hidden": [8, 3]})", 2, 3);
+  const auto shapes = shapes_of(*head);
+  EXPECT_EQ(shapes.at("fc6.weight"), (std::vector<int64_t>{8, 18}));
+  EXPECT_EQ(shapes.at("fc7.weight"), (std::vector<int64_t>{3, 8}));
+  EXPECT_EQ(head->channels(), 3);
+}
+
+// Caffe's dropout with scale_train false: training keeps an activation or drops it, detecting halves all.
+TEST(BoxHead, DropoutMayScaleWhenDetecting) {
+  torch::manual_seed(4);
+  const torch::NoGradGuard no_grad;
+  const auto plain = box_head(R"({"hidden": 64})", 2, 3);
+  const auto head = box_head(R"({"hidden": 64, "dropout": 0.5, "dropout_scaling": "inference"})", 2, 3);
+  const auto state = state_of(*plain);
+  for (const auto& [name, tensor] : state_of(*head)) at::Tensor(tensor).copy_(state.at(name));
+  const auto pooled = at::randn({500, 2, 3, 3});
+  plain->eval();
+  const auto whole = plain->forward({pooled});
+
+  // With the weights behind each dropout scaled instead, which leaves biases as they are.
+  head->eval();
+  const auto kept = 0.5;
+  const auto fc6 = at::relu(at::linear(pooled.flatten(1), state.at("fc6.weight"), state.at("fc6.bias")));
+  const auto fc7 = at::relu(at::linear(fc6, state.at("fc7.weight") * kept, state.at("fc7.bias")));
+  EXPECT_TRUE(close(head->forward({pooled}), fc7 * kept));
+  EXPECT_FALSE(close(head->forward({pooled}), whole));
+
+  // fc7 alone behind fc6 = relu(1): what is kept is 1, the mean of a sum over the mask is that of detecting.
+  state_of(*head).at("fc6.weight").zero_();
+  state_of(*head).at("fc6.bias").fill_(1);
+  state_of(*head).at("fc7.weight").fill_(1);
+  state_of(*head).at("fc7.bias").zero_();
+  EXPECT_TRUE(at::allclose(head->forward({pooled}), torch::full({500, 64}, 64 * kept * kept), 1e-5));
+  head->train();
+  const auto trained = head->forward({pooled});
+  EXPECT_TRUE(identical(trained, trained.round())) << "a sum of ones, or 0";
+  EXPECT_NEAR((trained == 0).to(at::kFloat).mean().item<float>(), 0.5, 0.012);  // 32,000 draws: 4 deviations
+  EXPECT_NEAR(trained.mean().item<float>(), 64 * kept * kept, 0.5);
+}
+
 TEST(BoxHead, Res5IsTheLastStageAveraged) {
   torch::manual_seed(3);
   const torch::NoGradGuard no_grad;
@@ -97,6 +138,9 @@ TEST(BoxHead, AWrongConfigNamesTheKey) {
   for (const auto& [json, part] : std::vector<std::pair<const char*, const char*>>{
            {R"({"type": "cnn"})", "f.json: type: unknown type 'cnn'; known: conv"},
            {R"({"hidden": 0})", "f.json: hidden"},
+           {R"({"hidden": [8, 0]})", "f.json: hidden"},
+           {R"({"hidden": [8, 8, 8]})", "f.json: hidden: must be one number, or two"},
+           {R"({"dropout_scaling": "never"})", "f.json: dropout_scaling"},
            {R"({"dropout": 1})", "f.json: dropout"},
            {R"({"depth": 50})", "f.json: depth"},
            {R"({"type": "res5", "depth": 19})", "must be 18, 34, 50, 101 or 152"},

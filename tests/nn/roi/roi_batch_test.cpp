@@ -34,6 +34,9 @@ TEST(RoiBatch, HoldsObjectsThenBackgroundThenPadding) {
   EXPECT_TRUE(
       identical(batch.truth,
                 torch::tensor({{1, 0, 1, -1, -1}, {-1, -1, -1, -1, -1}, {-1, -1, -1, -1, -1}}, at::kLong)));
+  EXPECT_TRUE(
+      identical(batch.proposal,
+                torch::tensor({{1, -1, -1, 0, 2}, {0, -1, -1, -1, -1}, {-1, -1, -1, -1, -1}}, at::kLong)));
   EXPECT_EQ(batch.counts, (std::vector<int64_t>{5, 1, 0}));
   EXPECT_EQ(batch.positives, (std::vector<int64_t>{3, 0, 0}));
   EXPECT_TRUE(identical(batch.mask(), batch.labels >= 0));
@@ -69,6 +72,7 @@ TEST(RoiBatch, SelectsRowsAndPutsThemInOrderAgain) {
   EXPECT_TRUE(identical(part.boxes[0], at::cat({square(100), square(101), square(70)})));
   EXPECT_TRUE(identical(part.boxes[1], at::cat({square(20), torch::zeros({2, 4})})));
   EXPECT_TRUE(identical(part.truth[0], numbers({1, 1, -1})));
+  EXPECT_TRUE(identical(part.proposal, torch::tensor({{-1, 1, 2}, {0, -1, -1}, {-1, -1, -1}}, at::kLong)));
   EXPECT_TRUE(identical(part.truth_boxes[0], at::cat({square(100), square(100), torch::zeros({1, 4})})));
   EXPECT_EQ(part.counts, (std::vector<int64_t>{3, 1, 0}));
   EXPECT_EQ(part.positives, (std::vector<int64_t>{2, 0, 0}));
@@ -80,6 +84,7 @@ TEST(RoiBatch, SelectingAllChangesNothing) {
   EXPECT_TRUE(identical(all.labels, batch.labels));
   EXPECT_TRUE(identical(all.truth, batch.truth));
   EXPECT_TRUE(identical(all.truth_boxes, batch.truth_boxes));
+  EXPECT_TRUE(identical(all.proposal, batch.proposal));
   EXPECT_EQ(all.counts, batch.counts);
   EXPECT_EQ(all.positives, batch.positives);
   EXPECT_EQ(batch.select(torch::zeros({3, 0}, at::kLong)).counts, (std::vector<int64_t>{0, 0, 0}));

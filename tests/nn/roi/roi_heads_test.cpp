@@ -21,7 +21,7 @@ TEST(RoiHeadsOptions, EveryKeyIsRead) {
   const auto config = config::Config::parse(R"({
     "positive_iou": 0.6, "negative_iou": 0.4, "negative_low": 0.1, "ignore_share": 0.9, "batch_per_image": 64,
     "positive_fraction": 0.5, "score_threshold": 0.3, "nms_threshold": 0.4, "max_detections": 9,
-    "box_weights": [1, 2, 3, 4], "class_agnostic": true, "beta": 1})",
+    "box_weights": [1, 2, 3, 4], "class_agnostic": true, "beta": 1, "iterations": 2})",
                                             "f.json");
   RoiHeadsOptions options;
   options.read(config.root());
@@ -35,6 +35,7 @@ TEST(RoiHeadsOptions, EveryKeyIsRead) {
   EXPECT_EQ(options.suppression.score_threshold, 0.3);
   EXPECT_EQ(options.suppression.nms_threshold, 0.4);
   EXPECT_EQ(options.suppression.max_detections, 9);
+  EXPECT_EQ(options.iterations, 2);
   BoxBranchOptions branch;
   branch.read(config.root());
   EXPECT_EQ(branch.coder.weights, (std::array{1., 2., 3., 4.}));
@@ -57,6 +58,7 @@ TEST(RoiHeads, WhatIsWrongOfAConfigIsNamed) {
            {R"({"box_weights": [1, 2, 3]})", "box_weights: must be four numbers"},
            {R"({"box_weights": [1, 2, 3, 0]})", "f.json: box_weights"},
            {R"({"max_detections": 0})", "f.json: max_detections"},
+           {R"({"iterations": 0})", "f.json: iterations"},
            {R"({"score_threshold": 2})", "f.json: score_threshold"},
            {R"({"negative_low": 0.5})", "f.json: negative_low: must be below negative_iou"},
            {R"({"negative_low": 0.3, "negative_iou": 0.2})", "f.json: negative_low: must be below"},
@@ -126,6 +128,65 @@ TEST(RoiHeads, ReportWhatIsAboveTheThresholdBestFirst) {
   EXPECT_TRUE(close(found.boxes, kBoxes.index_select(0, labels({1, 0, 1})), 1e-4));
 }
 
+/// Sees nothing, and remembers which boxes it was given.
+class RecordingPooler : public RoiPoolerImpl {
+ public:
+  std::vector<at::Tensor> forward(const std::vector<at::Tensor>&,
+                                  const std::vector<at::Tensor>& boxes) override {
+    seen = boxes;
+    return {torch::zeros({at::cat(boxes).size(0), 3, 1, 1})};
+  }
+  std::vector<GridSpec> grids() const override { return {{3, 1}}; }
+
+  std::vector<at::Tensor> seen;
+};
+
+constexpr boxes::BoxCoderOptions kInPixels{.weights = {1, 1, 1, 1}, .convention = boxes::Convention::pixels};
+
+RoiHeads heads_in_pixels(const std::shared_ptr<RoiPoolerImpl>& pooler) {
+  const auto head =
+      box_heads().make(config::Config::parse(R"({"hidden": 3})", "test").root(), pooler->grids());
+  RoiHeads heads(
+      pooler, BoxBranch(head, 2, BoxBranchOptions{.coder = kInPixels}),
+      RoiHeadsOptions{.suppression = {.score_threshold = 0.3}, .convention = kInPixels.convention});
+  const torch::NoGradGuard no_grad;
+  for (auto& item : heads->named_parameters()) item.value().zero_();
+  return heads;
+}
+
+// Twice the size of the image, of which the boxes are [4, 6, 13, 20] and [25, 0, 31, 9] by first and last
+// pixel: im_detect() moves their centres (9, 13.5) and (28.5, 5) by a tenth of their widths 10 and 7 and
+// makes them half as wide again: [2.5, 6, 17.5, 21], and [23.95, 0, 34.45, 10], which is clipped to 31.
+TEST(RoiHeads, InPixelsDetectInTheImagesOwn) {
+  const torch::NoGradGuard no_grad;
+  auto heads = heads_in_pixels(std::make_shared<RecordingPooler>());
+  const Frame frame{.image = {32, 32}, .network = kRoiHeadsSize};
+  set(heads, "cls_score.bias", torch::tensor({-20.f, 1.f, -20.f}));
+  set(heads, "bbox_pred.bias", torch::tensor({0.1f, 0.f, std::log(1.5f), 0.f}).repeat(3));
+  const auto proposals = torch::tensor({{4.f, 6.f, 14.f, 21.f}, {25.f, 0.f, 32.f, 10.f}}) * 2;
+  const auto found = heads->detect({background()}, {proposals}, {kRoiHeadsSize}, {frame})[0];
+  EXPECT_TRUE(
+      close(found.boxes, torch::tensor({{2.5f, 6.f, 18.5f, 22.f}, {23.95f, 0.f, 32.f, 11.f}}) * 2, 1e-4));
+}
+
+TEST(RoiHeads, InPixelsPoolFirstAndLastOne) {
+  const torch::NoGradGuard no_grad;
+  const auto pooler = std::make_shared<RecordingPooler>();
+  auto heads = heads_in_pixels(pooler);
+  const Frame frame{.image = {16, 32}, .network = kRoiHeadsSize};
+  const auto proposals = torch::tensor({{8.f, 12.f, 28.f, 44.f}});
+  heads->detect({background()}, {proposals}, {kRoiHeadsSize}, {frame});
+  EXPECT_TRUE(identical(pooler->seen.at(0), torch::tensor({{8.f, 12.f, 26.f, 40.f}})))
+      << "the image's pixels";
+  heads->detect({background()}, {proposals}, {kRoiHeadsSize});
+  EXPECT_TRUE(identical(pooler->seen.at(0), torch::tensor({{8.f, 12.f, 27.f, 43.f}}))) << "the network's";
+  const Target nothing{torch::zeros({0, 4}), labels({}), torch::zeros({0, 4})};
+  heads->losses({background()}, {proposals}, {nothing}, {frame});
+  EXPECT_TRUE(identical(pooler->seen.at(0), torch::tensor({{8.f, 12.f, 26.f, 40.f}})));
+  heads->losses({background()}, {proposals}, {nothing});
+  EXPECT_TRUE(identical(pooler->seen.at(0), torch::tensor({{8.f, 12.f, 27.f, 43.f}})));
+}
+
 TEST(RoiHeads, SuppressWithinAClassOnly) {
   auto heads = reader({});
   const auto map = background();
@@ -181,6 +242,37 @@ TEST(RoiHeads, BoxesAreTheirClassesOwnOrEverybodys) {
   };
   EXPECT_TRUE(close(first_x(reader({}), at::cat({stay, stay, right})), torch::tensor({0.f, 2.f}), 1e-4));
   EXPECT_TRUE(close(first_x(reader({}, {.class_agnostic = true}), right), torch::tensor({2.f, 2.f}), 1e-4));
+}
+
+TEST(RoiHeads, ARefinedBoxIsScoredAndRefinedAgainForItsOwnClass) {
+  const auto map = background();
+  paint(map, 0, kBoxes[0], {0.2f, 0.5f, 0.3f});
+  const auto twice = at::cat({kBoxes.slice(0, 0, 1), kBoxes.slice(0, 0, 1)});
+  // Boxes of class 1 move by a tenth of their width, 2 pixels, with every iteration.
+  const auto right = torch::tensor({1.f, 0.f, 0.f, 0.f}), stay = torch::zeros({4});
+  const auto found = [&](int64_t iterations, double nms_threshold) {
+    auto heads = reader({.suppression = {.nms_threshold = nms_threshold}, .iterations = iterations});
+    set(heads, "bbox_pred.bias", at::cat({stay, right, stay}));
+    return heads->detect({map}, {twice}, {kRoiHeadsSize})[0];
+  };
+  EXPECT_TRUE(close(found(1, 0.9).boxes.select(1, 0), torch::tensor({2.f, 0.f}), 1e-4));
+  const auto again = found(2, 0.9);
+  EXPECT_TRUE(identical(again.labels, labels({1, 1, 2})));
+  EXPECT_TRUE(close(again.scores, torch::tensor({0.5f, 0.5f, 0.3f}), 1e-4));
+  EXPECT_TRUE(
+      close(std::get<0>(again.boxes.select(1, 0).narrow(0, 0, 2).sort()), torch::tensor({2.f, 4.f}), 1e-4));
+  EXPECT_EQ(found(3, 0.9).labels.size(0), 4);
+  // What is suppressed after an iteration is not refined, but stands among the candidates of all of them.
+  EXPECT_EQ(found(2, 1).labels.size(0), 8);
+  EXPECT_EQ(found(2, 0.7).labels.size(0), 2);
+}
+
+TEST(RoiHeads, IterationsOfNothingFindNothing) {
+  auto heads = reader({.iterations = 2});
+  const auto found =
+      heads->detect({background(2)}, {kBoxes, torch::zeros({0, 4})}, {kRoiHeadsSize, kRoiHeadsSize});
+  ASSERT_EQ(found.size(), 2u);
+  for (const auto& image : found) EXPECT_EQ(image.boxes.sizes(), (std::vector<int64_t>{0, 4}));
 }
 
 TEST(RoiHeads, NotANumberIsNoDetection) {

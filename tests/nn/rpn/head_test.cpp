@@ -32,6 +32,22 @@ TEST(RpnHead, ConvolutionsFollowEachOther) {
   EXPECT_TRUE(close(head->forward({map}).objectness[0], conv("cls_logits", hidden).flatten(1)));
 }
 
+TEST(RpnHead, ItsConvolutionsMayHaveAWidthOfTheirOwn) {
+  torch::manual_seed(4);
+  const torch::NoGradGuard no_grad;
+  RpnHead head(3, 2, 2, 5);
+  const auto shapes = shapes_of(*head);
+  EXPECT_EQ(shapes.at("conv.0.0.weight"), (std::vector<int64_t>{5, 3, 3, 3}));
+  EXPECT_EQ(shapes.at("conv.1.0.weight"), (std::vector<int64_t>{5, 5, 3, 3}));
+  EXPECT_EQ(shapes.at("bbox_pred.weight"), (std::vector<int64_t>{8, 5, 1, 1}));
+  const std::vector<at::Tensor> maps = {at::randn({2, 3, 4, 5})};
+  const auto whole = head->forward(maps);
+  const auto chosen = torch::tensor({0, 3, 41, 60}, at::kLong);
+  const auto some = head->forward_at(maps, chosen);
+  EXPECT_TRUE(close(some.objectness, whole.objectness[0].flatten().index_select(0, chosen)));
+  EXPECT_TRUE(close(some.deltas, whole.deltas[0].flatten(0, 1).index_select(0, chosen)));
+}
+
 TEST(RpnHead, StartsSmallWithoutBias) {
   torch::manual_seed(1);
   for (const auto& [name, tensor] : state_of(*RpnHead(64, 9))) {

@@ -37,11 +37,29 @@ TEST(Proposals, AreDecodedAndClippedBestFirst) {
       at::cat({box(0, 0, 20, 20), box(80, 30, 40, 40), box(40, 0, 20, 20)})};
   auto said = prediction(anchors, {torch::tensor({{1.f, 3.f, 2.f}})});
   said.deltas[0][0][2][1] = 0.5;  // down by half its height
-  const auto [boxes, scores] = propose(said, anchors, {kProposalsSize}, boxes::BoxCoder(), {});
+  const auto [boxes, scores, numbers] = propose(said, anchors, {kProposalsSize}, boxes::BoxCoder(), {});
   ASSERT_EQ(boxes.size(), 1u);
   EXPECT_TRUE(identical(boxes[0], at::cat({box(80, 30, 20, 20), box(40, 10, 20, 20), box(0, 0, 20, 20)})));
   ASSERT_EQ(scores.size(), 1u);
   EXPECT_TRUE(identical(scores[0], torch::tensor({3.f, 2.f, 1.f}).sigmoid()));
+  EXPECT_TRUE(numbers.empty());
+}
+
+TEST(Proposals, SayOfWhichAnchorsTheyWereMade) {
+  const std::vector<at::Tensor> anchors = {
+      at::cat({box(0, 0, 20, 20), box(1, 0, 20, 20), box(40, 0, 20, 20)}),
+      at::cat({box(0, 20, 20, 20), box(60, 0, 20, 20)})};
+  const auto said = prediction(
+      anchors, {torch::tensor({{4.f, 3.f, 1.f}, {1.f, 2.f, 9.f}}), torch::tensor({{2.f, 8.f}, {0.f, 0.5f}})});
+  const auto proposals =
+      propose(said, anchors, {kProposalsSize, kProposalsSize}, boxes::BoxCoder(), {}, {}, true);
+  ASSERT_EQ(proposals.anchors.size(), 2u);
+  EXPECT_TRUE(identical(proposals.anchors[0], torch::tensor({4, 0, 3, 2}, at::kLong)));
+  EXPECT_TRUE(identical(proposals.anchors[1], torch::tensor({2, 1, 4, 3}, at::kLong)));
+  for (size_t image = 0; image < 2; ++image) {
+    EXPECT_TRUE(
+        identical(proposals.boxes[image], at::cat(anchors).index_select(0, proposals.anchors[image])));
+  }
 }
 
 TEST(Proposals, SuppressWithinALevelOnly) {
@@ -84,6 +102,38 @@ TEST(Proposals, DropWhatIsSmallAfterClipping) {
   EXPECT_EQ(propose_one_image({anchors}, {objectness}, {.min_size = 3})[0].size(0), 2);
   EXPECT_TRUE(
       identical(propose_one_image({anchors}, {objectness}, {.min_size = 60})[0], torch::zeros({0, 4})));
+}
+
+// Without deltas py-faster-rcnn's decoder makes a box a pixel longer.
+TEST(Proposals, InPixelsSmallOnesGoBeforeTheBestAreTaken) {
+  const std::vector<at::Tensor> anchors = {
+      at::cat({box(0, 0, 6.5f, 30), box(0, 0, 7, 30), box(40, 0, 19, 29)})};
+  const auto said = prediction(anchors, {torch::tensor({{3.f, 2.f, 1.f}, {3.f, 2.f, 1.f}})});
+  const std::vector<ImageSize> sizes = {kProposalsSize, kProposalsSize};
+  // At twice and at three times the image's size, of which 4 pixels are 8 and 12.
+  const std::vector<Frame> frames = {{.image = {25, 50}, .network = kProposalsSize},
+                                     {.image = {17, 33}, .network = {51, 99}}};
+  const boxes::BoxCoder in_pixels({.convention = boxes::Convention::pixels});
+  const auto first = propose(said, anchors, sizes, in_pixels, {.pre_nms = 1, .min_size = 4}, frames);
+  EXPECT_TRUE(identical(first.boxes[0], box(0, 0, 8, 31)));
+  EXPECT_TRUE(identical(first.boxes[1], box(40, 0, 20, 30)));
+  EXPECT_TRUE(identical(first.scores[1], torch::tensor({1.f}).sigmoid()));
+  EXPECT_EQ(propose(said, anchors, sizes, in_pixels, {.min_size = 40}, frames).boxes[0].size(0), 0);
+  // torchvision and detectron2 take the best first, of which nothing is left.
+  EXPECT_EQ(propose(said, anchors, sizes, boxes::BoxCoder(), {.pre_nms = 1, .min_size = 8}).boxes[0].size(0),
+            0);
+}
+
+TEST(Proposals, InPixelsNothingOverflows) {
+  const std::vector<at::Tensor> anchors = {
+      at::cat({box(0, 0, 20, 20), box(60, 0, 20, 20), box(0, 30, 9, 9)})};
+  auto said = prediction(anchors, {torch::tensor({{2.f, 1.f, 3.f}})});
+  said.deltas[0][0][0][2] = 1e4;                                      // an endless width
+  said.deltas[0][0][1][0] = 1e30;                                     // far off to the right
+  said.deltas[0][0][2][1] = std::numeric_limits<float>::quiet_NaN();  // nowhere
+  const boxes::BoxCoder in_pixels({.convention = boxes::Convention::pixels});
+  const auto found = propose(said, anchors, {kProposalsSize}, in_pixels, {}).boxes[0];
+  EXPECT_TRUE(identical(found, at::cat({box(0, 0, 100, 21), box(99, 0, 1, 21)})));
 }
 
 TEST(Proposals, EachImageHasItsOwnScoresAndSize) {

@@ -208,6 +208,21 @@ void test_roi_align(Random& random) {
   check_close(joined, all_expected, 0, "gradient");
 }
 
+template <class T>
+void test_roi_align_of_rois(Random& random) {
+  using R = Real<T>;
+  RoiAlignCase<T> c(random, random.one_of<int64_t>({13, 13, 80}));
+  c.features.channels_last = true;
+  const std::vector<R> gradient = same_in_all_ways(random, "gradient of RoIs", [&](const Way& way) {
+    std::vector<R> got(5 * c.spec.roi_count, R(77));
+    cpu::roi_align_backward_rois(c.spec, c.features, c.grad_output.data(), got.data(), way.parallel,
+                                 way.instruction_set);
+    return got;
+  });
+  check_close(gradient, reference::roi_align_backward_rois<T>(c.spec, c.features, c.grad_output.data()), 0,
+              "gradient of RoIs");
+}
+
 /// A bin that lies outside the map is 0 whatever the map holds.
 template <class T>
 void test_roi_align_of_nan(Random& random) {
@@ -246,5 +261,8 @@ int main(int argc, char** argv) {
   run("roi_align float", test_roi_align<float>, first_seed, cases);
   run("roi_align double", test_roi_align<double>, first_seed, cases);
   run("roi_align bfloat16", test_roi_align<BFloat16>, first_seed, cases);
+  run("roi_align of RoIs float", test_roi_align_of_rois<float>, first_seed, cases);
+  run("roi_align of RoIs double", test_roi_align_of_rois<double>, first_seed, cases);
+  run("roi_align of RoIs bfloat16", test_roi_align_of_rois<BFloat16>, first_seed, cases);
   run("roi_align of NaN", test_roi_align_of_nan<float>, first_seed, cases);
 }

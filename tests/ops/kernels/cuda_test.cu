@@ -242,6 +242,34 @@ void test_roi_align(Random& random) {
   check_gradient(random, one.grad_output, expected, backward);
 }
 
+template <class T>
+void test_roi_align_of_rois(Random& random) {
+  using R = Real<T>;
+  RoiAlignCase<T> one(random, 13);
+  one.features.channels_last = true;
+  OnDevice<R> rois(one.rois);
+  OnDevice<int64_t> levels(one.levels);
+  RoiAlignSpec<R> spec = one.spec;
+  spec.rois = rois.data();
+  if (spec.levels) spec.levels = levels.data();
+  Pyramid<const T> features = one.features;
+  std::vector<OnDevice<T>> maps;
+  for (int i = 0; i < features.level_count; ++i) {
+    maps.emplace_back(one.maps[i], random_shift(random));
+    features.levels[i].cells = maps.back().data();
+  }
+  OnDevice<T> grad(one.grad_output);
+  const auto backward = [&] {
+    OnDevice<R> grad_rois(5 * spec.roi_count);
+    check_success(cuda::roi_align_backward_rois(spec, features, grad.data(), grad_rois.data(), stream));
+    return grad_rois.read();
+  };
+  const std::vector<R> gradient = backward();
+  check_close(gradient, reference::roi_align_backward_rois<T>(one.spec, one.features, one.grad_output.data()),
+              0, "gradient of RoIs");
+  check_same_bits(backward(), gradient, "gradient of RoIs, again");
+}
+
 }  // namespace
 }  // namespace rcnn::ops::kernels
 
@@ -265,5 +293,8 @@ int main(int argc, char** argv) {
   run("roi_align float", test_roi_align<float>, first_seed, cases);
   run("roi_align double", test_roi_align<double>, first_seed, cases);
   run("roi_align bfloat16", test_roi_align<BFloat16>, first_seed, cases);
+  run("roi_align of RoIs float", test_roi_align_of_rois<float>, first_seed, cases);
+  run("roi_align of RoIs double", test_roi_align_of_rois<double>, first_seed, cases);
+  run("roi_align of RoIs bfloat16", test_roi_align_of_rois<BFloat16>, first_seed, cases);
   check_success(cudaStreamDestroy(stream));
 }

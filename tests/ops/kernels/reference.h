@@ -365,4 +365,100 @@ std::vector<std::vector<Expected>> roi_align_backward(const RoiAlignSpec<Real<T>
   return gradient;
 }
 
+/// The gradient of the RoIs, [roi_count, 5]. What samples read is a surface of planes, whose slopes are taken
+/// as differences on either side of a sample: where they differ, in a kink, a rounding decides which one
+/// counts.
+template <class T>
+std::vector<Expected> roi_align_backward_rois(const RoiAlignSpec<Real<T>>& spec,
+                                              const Pyramid<const T>& features, const T* grad_output) {
+  constexpr double kStep = 0x1p-12;
+  const Array grid{features.channels, spec.out_height, spec.out_width, features.channels_last};
+  std::vector<Expected> gradient(5 * spec.roi_count);
+  for (int64_t k = 0; k < spec.roi_count; ++k) {
+    const Level<const T>* level = level_of(spec, features, k);
+    if (!level) continue;
+    const Real<T>* roi = spec.rois + 5 * k;
+    const Array map{features.channels, level->height, level->width, features.channels_last};
+    const auto cell = [&](int64_t c, int64_t y, int64_t x) -> double {
+      return to_real(level->cells[map(static_cast<int64_t>(roi[0]), c, y, x)]);
+    };
+    const auto surface = [&](int64_t c, double y, double x) {
+      y = std::clamp(y, 0.0, static_cast<double>(level->height - 1));
+      x = std::clamp(x, 0.0, static_cast<double>(level->width - 1));
+      const auto top = static_cast<int64_t>(y), left = static_cast<int64_t>(x);
+      const int64_t bottom = std::min(top + 1, level->height - 1),
+                    right = std::min(left + 1, level->width - 1);
+      const double down = y - static_cast<double>(top), across = x - static_cast<double>(left);
+      return (1 - down) * ((1 - across) * cell(c, top, left) + across * cell(c, top, right)) +
+             down * ((1 - across) * cell(c, bottom, left) + across * cell(c, bottom, right));
+    };
+    double largest = 0;
+    for (int64_t i = 0; i < features.images * features.channels * level->height * level->width; ++i)
+      largest = std::max<double>(largest, std::abs(to_real(level->cells[i])));
+
+    struct Side {
+      double low, size;
+      bool held, doubtful;  ///< at the size of one cell; so close to it that a rounding decides
+      int64_t bins, samples;
+
+      double share(int64_t bin, int64_t sample) const {
+        return (static_cast<double>(bin) +
+                (static_cast<double>(sample) + 0.5) / static_cast<double>(samples)) /
+               static_cast<double>(bins);
+      }
+    };
+    const auto side = [&](double low, double high, int64_t bins) {
+      const double size = (high - low) * level->spatial_scale;
+      const bool held = !spec.aligned && size <= 1;
+      const double used = held ? 1 : size, most = std::max(std::ceil(used / static_cast<double>(bins)), 0.0);
+      return Side{.low = low * level->spatial_scale - (spec.aligned ? 0.5 : 0),
+                  .size = used,
+                  .held = held,
+                  .doubtful = !spec.aligned && std::abs(size - 1) < 1e-4,
+                  .bins = bins,
+                  .samples = spec.sampling_ratio > 0 ? spec.sampling_ratio : static_cast<int64_t>(most)};
+    };
+    const Side sides[] = {side(roi[1], roi[3], spec.out_width), side(roi[2], roi[4], spec.out_height)};
+    const auto& [along_x, along_y] = sides;
+    const auto near = [](double a, double b) { return std::abs(a - b) < 1e-4; };
+
+    Expected* corners = gradient.data() + 5 * k + 1;
+    for (int64_t p = 0; p < spec.out_height; ++p) {
+      for (int64_t q = 0; q < spec.out_width; ++q) {
+        for (int64_t i = 0; i < along_y.samples; ++i) {
+          for (int64_t j = 0; j < along_x.samples; ++j) {
+            const double shares[] = {along_x.share(q, j), along_y.share(p, i)};
+            const double x = along_x.low + shares[0] * along_x.size,
+                         y = along_y.low + shares[1] * along_y.size;
+            const double height = static_cast<double>(level->height),
+                         width = static_cast<double>(level->width);
+            const bool doubtful = near(y, -1) || near(y, height) || near(x, -1) || near(x, width);
+            const bool inside = y >= -1 && y <= height && x >= -1 && x <= width;
+            if (!doubtful && !inside) continue;
+            for (int64_t c = 0; c < features.channels; ++c) {
+              const double weight = to_real(grad_output[grid(k, c, p, q)]) * level->spatial_scale /
+                                    static_cast<double>(along_y.samples * along_x.samples);
+              for (int axis = 0; axis < 2; ++axis) {
+                const auto at = [&](int steps) {
+                  return weight *
+                         (axis == 0 ? surface(c, y, x + steps * kStep) : surface(c, y + steps * kStep, x));
+                };
+                const double before = (at(-1) - at(-2)) / kStep, after = (at(2) - at(1)) / kStep;
+                const double upper = sides[axis].held ? 0 : shares[axis];
+                corners[axis].value += doubtful ? 0 : after * (1 - upper);
+                corners[axis + 2].value += doubtful ? 0 : after * upper;
+                double error =
+                    std::abs(after - before) + kRelativeError<Real<T>> * std::abs(weight) * largest;
+                if (doubtful || sides[axis].doubtful) error += std::abs(after);
+                corners[axis].error += error, corners[axis + 2].error += error;
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  return gradient;
+}
+
 }  // namespace rcnn::ops::kernels::reference

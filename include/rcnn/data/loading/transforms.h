@@ -61,4 +61,8 @@ RCNN_EXPORT ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size
 RCNN_EXPORT Sample transform(const at::Tensor& image, const Record& record, const TransformOptions& options,
                              uint64_t seed);
 
+/// A record's boxes as transform() gives them where it changes nothing, at the image's own scale; the image
+/// is undefined.
+RCNN_EXPORT Sample boxes_of(const Record& record);
+
 }  // namespace rcnn::data

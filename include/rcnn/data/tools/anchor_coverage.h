@@ -20,9 +20,10 @@ struct ScaledBox {
 };
 
 /// The objects of a data set that are not ignored, at the scale that `min_size`, `max_size` and `resize`
-/// give, not flipped. See resized().
+/// give, not flipped, as a model of that convention sees them. See resized().
 RCNN_EXPORT std::vector<ScaledBox> scaled_boxes(const Dataset& dataset, int64_t min_size, int64_t max_size,
-                                                Resize resize = Resize::torchvision);
+                                                Resize resize = Resize::torchvision,
+                                                boxes::Convention convention = boxes::Convention::edges);
 
 /// Where anchors lie on an image.
 struct AnchorMaps {

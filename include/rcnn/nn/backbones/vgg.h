@@ -25,10 +25,12 @@ class RCNN_EXPORT VggImpl : public BackboneImpl, public Fusible {
   explicit VggImpl(const VggOptions& options);
   std::vector<at::Tensor> forward(const at::Tensor& images) override;
   std::vector<FeatureSpec> features() const override { return {{"conv5", channels_, 16}}; }
+  void pool_like_caffe() override { rounds_up_ = true; }
   void fuse(Precision precision) override;
 
  private:
   int64_t channels_ = 0;
+  bool rounds_up_ = false;
   std::vector<std::vector<ConvNorm>> stages_;
 };
 

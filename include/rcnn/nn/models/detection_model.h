@@ -17,6 +17,13 @@ class RCNN_EXPORT DetectionModelImpl : public ModelImpl {
   /// Detections of each image, best first, in network pixels. Call under eval() and without gradients.
   virtual std::vector<Detections> detect(const ImageBatch& images) = 0;
 
+  /// Whether losses() and detect() need ImageBatch::proposals: boxes that come with the data.
+  virtual bool needs_proposals() const { return false; }
+
+  /// Whether what detect() finds are proposals, all of label 1, whatever the classes: a region proposal
+  /// network alone.
+  virtual bool finds_proposals() const { return false; }
+
   /// What a detector in two stages takes for an object of any class, best first, in network pixels: the score
   /// is its probability, the label 1. Call like detect(). Throws ConfigError where the model proposes
   /// nothing.

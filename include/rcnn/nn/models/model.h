@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include <rcnn/export.h>
 #include <rcnn/nn/loss.h>
 #include <rcnn/nn/pixels.h>
+#include <rcnn/nn/training_set.h>
 #include <rcnn/nn/weights/weights.h>
 #include <rcnn/types.h>
 
@@ -30,6 +33,16 @@ class RCNN_EXPORT ModelImpl : public torch::nn::Module {
   /// Whether the shape of a parameter or buffer, by its name in the model, follows the number of classes:
   /// with weights of another data set it starts fresh. None does, unless a model says so.
   virtual bool depends_on_classes(std::string_view name) const;
+
+  /// Takes from the training set what the losses need to know before the first iteration; nothing, unless a
+  /// model says so. `loaded` are the parameters, by name, that have values of earlier weights. To be called
+  /// once a training, before what learns is handed to a solver; what it finds becomes buffers, so that a
+  /// state has it.
+  virtual void begin_training(const TrainingSet& images, std::span<const std::string> loaded);
+
+  /// The parameters and buffers of a state as weights that say the same without what begin_training() found:
+  /// those that are published. `state` as it is, unless a model says so.
+  virtual TensorMap published(TensorMap state) const;
 
   /// How many classes weights of such a model are for, background not counted; 0 where they do not tell, as
   /// with every model that does not override it.

@@ -37,7 +37,8 @@ struct ModelSummary {
 ///
 /// Multiply-adds are those of convolutions, at each place of their outputs, and of matrix products: of
 /// everything that these tell apart, so norms, biases, activations, pooling and NMS count nothing. RoI layers
-/// count for as many RoIs as the model proposes, which the first number of their output's shape is.
+/// count for as many RoIs as the model proposes, which the first number of their output's shape is, and for
+/// 2000 where it is given its proposals.
 RCNN_EXPORT ModelSummary summarize(ModelImpl& model, ImageSize size);
 
 /// The most bytes of tensors that were alive at once and made by a forward and a backward pass over one grey

@@ -1,24 +1,31 @@
 #pragma once
 
 #include <memory>
+#include <span>
+#include <string>
 #include <vector>
 
 #include <rcnn/boxes/coder.h>
+#include <rcnn/boxes/matcher.h>
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
 #include <rcnn/nn/loss.h>
 #include <rcnn/nn/roi/box_head.h>
 #include <rcnn/nn/roi/roi_batch.h>
+#include <rcnn/nn/training_set.h>
 
 namespace rcnn::nn {
 
 /// What the second stage says of boxes, and what it costs.
 struct RCNN_EXPORT BoxBranchOptions {
   boxes::BoxCoderOptions coder{.weights = {10, 10, 5, 5}};
-  bool class_agnostic = false;  ///< one box a RoI instead of one for each class
-  double beta = 1.0 / 9;        ///< of the Smooth L1 loss
+  bool class_agnostic = false;   ///< one box a RoI instead of one for each class
+  double beta = 1.0 / 9;         ///< of the Smooth L1 loss
+  BoxPredictorRanks ranks = {};  ///< read by make_roi_heads()
+  /// Whether box targets are normalised by their own mean and standard deviation, found before the training.
+  enum class TargetStatistics { none, per_class } target_statistics = TargetStatistics::none;
 
-  /// Keys: box_weights, class_agnostic, beta.
+  /// Keys: box_weights, class_agnostic, beta, target_statistics (none, per_class).
   void read(const config::Node& node);
 };
 
@@ -48,6 +55,12 @@ class RCNN_EXPORT BoxBranchImpl : public torch::nn::Module {
 
   /// `rois` are float32 [K, 4].
   Decoded decode(const Prediction& prediction, const at::Tensor& rois) const;
+
+  /// With target_statistics finds and takes them, see target_statistics() and
+  /// BoxPredictorImpl::normalise_targets(), and warns of classes with too few targets; otherwise does
+  /// nothing. `plain` has names of the box predictor's parameters: "bbox_pred.weight".
+  void begin_training(const TrainingSet& images, const boxes::MatcherOptions& matcher,
+                      std::span<const std::string> plain);
 
   const BoxBranchOptions& options() const { return options_; }
 

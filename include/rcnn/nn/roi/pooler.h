@@ -26,6 +26,9 @@ class RCNN_EXPORT RoiPoolerImpl : public torch::nn::Module {
   virtual std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps,
                                           const std::vector<at::Tensor>& boxes) = 0;
 
+  /// Whether the gradient flows into the boxes, too.
+  virtual bool is_differentiable_in_boxes() const { return false; }
+
   /// One, or several where the box head is to see each RoI more than once: on every level, say.
   virtual std::vector<GridSpec> grids() const = 0;
 };
@@ -50,6 +53,7 @@ class RCNN_EXPORT LevelPoolerImpl : public RoiPoolerImpl {
 
   std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps,
                                   const std::vector<at::Tensor>& boxes) override;
+  bool is_differentiable_in_boxes() const override { return options_.kind == RoiPoolerOptions::Kind::align; }
   std::vector<GridSpec> grids() const override { return {{channels_, options_.size}}; }
 
   /// int64 [K]: floor(4 + log2(sqrt(area) / 224) + 1e-6) as a level number, limited to what there is, 0 for

@@ -18,6 +18,7 @@ struct RCNN_EXPORT RoiBatch {
   at::Tensor labels;       ///< int64 [B, S]: 1..C, 0 for background, -1 in the padding
   at::Tensor truth;        ///< int64 [B, S]: which of the image's objects; -1 for none
   at::Tensor truth_boxes;  ///< float32 [B, S, 4], that object's box; zeros for none
+  at::Tensor proposal;     ///< int64 [B, S]: which of the image's proposals; -1 for ground truth and padding
 
   std::vector<int64_t> counts;     ///< of each image, how many are no padding
   std::vector<int64_t> positives;  ///< and of these, how many are of objects

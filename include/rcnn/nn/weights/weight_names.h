@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -18,13 +19,18 @@ namespace rcnn::nn {
 /// detectron2    `backbone.bottom_up.res2.0.conv1.weight`, `proposal_generator.*`; background comes last,
 ///               without a box; the anchors of a cell go by size, then by ratio
 /// caffe2        Detectron's blobs: `res2_0_branch2a_w`; batch norm is a scale and a shift
-enum class WeightNames { torchvision, detectron2, caffe2 };
+/// caffe         py-faster-rcnn's and Fast R-CNN's layers, and those of the ImageNet networks that these
+/// start
+///               from (VGG16, ZF, VGG_CNN_M_1024): `conv1_1.blobs.0`, `rpn_conv/3x3.blobs.1`; two scores an
+///               anchor, and deltas of boxes that are not divided by the box weights
+enum class WeightNames { torchvision, detectron2, caffe2, caffe };
 
 /// What a translation has to know of the detector and cannot see in its weights.
 struct RCNN_EXPORT WeightNamesOptions {
-  int64_t anchor_ratios = 3;    ///< aspect ratios of the anchors of a cell
-  bool class_agnostic = false;  ///< one box a RoI instead of one for each class
-  double norm_eps = 1e-5;       ///< of frozen batch norm
+  int64_t anchor_ratios = 3;                           ///< aspect ratios of the anchors of a cell
+  bool class_agnostic = false;                         ///< one box a RoI instead of one for each class
+  double norm_eps = 1e-5;                              ///< of frozen batch norm
+  std::array<double, 4> box_weights = {10, 10, 5, 5};  ///< of the RoI head's deltas
 
   /// From the keys of a config's "model" that say so, the defaults where it does not.
   static WeightNamesOptions from(const config::Node& model);
@@ -39,10 +45,12 @@ struct RenamedWeights {
   std::vector<std::string> left_out;  ///< names of the source that have no counterpart: anchors, momenta
 };
 
-/// Translates weights of a ResNet, or of a Faster R-CNN over one with a res5 head, a pyramid, or neither. A
-/// classification network, which has neither RPN nor RoI heads, gets torchvision's names of such a network
-/// (`layer1.0.conv1.weight`). Rows of the last layers change their order with the names; tensors whose rows
-/// stay are shared. Throws WeightsError when a tensor has not the shape that its name promises.
+/// Translates weights of a ResNet, or of a Faster R-CNN over one with a res5 head, a pyramid, or neither;
+/// Caffe's of a VGG16, a ZF or a VGG_CNN_M_1024, or of a detector over one. A classification network, which
+/// has neither RPN nor RoI heads, gets torchvision's names of such a network (`layer1.0.conv1.weight`,
+/// `classifier.0.weight`) or, where torchvision has none, Caffe's own (`conv5.weight`, `fc6.weight`). Rows of
+/// the last layers change their order with the names; tensors whose rows stay are shared. Throws WeightsError
+/// when a tensor has not the shape that its name promises.
 RCNN_EXPORT RenamedWeights to_torchvision(const TensorMap& tensors, WeightNames from,
                                           const WeightNamesOptions& options = {});
 

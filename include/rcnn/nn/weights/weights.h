@@ -42,9 +42,10 @@ RCNN_EXPORT LoadReport load_state(torch::nn::Module& module, const TensorMap& te
 
 /// Copies as much of `tensors` as the module has a place for: under the same name, or, for the weights of a
 /// classification network, in the backbone and the RoI head (`layer1.0.conv1.weight` is
-/// `backbone.body.layer1.0.conv1.weight`; `classifier.0` and `classifier.3` of a VGG are the head's fc6 and
-/// fc7). What depends on the classes, see Classes, stays fresh when the file has another number of them.
-/// Throws WeightsError, having changed nothing, when another shape differs or nothing fits at all.
+/// `backbone.body.layer1.0.conv1.weight`; `classifier.0` and `classifier.3` of a VGG, `fc6` and `fc7` of
+/// a ZF are the head's fc6 and fc7). What depends on the classes, see Classes, stays fresh when the file has
+/// another number of them. Throws WeightsError, having changed nothing, when another shape differs or nothing
+/// fits at all.
 ///
 /// With patterns in `only` (*: anything) these are copied alone: tensors whose name in the module one of them
 /// means. The others are neither called unused, nor is it an error then when nothing fits.

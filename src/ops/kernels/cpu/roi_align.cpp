@@ -1,6 +1,8 @@
 #include "ops/kernels/roi_align.h"
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "ops/kernels/cpu/lists.h"
@@ -194,6 +196,74 @@ void backward_in_planes(const RoiAlignPlan<Real<T>>& plan, const RoiAlignSpec<Re
       });
 }
 
+/// The gradients of the two edges of a RoI along an axis of a map of `length` cells, in cells. of_weight(bin,
+/// cell) is the gradient of the weight that a bin gives to a cell.
+template <class Real, class OfWeight>
+std::pair<double, double> differentiate_edges(const AlignAxis<Real>& axis, int64_t bins, int64_t length,
+                                              OfWeight of_weight) {
+  double lower = 0, upper = 0;
+  for (int64_t bin = 0; bin < bins; ++bin) {
+    for (int sample = 0; sample < axis.samples(); ++sample) {
+      const Real position = axis.position(bin, sample);
+      if (!follows_position(position, length)) continue;
+      const auto cell = static_cast<int64_t>(position);
+      const double slope = of_weight(bin, cell + 1) - of_weight(bin, cell);
+      const double share = axis.share_of_upper_edge(bin, sample);
+      lower += slope * (1 - share);
+      upper += slope * share;
+    }
+  }
+  return {lower, upper};
+}
+
+/// The tap of a bin that has this index; there is one.
+template <class Real, class IndexOf>
+int64_t tap_at(const simd::BinTaps<Real>& taps, int64_t bin, int64_t index, IndexOf index_of) {
+  const auto *first = taps[bin], *last = first + taps.count;
+  const auto* found = std::lower_bound(
+      first, last, index, [&](const simd::Tap<Real>& tap, int64_t i) { return index_of(tap) < i; });
+  return bin * taps.count + (found - first);
+}
+
+/// A gradient of RoI k's corners, [4], from its output's.
+template <class Isa, class T>
+void differentiate_roi(const RoiAlignSpec<Real<T>>& spec, const Pyramid<const T>& features,
+                       const PlacedRoi<Real<T>>& roi, const Real<T>* corners, const T* grad_output,
+                       Real<T>* scratch, Real<T>* grad_corners) {
+  constexpr int64_t kLanes = simd::kSumLanes<Real<T>>;
+  const int64_t row_taps = spec.out_height * roi.rows.count, bin_taps = spec.out_width * roi.bins.count;
+  Scratch<Real<T>> sums((row_taps + bin_taps) * kLanes);
+  Real<T>*of_rows = sums.data(), *of_bins = of_rows + row_taps * kLanes;
+  const Cells<const T> map = cells_of(features, roi.level, roi.image);
+  for (int64_t i = 0; i < spec.out_height; ++i) {
+    if (!reads(roi, i)) continue;
+    simd::differentiate_taps<Isa, T>(map, roi.rows[i], roi.rows.count, roi.bins, roi.columns, scratch,
+                                     grad_output + i * spec.out_width * features.channels,
+                                     of_rows + i * roi.rows.count * kLanes, of_bins);
+  }
+  const auto total = [&](const Real<T>* lanes) { return std::accumulate(lanes, lanes + kLanes, 0.0); };
+
+  const Level<const T>& level = features.levels[roi.level];
+  const auto scale = static_cast<Real<T>>(level.spatial_scale);
+  const AlignAxis<Real<T>> x(corners[0], corners[2], scale, spec.out_width, spec.sampling_ratio,
+                             spec.aligned);
+  const AlignAxis<Real<T>> y(corners[1], corners[3], scale, spec.out_height, spec.sampling_ratio,
+                             spec.aligned);
+  const auto [x1, x2] = differentiate_edges(x, spec.out_width, level.width, [&](int64_t bin, int64_t cell) {
+    const int64_t tap =
+        tap_at(roi.bins, bin, cell, [&](const auto& t) { return roi.columns.listed[t.index]; });
+    return total(of_bins + tap * kLanes);
+  });
+  const auto [y1, y2] = differentiate_edges(y, spec.out_height, level.height, [&](int64_t bin, int64_t cell) {
+    return total(of_rows + tap_at(roi.rows, bin, cell, [](const auto& t) { return t.index; }) * kLanes);
+  });
+  const double of_row = level.spatial_scale / sample_count(y, x);  // rows' weights are divided by the samples
+  grad_corners[0] = static_cast<Real<T>>(x1 * level.spatial_scale);
+  grad_corners[1] = static_cast<Real<T>>(y1 * of_row);
+  grad_corners[2] = static_cast<Real<T>>(x2 * level.spatial_scale);
+  grad_corners[3] = static_cast<Real<T>>(y2 * of_row);
+}
+
 }  // namespace
 
 template <class T>
@@ -223,6 +293,26 @@ void roi_align_backward(const RoiAlignSpec<Real<T>>& spec, const T* grad_output,
   });
 }
 
+template <class T>
+void roi_align_backward_rois(const RoiAlignSpec<Real<T>>& spec, const Pyramid<const T>& features,
+                             const T* grad_output, Real<T>* grad_rois, const Parallel& parallel,
+                             InstructionSet instruction_set) {
+  const RoiAlignPlan<Real<T>> plan(spec, features);
+  const int64_t output_size = spec.out_height * spec.out_width * features.channels;
+  std::fill_n(grad_rois, 5 * spec.roi_count, Real<T>(0));
+  with_instruction_set(instruction_set, [&]<class Isa>(Isa) {
+    share_items(parallel, spec.roi_count, [&](auto next) {
+      auto scratch = scratch_for(plan, 2 * simd::kSumLanes<Real<T>> * sizeof(Real<T>));
+      for (int64_t k; (k = next()) < spec.roi_count;) {
+        const PlacedRoi<Real<T>> roi = plan[k];
+        if (roi.level < 0) continue;
+        differentiate_roi<Isa, T>(spec, features, roi, spec.rois + 5 * k + 1, grad_output + k * output_size,
+                                  scratch.data(), grad_rois + 5 * k + 1);
+      }
+    });
+  });
+}
+
 template void roi_align_forward(const RoiAlignSpec<float>&, const Pyramid<const float>&, float*,
                                 const Parallel&, InstructionSet);
 template void roi_align_forward(const RoiAlignSpec<double>&, const Pyramid<const double>&, double*,
@@ -235,5 +325,11 @@ template void roi_align_backward<double>(const RoiAlignSpec<double>&, const doub
                                          const Parallel&, InstructionSet);
 template void roi_align_backward<BFloat16>(const RoiAlignSpec<float>&, const BFloat16*, const Pyramid<float>&,
                                            const Parallel&, InstructionSet);
+template void roi_align_backward_rois(const RoiAlignSpec<float>&, const Pyramid<const float>&, const float*,
+                                      float*, const Parallel&, InstructionSet);
+template void roi_align_backward_rois(const RoiAlignSpec<double>&, const Pyramid<const double>&,
+                                      const double*, double*, const Parallel&, InstructionSet);
+template void roi_align_backward_rois(const RoiAlignSpec<float>&, const Pyramid<const BFloat16>&,
+                                      const BFloat16*, float*, const Parallel&, InstructionSet);
 
 }  // namespace rcnn::ops::kernels::cpu

@@ -167,6 +167,85 @@ __global__ void walk_rows(RoiAlignSpec<R> spec, Pyramid<Cell> pyramid, OnBin on_
   }
 }
 
+/// A gradient of x1, y1, x2 and y2.
+template <class R>
+struct CornerGradients {
+  R values[4] = {};
+
+  /// A sample's, along axis 0 (x) or 1 (y).
+  __device__ void add(int axis, R slope, R share_of_upper_edge) {
+    values[axis] += slope * (R(1) - share_of_upper_edge);
+    values[axis + 2] += slope * share_of_upper_edge;
+  }
+};
+
+constexpr int kRoiThreads = 256;
+
+/// Maps and gradient channels last: a block takes a RoI. Its threads take the elements of the output in turn,
+/// and what they find is added in a fixed order.
+template <class T>
+__global__ void differentiate_rois(RoiAlignSpec<Real<T>> spec, Pyramid<const T> pyramid, const T* grad_output,
+                                   Real<T>* grad_rois) {
+  using R = Real<T>;
+  __shared__ R of_warps[kRoiThreads / kWarp][4];
+  const int64_t items = spec.out_height * spec.out_width * pyramid.channels;
+  for (int64_t k = blockIdx.x; k < spec.roi_count; k += gridDim.x) {
+    CornerGradients<R> sum;
+    R to_pixels = 0;
+    if (const int64_t index = level_of(spec, pyramid, k); index >= 0) {
+      const R* roi = spec.rois + 5 * k;
+      const Level<const T>& level = pyramid.levels[index];
+      const CellLayout map{pyramid.channels, level.height, level.width, true};
+      const auto scale = static_cast<R>(level.spatial_scale);
+      const Samples<R> samples(spec, roi, scale, map);
+      const T* image = level.cells + map.offset(static_cast<int64_t>(roi[0]), 0, 0);
+      for (int64_t item = threadIdx.x; item < items; item += blockDim.x) {
+        const int64_t bin = item / pyramid.channels, bin_x = bin % spec.out_width,
+                      bin_y = bin / spec.out_width;
+        const T* channel = image + item % pyramid.channels;
+        const R grad = to_real(grad_output[k * items + item]);
+        for (int i = 0; i < samples.y.samples(); ++i) {
+          const LinearTaps<R> row = samples.row(bin_y, i);
+          if (!row.inside) continue;
+          const bool row_moves = follows_position(samples.y.position(bin_y, i), map.height);
+          const R row_share = samples.y.share_of_upper_edge(bin_y, i);
+          for (int j = 0; j < samples.x.samples(); ++j) {
+            const LinearTaps<R> column = samples.column(bin_x, j);
+            if (!column.inside) continue;
+            const auto value = [&](int64_t y, int64_t x) { return to_real(channel[map.offset(0, y, x)]); };
+            const R low_low = value(row.low, column.low), low_high = value(row.low, column.high);
+            const R high_low = value(row.high, column.low), high_high = value(row.high, column.high);
+            if (follows_position(samples.x.position(bin_x, j), map.width)) {
+              const R slope =
+                  row.low_weight * (low_high - low_low) + row.high_weight * (high_high - high_low);
+              sum.add(0, grad * slope, samples.x.share_of_upper_edge(bin_x, j));
+            }
+            if (row_moves) {
+              const R slope =
+                  column.low_weight * (high_low - low_low) + column.high_weight * (high_high - low_high);
+              sum.add(1, grad * slope, row_share);
+            }
+          }
+        }
+      }
+      to_pixels = scale / sample_count(samples.y, samples.x);
+    }
+    for (R& value : sum.values) {
+      for (int distance = kWarp / 2; distance > 0; distance /= 2)
+        value += __shfl_down_sync(kAllLanes, value, distance);
+    }
+    __syncthreads();  // the last RoI's have been read
+    for (int i = 0; threadIdx.x % kWarp == 0 && i < 4; ++i) of_warps[threadIdx.x / kWarp][i] = sum.values[i];
+    __syncthreads();
+    if (threadIdx.x < 5) {
+      R total = 0;
+      for (int warp = 0; threadIdx.x > 0 && warp < kRoiThreads / kWarp; ++warp)
+        total += of_warps[warp][threadIdx.x - 1];
+      grad_rois[5 * k + threadIdx.x] = total * to_pixels;
+    }
+  }
+}
+
 template <class R, class Cell, class OnBin>
 int start_planes(const RoiAlignSpec<R>& spec, const Pyramid<Cell>& pyramid, const OnBin& on_bin,
                  CUstream_st* stream) {
@@ -260,6 +339,14 @@ int roi_align_backward(const RoiAlignSpec<Real<T>>& spec, const T* grad_output,
   return add_in_fixed_point(spec, grad_output, grad_features, reinterpret_cast<Word*>(scratch), stream);
 }
 
+template <class T>
+int roi_align_backward_rois(const RoiAlignSpec<Real<T>>& spec, const Pyramid<const T>& features,
+                            const T* grad_output, Real<T>* grad_rois, CUstream_st* stream) {
+  if (spec.roi_count == 0) return cudaSuccess;
+  return launch(differentiate_rois<T>, blocks_for(spec.roi_count, 1), kRoiThreads, stream, spec, features,
+                grad_output, grad_rois);
+}
+
 template int roi_align_forward(const RoiAlignSpec<float>&, const Pyramid<const float>&, float*, CUstream_st*);
 template int roi_align_forward(const RoiAlignSpec<double>&, const Pyramid<const double>&, double*,
                                CUstream_st*);
@@ -271,5 +358,11 @@ template int roi_align_backward<double>(const RoiAlignSpec<double>&, const doubl
                                         int64_t*, CUstream_st*);
 template int roi_align_backward<BFloat16>(const RoiAlignSpec<float>&, const BFloat16*, const Pyramid<float>&,
                                           int64_t*, CUstream_st*);
+template int roi_align_backward_rois(const RoiAlignSpec<float>&, const Pyramid<const float>&, const float*,
+                                     float*, CUstream_st*);
+template int roi_align_backward_rois(const RoiAlignSpec<double>&, const Pyramid<const double>&, const double*,
+                                     double*, CUstream_st*);
+template int roi_align_backward_rois(const RoiAlignSpec<float>&, const Pyramid<const BFloat16>&,
+                                     const BFloat16*, float*, CUstream_st*);
 
 }  // namespace rcnn::ops::kernels::cuda

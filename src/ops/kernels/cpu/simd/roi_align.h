@@ -56,6 +56,17 @@ template <class Isa, class T>
 void spread_row(const Cells<Real<T>>& map, const Tap<Real<T>>* rows, int64_t row_count,
                 const BinTaps<Real<T>>& bins, const Columns& columns, Real<T>* scratch, const T* grad_output);
 
+/// Lanes of a sum over channels: channel c counts in lane c % kSumLanes, whatever the instruction set.
+template <class Real>
+constexpr int kSumLanes = 64 / static_cast<int>(sizeof(Real));
+
+/// Gradients of the weights of an output row's taps, added to of_rows [row_count, kSumLanes] and of_bins
+/// [bins.bins, bins.count, kSumLanes]. scratch: 2 * kSumLanes for each of the columns and one more.
+template <class Isa, class T>
+void differentiate_taps(const Cells<const T>& map, const Tap<Real<T>>* rows, int64_t row_count,
+                        const BinTaps<Real<T>>& bins, const Columns& columns, Real<T>* scratch,
+                        const T* grad_output, Real<T>* of_rows, Real<T>* of_bins);
+
 /// One output plane [rows.bins, bins.bins] from a plane. scratch: one for each of the columns and one more.
 template <class Isa, class T>
 void average_plane(const Cells<const T>& plane, const BinTaps<Real<T>>& rows, const BinTaps<Real<T>>& bins,
