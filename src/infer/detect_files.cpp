@@ -8,6 +8,7 @@
 
 #include <rcnn/data/images/image.h>
 #include <rcnn/data/loading/read_ahead.h>
+#include <rcnn/data/loading/transforms.h>
 #include <rcnn/error.h>
 #include <rcnn/infer/detect_files.h>
 
@@ -100,7 +101,7 @@ void detect_batch(const TensorDetector& detector, std::span<const fs::path> file
       continue;
     }
     try {
-      proposals.push_back(source ? to_tensor(source->of(result.index, size)) : at::Tensor());
+      proposals.push_back(source ? data::to_tensor(source->of(result.index, size)) : at::Tensor());
     } catch (const DataError& error) {
       result.error = error.what();
       result.image = at::Tensor();

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/data/images/image.h>
+#include <rcnn/data/loading/transforms.h>
 #include <rcnn/error.h>
 #include <rcnn/infer/detector.h>
 #include <rcnn/infer/tensor_detector.h>
@@ -79,11 +80,7 @@ std::vector<DetectedObject> Detector::detect(const cv::Mat& image) const {
 std::vector<DetectedObject> Detector::detect(const cv::Mat& image, std::span<const Box> proposals) const {
   return with_one_line([&] {
     const auto pixels = to_tensor(image);
-    const auto boxes = at::empty({std::ssize(proposals), 4}, at::kFloat);
-    auto* side = boxes.mutable_data_ptr<float>();
-    for (const auto& [x1, y1, x2, y2] : proposals) {
-      for (const float value : {x1, y1, x2, y2}) *side++ = value;
-    }
+    const auto boxes = data::to_tensor(proposals);
     const auto found = tensors_->detect(std::span(&pixels, 1), std::span(&boxes, 1)).front();
     return to_objects(found, categories());
   });

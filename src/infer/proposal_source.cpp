@@ -4,7 +4,6 @@
 #include <unordered_map>
 #include <utility>
 
-#include <ATen/ops/empty.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
 
@@ -60,10 +59,9 @@ class StoredProposals : public ProposalSource {
   }
 
   std::vector<Box> of(size_t index, ImageSize size) override {
-    const auto right = static_cast<float>(size.width + 1), bottom = static_cast<float>(size.height + 1);
     auto boxes = std::move(boxes_.at(index));
     for (const auto& box : boxes) {
-      if (box.x1 > -1 && box.y1 > -1 && box.x2 < right && box.y2 < bottom) continue;
+      if (data::lies_on(box, size)) continue;
       throw DataError(
           fmt::format("{}: has {} x {} pixels, and the proposal ({}, {}, {}, {}) of {} reaches beyond "
                       "it: they are of another image or of another size of it",
@@ -162,27 +160,6 @@ class SearchedProposals : public ProposalSource {
   std::map<int64_t, data::SearchedImage> done_;
 };
 
-/// A data set with proposals that were made for it.
-class WithMadeProposals : public data::Dataset {
- public:
-  WithMadeProposals(std::shared_ptr<const data::Dataset> dataset, data::ProposalList list)
-      : dataset_(std::move(dataset)) {
-    for (int64_t i = 0; i < dataset_->size(); ++i) {
-      records_.push_back(dataset_->record(i));
-      records_.back().proposals = std::move(list.images.at(static_cast<size_t>(i)).boxes);
-    }
-  }
-
-  int64_t size() const override { return dataset_->size(); }
-  const data::Record& record(int64_t index) const override { return records_.at(static_cast<size_t>(index)); }
-  const std::vector<Category>& categories() const override { return dataset_->categories(); }
-  at::Tensor image(int64_t index) const override { return dataset_->image(index); }
-
- private:
-  std::shared_ptr<const data::Dataset> dataset_;
-  std::vector<data::Record> records_;
-};
-
 }  // namespace
 
 std::unique_ptr<ProposalSource> stored_proposals(const fs::path& file,
@@ -207,16 +184,7 @@ std::shared_ptr<const data::Dataset> with_searched_proposals(
        .on_progress = [&](int64_t done, int64_t total, int64_t) { on_progress(done, total); }},
       said_later);
   if (!list) return nullptr;
-  return std::make_shared<WithMadeProposals>(dataset, std::move(*list));
-}
-
-at::Tensor to_tensor(std::span<const Box> boxes) {
-  auto tensor = at::empty({std::ssize(boxes), 4}, at::kFloat);
-  auto* side = tensor.mutable_data_ptr<float>();
-  for (const auto& [x1, y1, x2, y2] : boxes) {
-    for (const float value : {x1, y1, x2, y2}) *side++ = value;
-  }
-  return tensor;
+  return data::with_proposals(dataset, std::move(*list), {}, said_later);
 }
 
 }  // namespace rcnn

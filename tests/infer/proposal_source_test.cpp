@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <rcnn/data/images/image.h>
+#include <rcnn/data/loading/transforms.h>
 #include <rcnn/data/proposals/proposal_file.h>
 #include <rcnn/error.h>
 #include <rcnn/infer/proposal_source.h>
@@ -78,9 +79,9 @@ TEST_F(ProposalSources, SearchedOnesPassOverWhatNobodyAsksFor) {
 }
 
 TEST_F(ProposalSources, BoxesBecomeATensor) {
-  EXPECT_TRUE(at::equal(to_tensor(std::vector{kLeft, kRight}),
+  EXPECT_TRUE(at::equal(data::to_tensor(std::vector{kLeft, kRight}),
                         at::tensor({0.F, 0.F, 10.F, 20.F, 10.F, 0.F, 30.F, 20.F}).view({2, 4})));
-  EXPECT_EQ(to_tensor({}).sizes(), (std::vector<int64_t>{0, 4}));
+  EXPECT_EQ(data::to_tensor({}).sizes(), (std::vector<int64_t>{0, 4}));
 }
 
 }  // namespace

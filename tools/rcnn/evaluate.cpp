@@ -15,6 +15,7 @@
 #include <rcnn/data/formats/coco/coco_file.h>
 #include <rcnn/data/formats/format.h>
 #include <rcnn/data/loading/read_ahead.h>
+#include <rcnn/data/loading/transforms.h>
 #include <rcnn/data/tools/locate.h>
 #include <rcnn/infer/proposal_source.h>
 #include <rcnn/log.h>
@@ -296,7 +297,7 @@ std::optional<Evaluation> evaluate(const TensorDetector& detector, const TestSet
   const auto find = [&](const at::Tensor& image, const data::Record& record) {
     if (options.metric == EvalOptions::Metric::proposals) return detector.proposals(image);
     if (!detector.needs_proposals()) return detector.detect(image);
-    const auto proposals = to_tensor(record.proposals.value());
+    const auto proposals = data::to_tensor(record.proposals.value());
     return detector.detect(std::span(&image, 1), std::span(&proposals, 1)).front();
   };
   auto found = find_all(test, find, stop);

@@ -76,11 +76,8 @@ void check(const data::ProposalList& list, const std::vector<int64_t>& ids, cons
     }
     const auto size = sizes.at(ids[i]);
     if (size.width <= 0 || size.height <= 0) continue;  // the annotations do not say it
-    constexpr float kPixel = 0.999F;                    // as in with_proposals()
-    const auto right = static_cast<float>(size.width) + kPixel,
-               bottom = static_cast<float>(size.height) + kPixel;
     for (const auto& box : list.images[i].boxes) {
-      if (box.x1 > -kPixel && box.y1 > -kPixel && box.x2 < right && box.y2 < bottom) continue;
+      if (data::lies_on(box, size)) continue;
       if (beyond++ == 0) {
         first = fmt::format("image {} of {} x {}: ({}, {}, {}, {})", list.images[i].id, size.width,
                             size.height, box.x1, box.y1, box.x2, box.y2);

@@ -8,8 +8,6 @@
 #include <string>
 #include <vector>
 
-#include <ATen/core/Tensor.h>
-
 #include <rcnn/data/dataset.h>
 #include <rcnn/data/images/find_images.h>
 #include <rcnn/data/images/image.h>
@@ -50,8 +48,5 @@ RCNN_EXPORT std::unique_ptr<ProposalSource> searched_proposals(std::span<const d
 RCNN_EXPORT std::shared_ptr<const data::Dataset> with_searched_proposals(
     const std::shared_ptr<const data::Dataset>& dataset, const data::SearchWorkersOptions& options,
     const std::function<bool()>& stop, const std::function<void(int64_t done, int64_t total)>& on_progress);
-
-/// float32 [P, 4], as TensorDetector takes them.
-RCNN_EXPORT at::Tensor to_tensor(std::span<const Box> boxes);
 
 }  // namespace rcnn

@@ -14,15 +14,6 @@
 namespace rcnn::data {
 namespace {
 
-at::Tensor as_tensor(const std::vector<Box>& boxes) {
-  at::Tensor tensor = at::empty({std::ssize(boxes), 4}, at::kFloat);
-  auto* row = tensor.data_ptr<float>();
-  for (const Box& box : boxes) {
-    for (const float side : {box.x1, box.y1, box.x2, box.y2}) *row++ = side;
-  }
-  return tensor;
-}
-
 /// One for each transform beside flipping, which has the seed itself.
 enum Stream : uint64_t { kMinSizes = 1, kScaleJitter, kColorJitter };
 
@@ -91,17 +82,26 @@ void add_boxes(Sample& sample, const Record& record, Move moved) {
     (object.ignore ? ignore : boxes).push_back(*box);
     if (!object.ignore) labels.push_back(object.label);
   }
-  sample.target = {as_tensor(boxes), at::tensor(labels, at::kLong), as_tensor(ignore)};
+  sample.target = {to_tensor(boxes), at::tensor(labels, at::kLong), to_tensor(ignore)};
   if (record.proposals) {
     std::vector<Box> proposals;
     for (const Box& proposal : *record.proposals) {
       if (const auto box = moved(proposal)) proposals.push_back(*box);
     }
-    sample.proposals = as_tensor(proposals);
+    sample.proposals = to_tensor(proposals);
   }
 }
 
 }  // namespace
+
+at::Tensor to_tensor(std::span<const Box> boxes) {
+  at::Tensor tensor = at::empty({std::ssize(boxes), 4}, at::kFloat);
+  auto* row = tensor.data_ptr<float>();
+  for (const Box& box : boxes) {
+    for (const float side : {box.x1, box.y1, box.x2, box.y2}) *row++ = side;
+  }
+  return tensor;
+}
 
 ImageSize resized(ImageSize size, int64_t min_size, int64_t max_size, Resize resize) {
   TORCH_CHECK(size.height > 0 && size.width > 0, "resized: an image of ", size.height, " x ", size.width);

@@ -90,12 +90,7 @@ class Fitting {
 
  private:
   bool count_beyond(const Box& box, const Record& record) {
-    // Programs that scale images clip at rounded sizes, and then add the pixel of an inclusive corner: what
-    // they write may reach a part of a pixel beyond.
-    constexpr float kBeyond = 0.999F;
-    const auto right = static_cast<float>(record.size.width), bottom = static_cast<float>(record.size.height);
-    if (box.x1 > -kBeyond && box.y1 > -kBeyond && box.x2 < right + kBeyond && box.y2 < bottom + kBeyond)
-      return false;
+    if (lies_on(box, record.size)) return false;
     if (boxes_beyond_++ == 0) {
       first_ = fmt::format("{} on image {} of {} x {}", shown(box), record.id, record.size.width,
                            record.size.height);
@@ -140,6 +135,12 @@ std::vector<std::optional<size_t>> places_by_id(const Dataset& dataset, const Pr
 }
 
 }  // namespace
+
+bool lies_on(const Box& box, ImageSize image) {
+  constexpr float kBeyond = 0.999F;
+  const auto right = static_cast<float>(image.width), bottom = static_cast<float>(image.height);
+  return box.x1 > -kBeyond && box.y1 > -kBeyond && box.x2 < right + kBeyond && box.y2 < bottom + kBeyond;
+}
 
 std::shared_ptr<Dataset> with_proposals(std::shared_ptr<const Dataset> dataset, ProposalList list,
                                         const ProposalOptions& options, Problems& problems) {

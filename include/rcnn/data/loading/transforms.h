@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include <rcnn/config/node.h>
@@ -41,6 +42,9 @@ struct Sample {
   Target target;              ///< at network scale
   at::Tensor proposals = {};  ///< float32 [P, 4] at network scale; undefined where the record has none
 };
+
+/// float32 [N, 4] on the CPU.
+RCNN_EXPORT at::Tensor to_tensor(std::span<const Box> boxes);
 
 /// The size that an image of `size` is resized to: scaled by min(min_size / shorter, max_size / longer), each
 /// side rounded down as torchvision does; or to the nearest, in double precision step by step as detectron2's

@@ -62,6 +62,10 @@ RCNN_EXPORT void check_proposal_ending(const std::filesystem::path& file);
 /// for what the format cannot hold and when the disk refuses.
 RCNN_EXPORT void write_proposals(const std::filesystem::path& file, const ProposalList& list);
 
+/// Whether a box reaches less than a pixel beyond an image. Programs that scale images clip at rounded sizes,
+/// and then add the pixel of an inclusive corner: what they write may reach a part of a pixel beyond.
+RCNN_EXPORT bool lies_on(const Box& box, ImageSize image);
+
 /// How proposals become those of a data set.
 struct ProposalOptions {
   std::filesystem::path file = {};  ///< for messages
