@@ -70,6 +70,7 @@ void Document::override_stages(const Json& patch) {
     for (const auto& [key, value] : other.items()) {
       const auto found = with.find(key);
       if (found == with.end()) continue;
+      if (found->is_null() && value.is_object()) continue;  // a section that the stage takes away
       if (!found->is_object() || !value.is_object()) {
         *found = value;
       } else if (found->contains("_replace_")) {

@@ -38,7 +38,8 @@ class Document {
   /// Lays `patch` over what is there: RFC 7396 with "_replace_".
   void merge(const Json& patch, const std::string& origin) { merge(root_, patch, "", origin); }
 
-  /// What a stage's "with" says against `patch` gives way: a command line has the last word.
+  /// What a stage's "with" says against `patch` gives way: a command line has the last word. An object that a
+  /// stage takes away stays away.
   void override_stages(const Json& patch);
 
   void erase(const std::string& key) { root_.erase(key); }

@@ -176,19 +176,26 @@ std::vector<std::string> Node::keys() const {
   return keys;
 }
 
-void Node::finish() const {
+void Node::finish(std::string_view choice) const {
   const Json* object = document_->find(path_);
   if (!object) return;
   const std::set<std::string> known = document_->asked(path_);
   for (const auto& [key, value] : object->items()) {
-    if (!known.contains(key)) throw error(key, "unknown key" + suggestion(key, known));
+    if (known.contains(key)) continue;
+    const auto nearest = suggestion(key, known);
+    if (choice.empty()) throw error(key, "unknown key" + nearest);
+    throw error(key, fmt::format("unknown key: {} has none{}", choice,
+                                 nearest.empty() ? "; " + way_out(key) : nearest));
   }
+}
+
+std::string Node::way_out(std::string_view key) const {
+  return fmt::format("{}=null takes an inherited one away", join_key(path_, key));
 }
 
 void Node::refuse(std::initializer_list<std::string_view> keys, std::string_view choice) const {
   for (const auto key : keys) {
-    if (has(key))
-      throw error(key, fmt::format("has no meaning with {}; null takes an inherited one away", choice));
+    if (has(key)) throw error(key, fmt::format("has no meaning with {}; {}", choice, way_out(key)));
   }
 }
 

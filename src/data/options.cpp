@@ -270,18 +270,26 @@ std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& sp
                            .bad_images = options.bad_images},
                           problems);
   } catch (const DataError& error) {
-    problems.error("the proposals cannot be used (rcnn propose makes a file of them)", error.what());
+    problems.error(
+        "the proposals cannot be used (rcnn propose makes a file of them; a model that makes its own needs "
+        "none: "
+        "proposals=null)",
+        error.what());
     return dataset;
   }
 }
 
 std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split) {
+  return open_counting(options, split).dataset;
+}
+
+OpenedPart open_counting(const DataOptions& options, const SplitOptions& split) {
   Problems problems;
   const auto part = split.sources.empty() ? located(options, split)
                                           : DatasetPart{.name = {}, .options = options, .split = split};
   auto dataset = open(part.options, part.split, problems);
   problems.settle(origin(part));
-  return dataset;
+  return {std::move(dataset), problems.left_out("bad_images")};
 }
 
 }  // namespace rcnn::data

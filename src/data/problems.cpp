@@ -31,16 +31,19 @@ void Problems::bad(Policy policy, const char* option, const std::string& what, s
     error(fmt::format("{} ({}=skip leaves it out)", what, option), std::move(where));
   } else {
     warn("dropped: " + what, std::move(where));
+    ++left_out_[option];
   }
 }
 
 void Problems::add(const Problems& problems) {
+  for (const auto& [option, count] : problems.left_out_) left_out_[option] += count;
   for (const auto& [severity, what, where] : problems.kinds_) {
     for (const auto& place : where) add(severity, what, place);
   }
 }
 
 void Problems::add(const Problems& problems, const std::string& part) {
+  for (const auto& [option, count] : problems.left_out_) left_out_[option] += count;
   for (const auto& [severity, what, where] : problems.kinds_) {
     for (const auto& place : where) add(severity, what, fmt::format("{}: {}", part, place));
   }
@@ -49,6 +52,11 @@ void Problems::add(const Problems& problems, const std::string& part) {
 bool Problems::has(Severity severity) const {
   return std::any_of(kinds_.begin(), kinds_.end(),
                      [&](const Kind& kind) { return kind.severity == severity; });
+}
+
+int64_t Problems::left_out(const std::string& option) const {
+  const auto found = left_out_.find(option);
+  return found == left_out_.end() ? 0 : found->second;
 }
 
 std::string Problems::text(Severity severity) const {

@@ -87,7 +87,7 @@ void detect_alone(const TensorDetector& detector, const fs::path& file, const at
 
 /// Detects on those of a batch that were read.
 void detect_batch(const TensorDetector& detector, std::span<const fs::path> files, ProposalSource* source,
-                  std::vector<FileResult>& results) {
+                  std::vector<FileResult>& results, DetectFilesTimes& times) {
   std::vector<at::Tensor> images, proposals;
   std::vector<FileResult*> whose;
   for (auto& result : results) {
@@ -101,6 +101,7 @@ void detect_batch(const TensorDetector& detector, std::span<const fs::path> file
       continue;
     }
     try {
+      const Stopwatch watch(times.proposals);
       proposals.push_back(source ? data::to_tensor(source->of(result.index, size)) : at::Tensor());
     } catch (const DataError& error) {
       result.error = error.what();
@@ -110,6 +111,7 @@ void detect_batch(const TensorDetector& detector, std::span<const fs::path> file
     images.push_back(result.image);
     whose.push_back(&result);
   }
+  const Stopwatch watch(times.network);
   if (images.size() > 1) {
     try {
       const auto found = detect_among(detector, images, proposals);
@@ -151,10 +153,7 @@ DetectFilesTimes detect_files(const TensorDetector& detector, std::span<const fs
       batch.push_back(std::move(*result));
     }
     if (batch.empty()) break;
-    {
-      const Stopwatch watch(times.network);
-      detect_batch(detector, files, options.proposals, batch);
-    }
+    detect_batch(detector, files, options.proposals, batch, times);
     for (size_t i = 0; go_on && i < batch.size(); ++i) {
       times.decode = decode;
       const Stopwatch watch(times.callback);

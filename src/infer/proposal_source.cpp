@@ -39,6 +39,14 @@ std::vector<std::string> names_of(const data::FoundImage& image) {
   return names;
 }
 
+/// Some of the names, for a message.
+std::string first_of(std::vector<std::string> names) {
+  constexpr size_t kNamed = 3;
+  const bool more = names.size() > kNamed;
+  names.resize(std::min(names.size(), kNamed));
+  return fmt::format("{}{}", fmt::join(names, ", "), more ? ", ..." : "");
+}
+
 class StoredProposals : public ProposalSource {
  public:
   StoredProposals(const fs::path& file, std::span<const data::FoundImage> images, int64_t limit)
@@ -56,6 +64,7 @@ class StoredProposals : public ProposalSource {
       if (std::ssize(boxes) > limit) boxes.resize(static_cast<size_t>(limit));
       boxes_[index] = std::move(boxes);
     }
+    warn_of_empty_lists();
   }
 
   std::vector<Box> of(size_t index, ImageSize size) override {
@@ -106,12 +115,18 @@ class StoredProposals : public ProposalSource {
                       file_.string(), list.images[bare->second].id, images_[bare->first].path.string()));
     }
     if (missing.empty()) return;
-    constexpr size_t kNamed = 3;
-    const auto count = missing.size();
-    missing.resize(std::min(count, kNamed));
-    throw DataError(fmt::format("{}: has no proposals of {} of {} images: {}{}; rcnn propose makes them",
-                                file_.string(), count, images_.size(), fmt::join(missing, ", "),
-                                count > kNamed ? ", ..." : ""));
+    throw DataError(fmt::format("{}: has no proposals of {} of {} images: {}; rcnn propose makes them",
+                                file_.string(), missing.size(), images_.size(), first_of(missing)));
+  }
+
+  void warn_of_empty_lists() const {
+    std::vector<std::string> empty;
+    for (const auto& [index, boxes] : boxes_) {
+      if (boxes.empty()) empty.push_back(images_[index].path.string());
+    }
+    if (empty.empty()) return;
+    log::warn(fmt::format("{}: its lists of {} of {} images are empty, so that nothing is found there: {}",
+                          file_.string(), empty.size(), images_.size(), first_of(empty)));
   }
 
   const fs::path file_;

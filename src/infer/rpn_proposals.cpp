@@ -4,13 +4,14 @@
 #include <utility>
 #include <vector>
 
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <rcnn/data/loading/read_ahead.h>
 #include <rcnn/error.h>
 #include <rcnn/infer/rpn_proposals.h>
 #include <rcnn/infer/tensor_detector.h>
 #include <rcnn/nn/models/detection_model.h>
+#include <rcnn/nn/models/fast_rcnn.h>
 #include <rcnn/nn/models/model_file.h>
 #include <rcnn/nn/rpn/rpn.h>
 
@@ -20,17 +21,28 @@
 namespace rcnn {
 namespace {
 
-/// The limits under which the RPN of a config makes so many.
-std::vector<std::string> limits_for(const config::Config& config, int64_t limit) {
-  const auto node = config.root().child("model").child("rpn").child("test");
+/// Whether one of the words key=value sets the key.
+bool sets(const std::vector<std::string>& overrides, const std::string& key) {
+  return std::ranges::any_of(overrides, [&](const auto& word) { return word.starts_with(key + "="); });
+}
+
+/// What is changed in the config of weights, so that its RPN makes so many; nothing more for a model without
+/// one.
+std::vector<std::string> with_limits(std::vector<std::string> overrides, const config::Config& config,
+                                     int64_t limit) {
+  constexpr const char *kMost = "model.rpn.test.post_nms", *kChosenFrom = "model.rpn.test.pre_nms";
+  if (sets(overrides, kMost)) throw ConfigError(fmt::format("{}: --limit says how many there are", kMost));
+  const auto model = config.root().child("model");
+  if (model.require("type") == nn::kFastRcnnModel) return overrides;
+  const auto node = model.child("rpn").child("test");
   auto made = nn::RpnOptions().test;
   node.read("pre_nms", made.pre_nms);
   node.read("post_nms", made.post_nms);
-  std::vector<std::string> overrides = {fmt::format("model.rpn.test.post_nms={}", limit)};
-  if (limit > made.post_nms) {
+  if (limit > made.post_nms && !sets(overrides, kChosenFrom)) {
     constexpr int64_t kChoice = 6;
-    overrides.push_back(fmt::format("model.rpn.test.pre_nms={}", std::max(made.pre_nms, kChoice * limit)));
+    overrides.push_back(fmt::format("{}={}", kChosenFrom, std::max(made.pre_nms, kChoice * limit)));
   }
+  overrides.push_back(fmt::format("{}={}", kMost, limit));
   return overrides;
 }
 
@@ -76,7 +88,9 @@ data::ProposalMethod rpn_method(std::shared_ptr<const TensorDetector> detector, 
 }
 
 data::ProposalMethod rpn_method(const std::filesystem::path& weights, const RpnProposalsOptions& options) {
-  const auto described = nn::load_model(weights);
+  auto described = nn::load_model(weights, [&](const config::Config& config) {
+    return with_limits(options.overrides, config, options.limit);
+  });
   const auto root = described.config.root();
   if (nn::as_detection_model(described.model, root.child("model"))->needs_proposals()) {
     throw ConfigError(
@@ -84,15 +98,18 @@ data::ProposalMethod rpn_method(const std::filesystem::path& weights, const RpnP
                     "network",
                     weights.string()));
   }
-  const auto limits = limits_for(described.config, options.limit);
   io::Checksum checksum;
   checksum.add(io::map_file(weights).view());
-  return rpn_method(std::make_shared<const TensorDetector>(nn::load_model(weights, limits), options.detector),
-                    options.workers,
-                    {{"method", "rpn"},
-                     {"limit", std::to_string(options.limit)},
-                     {"weights", checksum.digits()},
-                     {"precision", options.detector.precision == nn::Precision::bf16 ? "bf16" : "fp32"}});
+  std::vector<std::pair<std::string, std::string>> description = {
+      {"method", "rpn"},
+      {"limit", std::to_string(options.limit)},
+      {"weights", checksum.digits()},
+      {"precision", options.detector.precision == nn::Precision::bf16 ? "bf16" : "fp32"}};
+  if (!options.overrides.empty())
+    description.emplace_back("change of the weights' config",
+                             fmt::format("{}", fmt::join(options.overrides, " ")));
+  return rpn_method(std::make_shared<const TensorDetector>(std::move(described), options.detector),
+                    options.workers, std::move(description));
 }
 
 }  // namespace rcnn

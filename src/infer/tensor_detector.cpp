@@ -19,32 +19,6 @@
 namespace rcnn {
 namespace {
 
-/// What the options change in the description of the model in a file.
-std::vector<std::string> overrides_of(const DetectorOptions& options, const std::filesystem::path& weights) {
-  std::vector<std::string> overrides;
-  const auto add = [&](const char* key, const auto& value) {
-    if (value) overrides.push_back(fmt::format("model.{}={}", key, *value));
-  };
-  if (!options.score_threshold && !options.nms_threshold && !options.max_detections && !options.nms)
-    return {};
-  const auto config = nn::described_config(weights);
-  if (config.root().child("model").require("type") == nn::kRpnModel) {
-    if (options.nms) {
-      throw ConfigError(
-          fmt::format("{}: finds proposals, which have one kind of NMS: leave --nms", weights.string()));
-    }
-    add("rpn.nms_threshold", options.nms_threshold);
-    add("score_threshold", options.score_threshold);
-    add("rpn.test.post_nms", options.max_detections);
-    return overrides;
-  }
-  add("roi.score_threshold", options.score_threshold);
-  add("roi.nms_threshold", options.nms_threshold);
-  add("roi.max_detections", options.max_detections);
-  add("roi.nms", options.nms);
-  return overrides;
-}
-
 ImageSize size_of(const at::Tensor& image) {
   TORCH_CHECK(image.dim() == 3, "an image must be uint8 [H, W, 3], got ", image.sizes());
   return {image.size(0), image.size(1)};
@@ -76,10 +50,47 @@ Detections joined(const std::vector<Detections>& parts) {
   return {at::cat(boxes), at::cat(scores), at::cat(labels)};
 }
 
+/// Throws ConfigError for options of RoI heads: the model has none.
+void refuse_roi_options(const DetectorOptions& options, const std::filesystem::path& weights) {
+  const auto refuse = [&](bool given, const char* why) {
+    if (given) throw ConfigError(fmt::format("{}: finds proposals, {}", weights.string(), why));
+  };
+  refuse(options.nms.has_value(), "which have one kind of NMS: leave --nms");
+  refuse(options.iterations.has_value(), "and has no head that could refine them: leave --iterations");
+  refuse(options.box_voting.has_value(), "which no votes move: leave --box-voting");
+}
+
 }  // namespace
 
+std::vector<std::string> overrides_of(const DetectorOptions& options, const config::Config& description,
+                                      const std::filesystem::path& weights) {
+  std::vector<std::string> overrides;
+  const auto add = [&](const char* key, const auto& value) {
+    if (value) overrides.push_back(fmt::format("model.{}={}", key, *value));
+  };
+  if (description.root().child("model").require("type") == nn::kRpnModel) {
+    refuse_roi_options(options, weights);
+    add("rpn.nms_threshold", options.nms_threshold);
+    add("score_threshold", options.score_threshold);
+    add("rpn.test.post_nms", options.max_detections);
+    return overrides;
+  }
+  add("roi.score_threshold", options.score_threshold);
+  add("roi.nms_threshold", options.nms_threshold);
+  add("roi.max_detections", options.max_detections);
+  add("roi.nms", options.nms);
+  add("roi.iterations", options.iterations);
+  if (options.box_voting == 0)
+    overrides.emplace_back("model.roi.box_voting=null");
+  else
+    add("roi.box_voting.iou", options.box_voting);
+  return overrides;
+}
+
 TensorDetector TensorDetector::load(const std::filesystem::path& weights, const DetectorOptions& options) {
-  return {nn::load_model(weights, overrides_of(options, weights)), options};
+  return {nn::load_model(
+              weights, [&](const config::Config& config) { return overrides_of(options, config, weights); }),
+          options};
 }
 
 TensorDetector::TensorDetector(const nn::DescribedModel& model, const at::Device& device,
@@ -222,7 +233,7 @@ std::vector<Detections> TensorDetector::detect_views(std::span<const at::Tensor>
       batch.sizes.push_back(look.view.network);
       if (look.proposals.defined()) batch.proposals.push_back(look.proposals);
     }
-    const auto detections = model_->detect(batch);
+    const auto detections = model_->candidates(batch);
     for (size_t i = begin; i < end; ++i) {
       const auto& look = looks[i];
       found[look.image][look.place] = in_image(detections[i - begin], look.view, size_of(images[look.image]));

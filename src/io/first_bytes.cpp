@@ -59,7 +59,7 @@ bool is_onnx(std::string_view file) {
 
 }  // namespace
 
-std::string describe_first_bytes(std::string_view file) {
+std::string known_first_bytes(std::string_view file) {
   for (const auto& [begin, what] : kKinds) {
     if (file.starts_with(begin)) return std::string(what);
   }
@@ -74,15 +74,24 @@ std::string describe_first_bytes(std::string_view file) {
   if (std::all_of(head.begin(), head.end(), [](char c) { return c == 0; })) {
     return "begins with zeros alone: a copy or a download that was interrupted; fetch it again";
   }
+  return "";
+}
+
+std::string shown_first_bytes(std::string_view file) {
   const auto first = file.substr(0, 16);
   const bool text = std::all_of(first.begin(), first.end(), [](char c) {
     return (c >= ' ' && c <= '~') || c == '\n' || c == '\r' || c == '\t';
   });
-  if (text) return fmt::format("is no weight file: it begins with the text \"{}\"", excerpt(first));
+  if (text) return fmt::format("begins with the text \"{}\"", excerpt(first));
   std::string bytes;
   for (const char c : first)
     bytes += fmt::format("{}{:02x}", bytes.empty() ? "" : " ", static_cast<uint8_t>(c));
-  return fmt::format("is no weight file: it begins with the bytes {}", bytes);
+  return fmt::format("begins with the bytes {}", bytes);
+}
+
+std::string describe_first_bytes(std::string_view file) {
+  const auto known = known_first_bytes(file);
+  return known.empty() ? "is no weight file: it " + shown_first_bytes(file) : known;
 }
 
 }  // namespace rcnn::io

@@ -36,7 +36,7 @@ std::shared_ptr<Module> Registry<Module, Arguments...>::make(const config::Node&
   }
   auto module = factory->second(node, arguments...);
   TORCH_CHECK(module, "registry: the factory of ", type, " gave nothing");
-  node.finish();
+  node.finish(fmt::format("type {}", type));
   return module;
 }
 

@@ -27,7 +27,7 @@ std::function<bool()> prepare_assembly(const Stage& stage, const StageContext& c
   check_initial_weights(model, product_files(stage));
   auto training = std::make_shared<Training>(Training::from(stage.config, context.device));
   auto watch = context.watch ? context.watch(*training) : Watch();
-  if (!stage.missing()) load_whole_weights(*training);
+  load_whole_weights(*training, stage.products);
   return [folder = stage.folder, reopen, training, watch = std::move(watch)] {
     auto opened = reopen ? RunFolder::reopen(folder) : RunFolder::create(folder);
     opened.write_config(training->described.config);
@@ -43,7 +43,9 @@ std::function<bool()> prepare_assembly(const Stage& stage, const StageContext& c
 }  // namespace
 
 StageKind assemble_stage() {
-  return {.products = {"last.safetensors"}, .prepare = prepare_assembly, .inputs = numbers_of_weights};
+  return {.products = {{"last.safetensors", "weights"}},
+          .prepare = prepare_assembly,
+          .inputs = numbers_of_weights};
 }
 
 }  // namespace rcnn::train

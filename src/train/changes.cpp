@@ -88,7 +88,7 @@ void refuse_changes(std::vector<std::string> changed, const std::filesystem::pat
   if (changed.empty()) return;
   const auto what = some_of(std::move(changed), "; ");
   if (resume == Run::Resume::anyway)
-    return log::warn(fmt::format("goes on although something has changed: {}", what));
+    return log::warn(fmt::format("{}: goes on although something has changed: {}", folder.string(), what));
   throw ConfigError(
       fmt::format("{}: not what the run was started with: {}; change it back, or go on all the same by "
                   "--resume-anyway",

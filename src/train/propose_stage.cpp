@@ -44,25 +44,23 @@ void check_proposes(const nn::DescribedModel& described) {
     throw node.error("type", "makes no proposals, it needs some; rpn and faster_rcnn make them");
 }
 
-fs::path partial_of(const fs::path& file) {
-  return file.string() + ".partial";
-}
-
 /// Makes the proposals of a part, or goes on where it was stopped; false when it was stopped again. What was
 /// made is kept beside the file.
 bool make_part(const Part& part, const data::ProposalMethod& method, const fs::path& folder,
-               const data::DataOptions& options, const std::function<bool()>& stop) {
+               const data::DataOptions& options, const StageContext& context) {
   const auto file = folder / part.file;
-  const auto partial = partial_of(file);
   data::Problems problems;
-  const auto list = data::make_proposals(
-      *part.images, method,
-      {.partial = partial, .resume = fs::exists(partial), .bad_images = options.bad_images, .stop = stop},
-      problems);
+  const auto list = data::make_proposal_file(*part.images, method, file,
+                                             {.resume = fs::exists(data::partial_of(file)),
+                                              .bad_images = options.bad_images,
+                                              .stop = context.stop,
+                                              .on_progress =
+                                                  [&](int64_t done, int64_t total, int64_t) {
+                                                    if (context.on_proposed) context.on_proposed(done, total);
+                                                  }},
+                                             problems);
   if (!list) return false;
   problems.settle(file.string());
-  data::write_proposals(file, *list);
-  fs::remove(partial);
   log::info(fmt::format("proposals of {} images: {}", list->images.size(), file.string()));
   return true;
 }
@@ -74,15 +72,15 @@ std::function<bool()> prepare_proposing(const Stage& stage, const StageContext& 
   check_proposes(training->described);
   const Part train{"train.pkl", training->dataset};
   const Part test{"test.pkl", data::open(training->data, training->data.test)};
-  if (!stage.missing()) load_whole_weights(*training);
+  load_whole_weights(*training, stage.products);
   std::vector<std::pair<std::string, std::string>> description{{"method", "rpn"}};
   for (const auto& [file, number] : numbers_of_weights(stage)) description.emplace_back(file, number);
-  return [=, folder = stage.folder, stop = context.stop, anyway = context.resume == Run::Resume::anyway] {
+  return [=, folder = stage.folder, anyway = context.resume == Run::Resume::anyway] {
     const auto opened = reopen ? RunFolder::reopen(folder) : RunFolder::create(folder);
     opened.write_config(training->described.config);
     log::also_to(opened.log());
     if (anyway) {  // what was made of other weights or images is made again
-      for (const auto* file : {train.file, test.file}) fs::remove(partial_of(folder / file));
+      for (const auto* file : {train.file, test.file}) fs::remove(data::partial_of(folder / file));
     }
     const auto data = training->data;
     const auto method =
@@ -90,7 +88,7 @@ std::function<bool()> prepare_proposing(const Stage& stage, const StageContext& 
                                                           DetectorOptions{.device = training->device.str()}),
                    data.workers, description);
     const bool done =
-        make_part(train, method, folder, data, stop) && make_part(test, method, folder, data, stop);
+        make_part(train, method, folder, data, context) && make_part(test, method, folder, data, context);
     log::no_longer_to(opened.log());
     return done;
   };
@@ -99,7 +97,9 @@ std::function<bool()> prepare_proposing(const Stage& stage, const StageContext& 
 }  // namespace
 
 StageKind propose_stage() {
-  return {.products = {"train.pkl", "test.pkl"}, .prepare = prepare_proposing, .inputs = inputs_of_proposing};
+  return {.products = {{"train.pkl", "proposals"}, {"test.pkl", "proposals"}},
+          .prepare = prepare_proposing,
+          .inputs = inputs_of_proposing};
 }
 
 }  // namespace rcnn::train

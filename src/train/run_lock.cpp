@@ -1,18 +1,18 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <csignal>
 #include <string>
 #include <system_error>
 
 #include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/file.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <rcnn/error.h>
 #include <rcnn/train/run_lock.h>
+
+#include "io/files/process_name.h"
 
 namespace rcnn::train {
 namespace {
@@ -23,19 +23,10 @@ std::string content_of(int descriptor) {
   return {text.data(), size > 0 ? static_cast<size_t>(size) : 0};
 }
 
-/// Whether the owner that the file names may still be there: another host's cannot be asked.
-bool may_live(const std::string& owner) {
-  if (owner.empty()) return false;
-  const size_t space = owner.find(' ');
-  if (space == std::string::npos || owner.substr(0, space) != RunLock::host()) return true;
-  return kill(std::atoi(owner.c_str() + space), 0) == 0 || errno != ESRCH;
-}
-
 }  // namespace
 
 std::string RunLock::host() {
-  utsname system{};
-  return uname(&system) == 0 ? system.nodename : "localhost";
+  return io::host_name();
 }
 
 RunLock::RunLock(const std::filesystem::path& folder) {
@@ -50,14 +41,14 @@ RunLock::RunLock(const std::filesystem::path& folder) {
   // Some network file systems know no locks: there the name must do.
   const bool unknown = !locked && (errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS);
   const std::string owner = content_of(descriptor_);
-  if (!locked && (!unknown || may_live(owner))) {
+  if (!locked && (!unknown || io::may_live(owner))) {
     close(descriptor_);
     throw ConfigError(
         fmt::format("{}: another process writes there ({}): wait for it, stop it, or name another folder{}",
                     folder.string(), owner.empty() ? "unnamed" : owner,
                     unknown ? fmt::format("; if it is gone, remove {}", file.string()) : ""));
   }
-  const std::string own = fmt::format("{} {}", host(), getpid());
+  const std::string own = io::process_name();
   if (ftruncate(descriptor_, 0) != 0 || pwrite(descriptor_, own.data(), own.size(), 0) != std::ssize(own))
     fail();
 }

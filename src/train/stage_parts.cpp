@@ -22,6 +22,12 @@ bool needs_missing_data(const Stage& stage) {
   });
 }
 
+bool lacks_proposals_alone(const Stage& stage) {
+  return std::ranges::all_of(stage.products, [](const Product& product) {
+    return product.is_there() || !product.key.starts_with("data.") || product.key.ends_with(".proposals");
+  });
+}
+
 std::vector<std::filesystem::path> product_files(const Stage& stage) {
   std::vector<std::filesystem::path> files;
   for (const auto& product : stage.products) files.push_back(product.file);

@@ -17,6 +17,9 @@ bool goes_on(const Stage& stage, Run::Resume resume);
 /// Whether a stage's data come from one that is not done.
 bool needs_missing_data(const Stage& stage);
 
+/// Whether what is missing of its data is but proposals, without which images and classes can be read.
+bool lacks_proposals_alone(const Stage& stage);
+
 /// The files of earlier stages, some of which may come later.
 std::vector<std::filesystem::path> product_files(const Stage& stage);
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <iterator>
 #include <span>
@@ -14,6 +15,7 @@
 #include <rcnn/log.h>
 #include <rcnn/train/stages.h>
 
+#include "config/name_pattern.h"
 #include "config/suggestion.h"
 #include "io/files/checksum.h"
 #include "train/assemble_stage.h"
@@ -67,10 +69,36 @@ Stage read_stage(const config::Node& node, const config::Config& common, const s
   return stage;
 }
 
-/// The file that "stage:NAME/FILE", under `key` of a stage's config, means. Throws ConfigError unless one of
-/// the stages `before` it leaves that; `names` has those of all.
-fs::path product(const std::string& value, const std::string& key, const config::Config& config,
-                 std::span<const Stage> before, const std::vector<std::string>& names) {
+/// What a config asks for under a key; empty where only who reads it knows.
+std::string_view wanted_content(std::string_view key) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kContents = {
+      {{"model.weights", "weights"},
+       {"model.weights.*.file", "weights"},
+       {"data.*.proposals", "proposals"},
+       {"data.*.annotations", "annotations"}}};
+  const auto found =
+      std::ranges::find_if(kContents, [&](const auto& entry) { return config::matches(entry.first, key); });
+  return found == kContents.end() ? std::string_view() : found->second;
+}
+
+/// For people, who leaves such files: "; stages of the kind propose leave train.pkl and test.pkl".
+std::string makers_of(std::string_view content) {
+  std::string makers;
+  for (const auto& kind : stage_kinds().names()) {
+    std::vector<std::string> files;
+    for (const auto& file : stage_kinds().find(kind)->products) {
+      if (file.content == content) files.push_back(file.name);
+    }
+    if (!files.empty())
+      makers += fmt::format("; a stage of the kind {} leaves {}", kind, fmt::join(files, " and "));
+  }
+  return makers;
+}
+
+/// What "stage:NAME/FILE", under `key` of a stage's config, means. Throws ConfigError unless one of the
+/// stages `before` it leaves that, and the key asks for such a file; `names` has those of all.
+Product product(const std::string& value, const std::string& key, const config::Config& config,
+                std::span<const Stage> before, const std::vector<std::string>& names) {
   const auto fail = [&](const std::string& why) {
     return config.error(key, fmt::format("{}: {}", value, why));
   };
@@ -81,12 +109,19 @@ fs::path product(const std::string& value, const std::string& key, const config:
     throw fail(fmt::format("there is no stage {}{}", name, config::suggestion(name, names)));
   const auto maker = std::ranges::find(before, name, &Stage::name);
   if (maker == before.end()) throw fail(fmt::format("the stage {} does not come before this one", name));
-  const auto& files = kind_of(*maker).products;
-  if (std::ranges::find(files, file) == files.end()) {
-    throw fail(fmt::format("a stage of the kind {} leaves {}{}", maker->kind, fmt::join(files, " and "),
+  const auto& kind = kind_of(*maker);
+  const auto left = std::ranges::find(kind.products, file, &StageFile::name);
+  if (left == kind.products.end()) {
+    const auto files = kind.files();
+    throw fail(fmt::format("a stage of the kind {} leaves {}{}", maker->kind,
+                           files.empty() ? "nothing" : fmt::format("{}", fmt::join(files, " and ")),
                            config::suggestion(file, files)));
   }
-  return maker->folder / file;
+  const auto wanted = wanted_content(key);
+  if (!wanted.empty() && left->content != wanted) {
+    throw fail(fmt::format("holds {}, and {} are wanted here{}", left->content, wanted, makers_of(wanted)));
+  }
+  return {.key = key, .file = maker->folder / file, .maker = std::make_shared<const Stage>(*maker)};
 }
 
 }  // namespace
@@ -98,6 +133,12 @@ bool Product::is_there() const {
 const Product* Stage::missing() const {
   const auto found = std::ranges::find_if_not(products, &Product::is_there);
   return found == products.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> StageKind::files() const {
+  std::vector<std::string> files;
+  for (const auto& product : products) files.push_back(product.name);
+  return files;
 }
 
 void StageKinds::add(const std::string& name, StageKind kind) {
@@ -149,7 +190,13 @@ bool Chain::lies_in(const fs::path& folder) {
 }
 
 void Chain::refuse(const config::Config& config) {
-  if (is_one(config)) throw config.error(kStages, "a chain of trainings (rcnn train), where one is wanted");
+  if (!is_one(config)) return;
+  throw config.error(
+      kStages,
+      fmt::format("is a chain of {} stages, for rcnn train, and one training is wanted here: give the "
+                  "config of a stage, which its folder has once it has begun (OUTPUT/N-NAME/config.json), "
+                  "or stages=null, which takes the chain away",
+                  config.root().list(kStages).size()));
 }
 
 void Chain::refuse(const fs::path& folder) {
@@ -177,7 +224,7 @@ Chain::Chain(config::Config config, fs::path output)
     const auto own = common.merged(with, "stage " + stage.name);
     stage.config = own.replaced([&](const std::string& key, const std::string& value) {
       if (!value.starts_with(kProduct)) return value;
-      stage.products.push_back({key, product(value, key, own, {stages_.data(), i}, names)});
+      stage.products.push_back(product(value, key, own, {stages_.data(), i}, names));
       return stage.products.back().file.string();
     });
   }
@@ -197,7 +244,7 @@ bool Chain::is_done(const Stage& stage, Run::Resume resume) const {
 void Chain::check_products(const Stage& stage, Run::Resume resume) const {
   const auto mark = StageMark::read(StageMark::of_done(stage));
   if (!mark) return;
-  const auto now = StageMark::products_of(stage, kind_of(stage).products);
+  const auto now = StageMark::products_of(stage, kind_of(stage).files());
   std::vector<std::string> changed;
   for (const auto& [name, number] : mark->products) {
     const auto found = now.find(name);
@@ -268,16 +315,18 @@ bool Chain::run(const StageContext& context) {
 /// Those that are not done, of which the first is prepared.
 bool Chain::run_stages(const StageContext& context, const std::vector<bool>& done,
                        std::function<bool()> prepared) {
+  bool any_made = false;
   for (size_t i = 0; i < stages_.size(); ++i) {
     const auto& stage = stages_[i];
     const auto& kind = kind_of(stage);
     const auto which = fmt::format("stage {} of {}, {}", i + 1, stages_.size(), stage.name);
     const auto mark = [&] { return StageMark{.config = stage.config, .inputs = kind.inputs(stage)}; };
     const auto mark_done = [&](StageMark made_from) {
-      made_from.products = StageMark::products_of(stage, kind.products);
+      made_from.products = StageMark::products_of(stage, kind.files());
       made_from.write(StageMark::of_done(stage));
     };
     if (done[i]) {
+      if (any_made) is_done(stage, context.resume);  // it may be no result of what was made again
       log::info(fmt::format("{}: done before", which));
       // What has changed was said, and is how it is from now on.
       if (context.resume == Run::Resume::anyway) mark_done(mark());
@@ -296,6 +345,7 @@ bool Chain::run_stages(const StageContext& context, const std::vector<bool>& don
     if (!std::exchange(prepared, {})()) return false;
     mark_done(now);
     fs::remove(StageMark::of_begun(stage));
+    any_made = true;
   }
   return true;
 }

@@ -12,7 +12,6 @@
 #include <rcnn/data/loading/transforms.h>
 #include <rcnn/device.h>
 #include <rcnn/log.h>
-#include <rcnn/nn/models/detection_model.h>
 #include <rcnn/nn/models/model_file.h>
 #include <rcnn/train/ema.h>
 #include <rcnn/train/freeze.h>
@@ -71,22 +70,6 @@ MemoryError out_of_memory(const data::Batch& batch) {
       batch.images.sizes.size(), largest.width, largest.height));
 }
 
-void check_proposals(const Training& training) {
-  const auto detector = std::dynamic_pointer_cast<nn::DetectionModelImpl>(training.described.model);
-  if (!detector || !detector->needs_proposals()) {
-    if (!training.data.train.proposals.empty())
-      log::warn("data.train.proposals: are not used: the model makes its own");
-    return;
-  }
-  for (int64_t i = 0; i < training.dataset->size(); ++i) {
-    const auto& record = training.dataset->record(i);
-    if (record.proposals) continue;
-    throw ConfigError(fmt::format(
-        "data.train.proposals: the model finds objects among proposals, and {} has none: give a file of them",
-        i == 0 ? "the training data" : fmt::format("image {}", record.id)));
-  }
-}
-
 std::shared_ptr<const data::Dataset> checked(const Training& training) {
   const size_t model = training.described.categories.size(), data = training.dataset->categories().size();
   if (model > 0 && model != data) {
@@ -96,18 +79,22 @@ std::shared_ptr<const data::Dataset> checked(const Training& training) {
                     model, data));
   }
   data::check_labels(*training.dataset);
-  check_proposals(training);
+  if (!check_proposals(training) && !training.data.train.proposals.empty())
+    log::warn("data.train.proposals: are not used: the model makes its own");
   return training.dataset;
 }
 
 /// What a model may know of it before the first iteration.
 nn::TrainingSet training_set_of(const Training& training) {
+  std::vector<std::string> classes;
+  for (const auto& category : training.dataset->categories()) classes.push_back(category.name);
   return {.size = training.dataset->size(),
           .boxes = [dataset = training.dataset](int64_t index) -> nn::TrainingSet::Boxes {
             const auto sample = data::boxes_of(dataset->record(index));
             return {.proposals = sample.proposals, .target = sample.target};
           },
-          .flip = training.data.train_transform().flip};
+          .flip = training.data.train_transform().flip,
+          .classes = std::move(classes)};
 }
 
 /// The model, without what is not to learn.

@@ -10,6 +10,7 @@
 #include <torch/torch.h>
 
 #include <rcnn/log.h>
+#include <rcnn/nn/models/detection_model.h>
 #include <rcnn/nn/weights/initial_weights.h>
 #include <rcnn/nn/weights/weight_names.h>
 #include <rcnn/train/freeze.h>
@@ -36,6 +37,19 @@ void check_initial_weights(const config::Node& model, std::span<const fs::path> 
   for (const auto& file : initial_weights(model)) {
     if (std::ranges::find(later, file) == later.end()) check_is_there(file);
   }
+}
+
+bool check_proposals(const Training& training) {
+  const auto detector = std::dynamic_pointer_cast<nn::DetectionModelImpl>(training.described.model);
+  if (!detector || !detector->needs_proposals()) return false;
+  for (int64_t i = 0; i < training.dataset->size(); ++i) {
+    const auto& record = training.dataset->record(i);
+    if (record.proposals) continue;
+    throw ConfigError(fmt::format(
+        "data.train.proposals: the model finds objects among proposals, and {} has none: give a file of them",
+        i == 0 ? "the training data" : fmt::format("image {}", record.id)));
+  }
+  return true;
 }
 
 std::vector<fs::path> initial_weights(const config::Node& model) {

@@ -5,6 +5,7 @@
 
 #include <rcnn/log.h>
 
+#include "train/expected_weights.h"
 #include "train/stage_parts.h"
 
 namespace rcnn::train {
@@ -23,6 +24,16 @@ std::map<std::string, std::string> inputs_of(const Stage& stage) {
   return inputs;
 }
 
+/// Builds the model, and tries weights that are not there yet on it, while the proposals are still to be
+/// made.
+void try_without_proposals(const Stage& stage, data::DataOptions data, const at::Device& device) {
+  data.train.proposals.clear();
+  data::Problems told_later;
+  auto images = data::open(data, data.train, told_later);
+  if (told_later.has(data::Severity::error)) return;
+  try_initial_weights(Training::from(stage.config, device, std::move(images)), stage.products);
+}
+
 }  // namespace
 
 std::function<bool()> prepare_training(const Stage& stage, const StageContext& context) {
@@ -30,16 +41,18 @@ std::function<bool()> prepare_training(const Stage& stage, const StageContext& c
   const auto root = stage.config.root();
   const auto later = product_files(stage);
   if (needs_missing_data(stage)) {
-    data::DataOptions::from(root.child("data"));
+    auto data = data::DataOptions::from(root.child("data"));
     TrainOptions::from(root.child("train"));
     check_initial_weights(root.child("model"), later);
+    if (lacks_proposals_alone(stage)) try_without_proposals(stage, std::move(data), context.device);
     return [] { return false; };  // not to be called before it is prepared anew
   }
   auto training = std::make_shared<Training>(Training::from(stage.config, context.device));
+  check_proposals(*training);
   auto watch = context.watch ? context.watch(*training) : Watch();
   if (!reopen) {  // nothing is made when they do not fit
     check_initial_weights(root.child("model"), later);
-    if (!stage.missing()) training->load_initial_weights();
+    stage.missing() ? try_initial_weights(*training, stage.products) : training->load_initial_weights();
   }
   return [folder = stage.folder, resume = context.resume, reopen, training, watch = std::move(watch)] {
     auto opened = reopen ? RunFolder::reopen(folder) : RunFolder::create(folder);
@@ -55,8 +68,9 @@ std::function<bool()> prepare_training(const Stage& stage, const StageContext& c
 }
 
 StageKind training_stage() {
-  return {
-      .products = {"last.safetensors", "best.safetensors"}, .prepare = prepare_training, .inputs = inputs_of};
+  return {.products = {{"last.safetensors", "weights"}, {"best.safetensors", "weights"}},
+          .prepare = prepare_training,
+          .inputs = inputs_of};
 }
 
 }  // namespace rcnn::train

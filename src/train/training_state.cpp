@@ -9,6 +9,8 @@
 #include <rcnn/io/safetensors.h>
 #include <rcnn/train/training_state.h>
 
+#include "nn/weights/state_file.h"
+
 namespace rcnn::train {
 namespace {
 
@@ -27,7 +29,7 @@ constexpr std::pair<const char*, int64_t TrainingState::*> kNumbers[] = {
     {"batch", &TrainingState::batch},
 };
 
-constexpr const char* kSkipped = "skipped";
+constexpr const char* kSkipped = nn::kKeyOfStates;
 
 void check_finite(const TrainingState& state) {
   for (const auto& [name, tensor] : state.model) {

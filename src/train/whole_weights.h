@@ -1,5 +1,8 @@
 #pragma once
 
+#include <span>
+
+#include <rcnn/train/stages.h>
 #include <rcnn/train/training.h>
 
 namespace rcnn::train {
@@ -9,6 +12,9 @@ namespace rcnn::train {
 /// both. Throws WeightsError unless it is so, with all names; ConfigError where no file is named, and where a
 /// file says that its weights learnt under other keys that give them their meaning: legacy, pixels, anchors,
 /// box_weights, the pooler.
-void load_whole_weights(Training& training);
+///
+/// Of `products` that are not there yet it takes what configs say: names, shapes, meanings, and which stage
+/// trains a tensor. It then throws the same of what is wrong for sure, and the model is of no use afterwards.
+void load_whole_weights(Training& training, std::span<const Product> products);
 
 }  // namespace rcnn::train

@@ -250,6 +250,10 @@ TEST_F(ConfigTest, TheCommandLineHasTheLastWordInStages) {
   EXPECT_EQ(with(stages, {"train.lr=7", "train.seed=8"}),
             R"(train.lr=7 train.seed=8 stages=[{"with":{"train":{"lr":7}}},{"with":{}},{},)"
             R"({"with":{"train":{"_replace_":true,"lr":7,"seed":8}}}] )");
+  // A section that a stage takes away stays away; a key comes back.
+  EXPECT_EQ(
+      with(R"({"a": {"b": 1}, "c": 1, "stages": [{"with": {"a": null, "c": null}}]})", {"a.b=2", "c=3"}),
+      R"(a.b=2 c=3 stages=[{"with":{"a":null,"c":3}}] )");
 }
 
 TEST_F(ConfigTest, EveryLeafKnowsWhereItCameFrom) {

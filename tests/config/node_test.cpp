@@ -196,6 +196,16 @@ TEST(NodeTest, SuggestionsAreCloseOrAbsent) {
   EXPECT_EQ(finish("iterations"), "x.json: iterations: unknown key");
 }
 
+TEST(NodeTest, FinishNamesTheChoiceThatHasNoSuchKeyAndTheWayOut) {
+  const Node model = root_of(R"({"model": {"type": "rpn", "roi": {}, "waights": 1}})").child("model");
+  for (const auto* known : {"type", "weights"}) model.has(known);
+  EXPECT_EQ(error_of([&] { model.finish("type rpn"); }),
+            "x.json: model.roi: unknown key: type rpn has none; model.roi=null takes an inherited one away");
+  model.has("roi");
+  EXPECT_EQ(error_of([&] { model.finish("type rpn"); }),
+            "x.json: model.waights: unknown key: type rpn has none; did you mean weights?");
+}
+
 TEST(NodeTest, ThreadsMayReadTheSameConfig) {
   const Config config = Config::parse(R"({"a": {"b": 1}})", "x.json");
   std::vector<std::thread> threads;
@@ -240,7 +250,7 @@ TEST(NodeTest, KeysWithoutMeaningAreRefused) {
   EXPECT_EQ(error_of([&] {
               root.refuse({"momentum", "eps"}, "solver sgd");
             }),
-            "x.json: eps: has no meaning with solver sgd; null takes an inherited one away");
+            "x.json: eps: has no meaning with solver sgd; eps=null takes an inherited one away");
 }
 
 }  // namespace

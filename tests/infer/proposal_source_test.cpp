@@ -63,6 +63,21 @@ TEST_F(ProposalSources, StoredOnesThatDoNotFitAreErrors) {
   EXPECT_THAT(message({image("x.jpg")}), AllOf(HasSubstr("28 x 20"), HasSubstr("(10, 0, 30, 20)")));
 }
 
+TEST_F(ProposalSources, EmptyListsAreSaidOnce) {
+  const auto file = write({{.id = "x", .boxes = {kLeft}}, {.id = "y"}, {.id = "z"}, {.id = "unused"}});
+  testing::internal::CaptureStderr();
+  const auto source = stored_proposals(file, std::vector{image("x.jpg"), image("y.jpg"), image("z.jpg")});
+  EXPECT_THAT(source->of(1, {20, 30}), testing::IsEmpty());
+  EXPECT_THAT(source->of(2, {20, 30}), testing::IsEmpty());
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "warning: " + file.string() +
+                ": its lists of 2 of 3 images are empty, so that nothing is found there: " +
+                image("y.jpg").path.string() + ", " + image("z.jpg").path.string() + "\n");
+  testing::internal::CaptureStderr();
+  stored_proposals(file, std::vector{image("x.jpg")});
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
 TEST_F(ProposalSources, SearchedOnesPassOverWhatNobodyAsksFor) {
   std::vector<data::FoundImage> images;
   for (const char* name : {"a.png", "b.png", "c.png"}) {

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <thread>
@@ -250,6 +252,56 @@ TEST(TensorDetector, ProposalsAreForModelsThatNeedThem) {
   EXPECT_THAT(test::error_of([&] { fast.detect(images, std::span(&infinite, 1)); }), HasSubstr("finite"));
 }
 
+/// Options say what keys of the description do, and what these say is kept beside them.
+TEST(TensorDetector, OptionsRefineWhatIsFound) {
+  const TempFolder folder;
+  const auto file = folder.path() / "model.safetensors", voting = folder.path() / "voting.safetensors";
+  const auto model = lively_model();
+  nn::save_model(file, model);
+  EXPECT_THAT(overrides_of({}, model.config, file), testing::IsEmpty());
+  EXPECT_THAT(overrides_of({.iterations = 2, .box_voting = 0.5}, model.config, file),
+              testing::ElementsAre("model.roi.iterations=2", "model.roi.box_voting.iou=0.5"));
+  EXPECT_THAT(overrides_of({.box_voting = 0.0}, model.config, file),
+              testing::ElementsAre("model.roi.box_voting=null"));
+
+  const auto image = patches(120, 180, 1);
+  const auto found = [&](const std::filesystem::path& weights, DetectorOptions options,
+                         const std::vector<std::string>& overrides) {
+    options.device = "cpu";
+    const auto by_options = to_list(TensorDetector::load(weights, options).detect(image));
+    const auto by_keys =
+        to_list(TensorDetector(nn::load_model(weights, overrides), {.device = "cpu"}).detect(image));
+    EXPECT_EQ(by_options.size(), by_keys.size());
+    for (size_t i = 0; i < std::min(by_options.size(), by_keys.size()); ++i) {
+      EXPECT_EQ(by_options[i].box, by_keys[i].box);
+      EXPECT_EQ(by_options[i].score, by_keys[i].score);
+    }
+    return by_options;
+  };
+  const auto plain = found(file, {}, {});
+  ASSERT_GT(plain.size(), 1u);
+  const auto boxes = [](const std::vector<Detection>& detections) {
+    std::vector<Box> boxes;
+    for (const auto& detection : detections) boxes.push_back(detection.box);
+    return boxes;
+  };
+  EXPECT_NE(boxes(found(file, {.iterations = 2}, {"model.roi.iterations=2"})), boxes(plain));
+  const auto voted = found(file, {.box_voting = 0.3}, {"model.roi.box_voting.iou=0.3"});
+  EXPECT_NE(boxes(voted), boxes(plain));
+
+  // Weights that vote do so by their own rule, or not at all.
+  nn::save_model(voting, nn::load_model(file, std::vector<std::string>{
+                                                  R"(model.roi.box_voting={"iou": 0.3, "scores": "avg"})"}));
+  const auto averaged = found(voting, {.box_voting = 0.2}, {"model.roi.box_voting.iou=0.2"});
+  const auto scores = [](const std::vector<Detection>& detections) {
+    std::vector<double> scores;
+    for (const auto& detection : detections) scores.push_back(detection.score);
+    return scores;
+  };
+  EXPECT_NE(scores(averaged), scores(plain));
+  EXPECT_EQ(boxes(found(voting, {.box_voting = 0.0}, {"model.roi.box_voting=null"})), boxes(plain));
+}
+
 TEST(TensorDetector, OptionsOfARegionProposalNetworkAreItsOwn) {
   const TempFolder folder;
   const auto json = std::string(R"({"type": "rpn", "backbone": {"type": "vgg16", "width": 4},
@@ -277,6 +329,10 @@ TEST(TensorDetector, OptionsOfARegionProposalNetworkAreItsOwn) {
   EXPECT_THAT(
       message_of<ConfigError>([&] { TensorDetector::load(file, {.device = "cpu", .nms = "soft_linear"}); }),
       HasSubstr("one kind of NMS"));
+  EXPECT_THAT(message_of<ConfigError>([&] { TensorDetector::load(file, {.iterations = 2}); }),
+              HasSubstr("leave --iterations"));
+  EXPECT_THAT(message_of<ConfigError>([&] { TensorDetector::load(file, {.box_voting = 0.5}); }),
+              HasSubstr("leave --box-voting"));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 #include <torch/torch.h>
 
 #include <rcnn/error.h>
@@ -213,6 +214,28 @@ TEST(DetectorViews, OfAnImageAndItsMirrorAreEachOthersMirror) {
     EXPECT_EQ(found[i].label, mirrored[i].label);
     EXPECT_NEAR(found[i].box.x1, 180 - mirrored[i].box.x2, 1e-2);
     EXPECT_NEAR(found[i].box.y2, mirrored[i].box.y2, 1e-2);
+  }
+}
+
+// What views show is suppressed once: a single one gives what there is without views, and scores that
+// overlaps lower, or boxes that votes move, are not lowered and moved again.
+TEST(DetectorViews, OneViewIsTheImageWhateverTheSuppression) {
+  const auto image = patches(120, 180, 1);
+  for (const auto* const keys : {R"({"nms": "hard"})", R"({"nms": "soft_linear", "nms_threshold": 0.1})",
+                                 R"({"nms": "soft_gaussian"})", R"({"box_voting": {}})"}) {
+    auto json = nlohmann::json::parse(kTinyModel);
+    json["roi"].update(nlohmann::json::parse(keys));
+    auto lively = lively_model();
+    const auto model =
+        nn::make_detection_model(config::Config::parse(json.dump(), "here").root(), kLivelyClasses);
+    nn::load_initial(*model, nn::state_of(*lively.model), "here");
+    lively.model = model;
+    const auto plain = TensorDetector(lively, at::kCPU).detect(image);
+    const auto view = TensorDetector(lively, at::kCPU, {.min_sizes = {60}}).detect(image);
+    EXPECT_GT(plain.boxes.size(0), 2) << keys;
+    EXPECT_TRUE(test::close(view.boxes, plain.boxes, 1e-3)) << keys;
+    EXPECT_TRUE(test::close(view.scores, plain.scores, 1e-6)) << keys;
+    EXPECT_TRUE(test::identical(view.labels, plain.labels)) << keys;
   }
 }
 

@@ -289,6 +289,32 @@ TEST(Legacy, StoredProposalsStandForThoseOfTheRpn) {
   }
 }
 
+// All RoIs are the hardest where there are not more than that: each is seen in the same pixels in both
+// passes.
+TEST(Legacy, HardExamplesThatAreAllThereAreCostWhatTheyCost) {
+  const auto none = torch::zeros({0, 4});
+  const std::vector<Target> truth = {one_object(torch::tensor({{10.f, 12.f, 70.f, 60.f}}), none),
+                                     one_object(torch::tensor({{5.f, 5.f, 40.f, 44.f}}), none)};
+  auto images = legacy_images();
+  images.proposals = {
+      torch::tensor({{8.f, 8.f, 72.f, 56.f}, {64.f, 16.f, 112.f, 88.f}}),
+      torch::tensor({{2.f, 6.f, 44.f, 42.f}, {20.f, 40.f, 90.f, 78.f}, {60.f, 2.f, 98.f, 30.f}})};
+  for (const char* type : {"faster_rcnn", "fast_rcnn"}) {
+    SCOPED_TRACE(type);
+    const auto losses = [&](const std::string& keys) {
+      auto json = legacy_model(type);
+      json.insert(json.rfind("},"), ", " + keys);
+      const auto model = make_legacy(json);
+      model->train();
+      return model->losses(images, truth);
+    };
+    const auto all = losses(R"("positive_fraction": 1)"), hard = losses(R"("ohem": {"nms_threshold": 1})");
+    ASSERT_EQ(all.size(), hard.size());
+    for (size_t i = 0; i < all.size(); ++i)
+      EXPECT_TRUE(close(all[i].value, hard[i].value, 1e-5)) << all[i].name;
+  }
+}
+
 TEST(Legacy, OffIsTheSameAsAbsent) {
   const auto losses = [](const std::string& key) {
     const auto model = make_legacy(R"({"type": "faster_rcnn", )" + key + R"(

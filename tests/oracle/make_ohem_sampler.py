@@ -1,43 +1,22 @@
 """Writes tests/fixtures/ohem_sampler.json: what mmdetection's OHEMSampler and its MaxIoUAssigner choose.
 
 Usage: python tests/oracle/make_ohem_sampler.py FOLDER
-FOLDER holds mmdet 3.3.0, mmengine 0.10.7 and mmcv-lite 2.1.0 with what they import (pip install --no-deps --target).
+FOLDER is that of mmdet_operators.py.
 """
-import importlib.abc
-import importlib.machinery
 import json
 import pathlib
 import sys
-import types
 
 import torch
+
+import mmdet_operators
 
 SEED = 20261130
 FIXTURE = pathlib.Path(__file__).parent.parent / "fixtures" / "ohem_sampler.json"
 CLASSES = 3
 
 
-class Operators(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """mmcv's compiled operators, none of which is used here."""
-
-    def find_spec(self, name, path=None, target=None):
-        if name == "mmcv.ops" or name.startswith("mmcv.ops."):
-            return importlib.machinery.ModuleSpec(name, self, is_package=True)
-
-    def create_module(self, spec):
-        module = types.ModuleType(spec.name)
-        module.__getattr__ = lambda name: type(name, (torch.nn.Module,), {}) if not name.startswith("__") else None
-        return module
-
-    def exec_module(self, module):
-        pass
-
-
-sys.path.insert(0, sys.argv[1])
-sys.meta_path.insert(0, Operators())
-import mmcv.cnn.bricks.transformer as transformer  # noqa: E402
-
-transformer.MultiScaleDeformableAttention = type("MultiScaleDeformableAttention", (torch.nn.Module,), {})
+mmdet_operators.use(sys.argv[1])
 from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead  # noqa: E402
 from mmdet.models.task_modules.assigners import MaxIoUAssigner  # noqa: E402
 from mmdet.models.task_modules.samplers import OHEMSampler  # noqa: E402

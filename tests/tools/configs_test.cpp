@@ -4,14 +4,18 @@
 #include <cctype>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <rcnn/config/config.h>
+#include <rcnn/data/formats/coco/coco.h>
 #include <rcnn/data/formats/voc/voc.h>
 #include <rcnn/data/options.h>
 #include <rcnn/data/proposals/proposal_file.h>
@@ -140,27 +144,46 @@ class QuickConfig : public testing::TestWithParam<fs::path> {
     for (auto& part : parts) part.name += "2017";
     data::convert(parts, "coco", coco, data::ImageFiles::link, problems);
     fs::create_directory_symlink(".", coco / "images");
-    write_proposals(scenes);
+    fs::create_directory(folder_.path() / "proposals");
+    write_proposals(
+        {data::read_voc({.root = scenes, .split = "train"}),
+         data::read_voc({.root = scenes, .split = "test"})},
+        {"bccd_train", "bccd_test", "voc2012_slice_train", "voc2012_slice_test", "voc2012_slice_both"});
+    const auto of_coco = [&](const std::string& part) {
+      return data::read_coco(
+          {.annotations = coco / "annotations" / ("instances_" + part + ".json"), .images = coco / part});
+    };
+    write_proposals({of_coco("train2017"), of_coco("val2017")}, {"tinycoco_train", "tinycoco_test"});
   }
 
   /// Boxes around the objects and others, for those configs that name proposals.
-  void write_proposals(const fs::path& scenes) const {
+  void write_proposals(const std::vector<std::shared_ptr<data::Dataset>>& parts,
+                       const std::vector<std::string>& names) const {
     data::ProposalList list;
-    for (const auto* split : {"train", "test"}) {
-      const auto images = data::read_voc({.root = scenes, .split = split});
+    for (const auto& images : parts) {
       for (int64_t i = 0; i < images->size(); ++i) {
-        data::ImageProposals of_image{.id = images->record(i).id};
-        for (const auto& [box, label, ignore] : images->record(i).objects) {
+        const auto record = images->record(i);
+        data::ImageProposals of_image{.id = record.id};
+        for (const auto& [box, label, ignore] : record.objects) {
           of_image.boxes.push_back({box.x1 / 2, box.y1, box.x2, box.y2});
         }
         of_image.boxes.push_back({0, 0, 40, 30});
         list.images.push_back(std::move(of_image));
       }
     }
-    fs::create_directory(folder_.path() / "proposals");
-    for (const auto* name : {"bccd_train_ss", "bccd_test_ss", "voc2012_slice_ss"}) {
-      data::write_proposals(folder_.path() / "proposals" / (std::string(name) + ".json"), list);
-    }
+    for (const auto& name : names)
+      data::write_proposals(folder_.path() / "proposals" / (name + "_ss.json"), list);
+  }
+
+  /// A config that says over that of the test what overrides say. On the command line they would have the
+  /// last word in each stage of a chain, on parts that it has not.
+  fs::path over_config(const std::vector<std::string>& overrides) const {
+    const auto file = folder_.path() / "over.json";
+    nlohmann::ordered_json over =
+        nlohmann::ordered_json::parse(config::Config::parse("{}", "overrides", overrides).dump());
+    over["_base_"] = (kConfigs / GetParam()).string();
+    std::ofstream(file) << over;
+    return file;
   }
 
   void expect_trains(const std::vector<std::string>& overrides) const;
@@ -170,26 +193,21 @@ class QuickConfig : public testing::TestWithParam<fs::path> {
 
 void QuickConfig::expect_trains(const std::vector<std::string>& overrides) const {
   const auto run = folder_.path() / "run";
+  const bool is_chain = train::Chain::is_one(config::Config::load(kConfigs / GetParam()));
   std::vector<std::string> words = {"train",
-                                    kConfigs / GetParam(),
+                                    is_chain ? over_config(overrides) : kConfigs / GetParam(),
                                     "--output",
                                     run,
                                     "--device",
                                     "cpu",
                                     "train.iterations=1",
                                     "train.log_period=1",
-                                    "model.weights=null",
                                     "data.min_size=96",
                                     "data.max_size=192",
                                     R"(data.classes=["circle", "cross", "square", "star", "triangle"])"};
-  words.insert(words.end(), overrides.begin(), overrides.end());
-  const bool is_chain = train::Chain::is_one(config::Config::load(kConfigs / GetParam()));
-  if (is_chain) {  // in each stage they would have the last word, on parts that it has not and files of
-                   // others
-    std::erase_if(words, [](const std::string& word) {
-      return word.starts_with("model.roi.") || word.starts_with("model.rpn.") ||
-             word.starts_with("model.weights");
-    });
+  if (!is_chain) {
+    words.insert(words.end(), overrides.begin(), overrides.end());
+    words.push_back("model.weights=null");
   }
   const auto finished = run_rcnn(words, folder_.path());
   ASSERT_EQ(finished.exit_code, 0) << finished.err;

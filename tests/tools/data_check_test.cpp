@@ -97,6 +97,37 @@ TEST_F(DataCheckCommand, AConfigIsCheckedAsATrainingWouldReadIt) {
                                   HasSubstr("asked for are dog (other_classes=ignore")));
 }
 
+TEST_F(DataCheckCommand, ProposalsOfAConfigAreCounted) {
+  coco("[1, 2, 4, 4]");
+  const auto config =
+      folder_
+          .write("c.json", R"({"data": {"type": "coco", "root": ")" + folder_.path().string() +
+                               R"(", "train": {"annotations": "gt.json", "images": "."},
+      "test": {"annotations": "gt.json", "images": "."}}})")
+          .string();
+  const auto proposals =
+      folder_
+          .write("p.json",
+                 R"([{"image_id": 1, "bbox": [1, 2, 4, 4]}, {"image_id": 1, "bbox": [0, 0, 9, 9]}])")
+          .string();
+  const auto finished = check({"--split", "test", config, "data.test.proposals=" + proposals});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.out,
+              HasSubstr("proposals of " + proposals +
+                        ": 2.0 an image, at most 2, 0 images have none; with an IoU of 0.5 they cover 1 of 1 "
+                        "objects (100.0 %)\n"));
+  const auto json =
+      nlohmann::json::parse(check({"--json", config, "data.test.proposals=" + proposals}).out)[0]["parts"];
+  EXPECT_TRUE(json[0]["proposals"].is_null());
+  EXPECT_EQ(json[1]["proposals"], nlohmann::json({{"file", proposals},
+                                                  {"boxes", 2},
+                                                  {"most", 2},
+                                                  {"empty_images", 0},
+                                                  {"objects", 1},
+                                                  {"covered", 1}}));
+  EXPECT_THAT(error_of(check({"data.test.limit=1"}), 2), HasSubstr("datasets"));
+}
+
 TEST_F(DataCheckCommand, SourcesOfAConfigAreCheckedTogether) {
   for (const char* folder : {"one", "two"}) {
     const std::string root = std::string(folder) + "/";

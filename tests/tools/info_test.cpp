@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <spdlog/fmt/fmt.h>
 
 #include "tests/tools/rcnn.h"
 #include "tools/rcnn/demo/scenes.h"
@@ -101,6 +102,91 @@ TEST_F(InfoCommand, AsksTheDataSetForItsClasses) {
   EXPECT_EQ(json({unnamed, "--classes", "3"})["classes"], 3);
   tools::draw_scenes(folder_.path() / "scenes", {.train = 8, .test = 1, .size = {64, 96}});
   EXPECT_EQ(json({unnamed})["classes"], 5);
+}
+
+TEST_F(InfoCommand, WhatAnotherTypeHasIsTakenAwayByNull) {
+  const auto unknown = [&](const char* override, const std::string& origin, const char* key,
+                           const char* type) {
+    EXPECT_EQ(
+        error_of(info({override}), 2),
+        fmt::format("error: {}: {}: unknown key: type {} has none; {}=null takes an inherited one away\n",
+                    origin, key, type, key));
+  };
+  unknown("model.type=rpn", config_, "model.roi", "rpn");
+  unknown("model.type=fast_rcnn", config_, "model.rpn", "fast_rcnn");
+  unknown("model.score_threshold=0.1", "command line", "model.score_threshold", "faster_rcnn");
+  unknown("model.backbone.levels=[]", "command line", "model.backbone.levels", "vgg16");
+  unknown("model.roi.head.convs=2", "command line", "model.roi.head.convs", "mlp");
+  EXPECT_EQ(info({"model.type=rpn", "model.roi=null"}).exit_code, 0);
+  EXPECT_EQ(info({"model.type=fast_rcnn", "model.rpn=null"}).exit_code, 0);
+  EXPECT_EQ(error_of(info({"model.roi.target_statistics=per_class"}), 2),
+            "error: command line: model.roi.target_statistics: is for a model with stored proposals, "
+            "fast_rcnn; box_weights has fixed ones; model.roi.target_statistics=null takes an inherited one "
+            "away\n");
+}
+
+TEST_F(InfoCommand, ProposalsThatAreStillToBeMadeAreNotMissed) {
+  tools::draw_scenes(folder_.path() / "scenes", {.train = 8, .test = 1, .size = {64, 96}});
+  EXPECT_EQ(json({"model.type=fast_rcnn", "model.rpn=null", "data.classes=null",
+                  "data.train.proposals=none.json", "data.test.proposals=none.json"})["classes"],
+            5);
+}
+
+/// A chain of a training of the RPN alone, its proposals, and Fast R-CNN on these.
+class InfoOfAChain : public InfoCommand {
+ protected:
+  InfoOfAChain() {
+    auto text = tiny_config();
+    text.insert(text.rfind('}'), R"(, "stages": [
+      {"name": "a", "kind": "train", "with": {"model": {"type": "rpn", "roi": null},
+                                              "train": {"freeze": ["backbone.*"]}}},
+      {"name": "b", "kind": "propose", "with": {"model": {"type": "rpn", "roi": null,
+                                                          "weights": "stage:a/last.safetensors"}}},
+      {"name": "c", "kind": "train", "with": {"model": {"type": "fast_rcnn", "rpn": null, "weights": "w.pth"},
+                                              "data": {"train": {"proposals": "stage:b/train.pkl"}}}}])");
+    chain_ = folder_.write("chain.json", text);
+  }
+  Finished info_of(std::vector<std::string> words) const {
+    words.insert(words.begin(), {"info", chain_});
+    return run_rcnn(words, folder_.path());
+  }
+
+  std::string chain_;
+};
+
+TEST_F(InfoOfAChain, TellsTheStages) {
+  const auto finished = info_of({});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.out,
+              testing::MatchesRegex("a chain of 3 stages; --stage NAME describes the model of one\n"
+                                    "1-a: train, model rpn, [0-9.]+ M of [0-9.]+ M parameters learn: rpn\n"
+                                    "2-b: propose, model rpn\n"
+                                    "    from stage:a/last.safetensors\n"
+                                    "3-c: train, model fast_rcnn, [0-9.]+ M of [0-9.]+ M parameters learn: "
+                                    "backbone, roi_heads\n"
+                                    "    from .*/w.pth, stage:b/train.pkl\n"));
+  const auto json = nlohmann::json::parse(info_of({"--json"}).out)["stages"];
+  ASSERT_EQ(json.size(), 3u);
+  EXPECT_EQ(json[0]["learning"], nlohmann::json::array({"rpn"}));
+  EXPECT_LT(json[0]["trainable"], json[0]["parameters"]);
+  EXPECT_EQ(json[1]["kind"], "propose");
+  EXPECT_FALSE(json[1].contains("parameters"));
+  EXPECT_EQ(json[2]["trainable"], json[2]["parameters"]);
+}
+
+TEST_F(InfoOfAChain, DescribesTheModelOfAStage) {
+  const auto json = nlohmann::json::parse(info_of({"--stage", "c", "--json"}).out);
+  EXPECT_EQ(json["classes"], 5);
+  for (const auto& part : json["parts"]) EXPECT_FALSE(part["name"].get<std::string>().starts_with("rpn"));
+  EXPECT_EQ(error_of(info_of({"--stage", "d"}), 2),
+            "error: --stage d: the chain has no such stage; it has a, b, c\n");
+  EXPECT_EQ(error_of(info({"--stage", "d"}), 2),
+            fmt::format("error: --stage d: {} is no chain of stages\n", config_));
+  EXPECT_EQ(
+      error_of(info_of({"--layers"}), 2),
+      fmt::format("error: {}: is a chain of stages: --size, --layers and --training are of the model of "
+                  "one: --stage NAME\n",
+                  chain_));
 }
 
 TEST_F(InfoCommand, WrongArgumentsAreNamed) {

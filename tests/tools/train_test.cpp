@@ -364,7 +364,7 @@ TEST_F(ChainCommand, RunsItsStagesAndTheOtherCommandsTakeTheirFolders) {
                        2),
               HasSubstr("holds a chain of stages"));
   EXPECT_THAT(error_of(run_rcnn({"lr-find", config_.string(), "--output", out("lr")}, temp_.path()), 2),
-              HasSubstr("stages: a chain"));
+              HasSubstr("stages: is a chain of 2 stages, for rcnn train, and one training is wanted here"));
 
   EXPECT_THAT(error_of(train("chain"), 2), HasSubstr("holds a run already"));
   const auto again =

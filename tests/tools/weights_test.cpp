@@ -1,5 +1,6 @@
 // rcnn weights: what a user gets from it, and from weights that are not right.
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -8,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
 #include <rcnn/io/safetensors.h>
@@ -115,6 +117,15 @@ TEST_F(WeightsCommand, WhatCannotBeCompressedIsSaidInOneLine) {
   EXPECT_THAT(error({}, 2), HasSubstr("nothing to compress by"));
   EXPECT_THAT(error({"--svd", "fc6=a"}, 2), HasSubstr("--svd: \"fc6=a\" is no LAYER=RANK"));
   EXPECT_THAT(error({"--svd", "fc6=8,fc6=9"}, 2), HasSubstr("fc6 is named twice"));
+  for (const auto* list : {"", ",", "fc6=8,", ",fc6=8"}) {
+    EXPECT_EQ(error({"--svd", list, "--energy", "0.9"}, 2),
+              fmt::format("error: --svd: \"{}\" lacks the name of a layer: LAYER=RANK,..., as in "
+                          "fc6=1024,fc7=256\n",
+                          list));
+  }
+  EXPECT_EQ(error({"--svd", "fc6=8,fc7=8", "--energy", "0.9"}, 2),
+            "error: an energy of 0.9 decides nothing where each layer has a rank: leave it out, or leave out "
+            "the rank of a layer whose rank it is to choose\n");
   EXPECT_THAT(error({"--svd", "fc6=33"}, 2), HasSubstr("b.safetensors: fc6: the rank must be from 1 to 32"));
   EXPECT_THAT(error({"--svd", "fc9=8"}, 2), HasSubstr("did you mean fc6"));
   EXPECT_THAT(error_of(weights({"compress", file("b.safetensors"), file("c.pth"), "--svd", "fc6=8"}), 2),
@@ -124,6 +135,83 @@ TEST_F(WeightsCommand, WhatCannotBeCompressedIsSaidInOneLine) {
   EXPECT_THAT(error_of(weights({"compress", file("b.safetensors"), file("a.pth"), "--svd", "fc6=8"}), 2),
               HasSubstr("a.pth"));
   EXPECT_FALSE(std::filesystem::exists(file("c.safetensors")));
+}
+
+TEST_F(WeightsCommand, TheStateOfATrainingIsNamedAsOne) {
+  tools::draw_scenes(folder_.path() / "scenes", {.train = 2, .test = 1, .size = {64, 96}});
+  const auto trained =
+      run_rcnn({"train", config_, "--output", file("run"), "--device", "cpu"}, folder_.path());
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  const auto state = file("run/state-00000003.safetensors"), last = file("run/last.safetensors");
+  const auto said = [&](const std::string& weights) {
+    return fmt::format(
+        "error: {}: is the state of a training after iteration 3, for rcnn train --resume; take the run's "
+        "weights: {}\n",
+        state, weights);
+  };
+  EXPECT_EQ(error_of(weights({"compress", state, file("c.safetensors"), "--energy", "0.9"}), 4), said(last));
+  EXPECT_EQ(error_of(weights({"convert", state, file("c.pth")}), 4), said(last));
+  EXPECT_EQ(error_of(weights({"diff", state, last}), 4), said(last));
+  EXPECT_EQ(error_of(run_rcnn({"detect", folder_.path() / "scenes" / "JPEGImages", "--weights", state,
+                               "--output", file("found")}),
+                     4),
+            said(last));
+  EXPECT_EQ(error_of(run_rcnn({"eval", "--weights", state}, folder_.path()), 4), said(last));
+  EXPECT_THAT(
+      run_rcnn({"train", config_, "--output", file("other"), "model.weights=" + state}, folder_.path()).err,
+      testing::EndsWith(said(last)));
+  const auto shown = weights({"inspect", state});
+  EXPECT_EQ(shown.exit_code, 0);
+  EXPECT_THAT(shown.out, AllOf(HasSubstr("is the state of a training after iteration 3"),
+                               HasSubstr("  model.rpn.head.conv.0.0.bias ")));
+  std::filesystem::remove(last);
+  EXPECT_EQ(error_of(weights({"convert", state, file("c.pth")}), 4), said("its last.safetensors"));
+}
+
+TEST_F(WeightsCommand, ValuesThatAreNotFiniteAreRefusedWhereverTheyAreLoaded) {
+  tools::draw_scenes(folder_.path() / "scenes", {.train = 2, .test = 1, .size = {64, 96}});
+  ASSERT_EQ(weights({"convert", file("a.pth"), file("b.safetensors"), "--config", config_}).exit_code, 0);
+  auto content = io::read_safetensors(file("b.safetensors"));
+  const std::string name = "rpn.head.conv.0.0.bias";
+  const auto with = [&](const at::Tensor& value) {
+    auto tensors = content.tensors;
+    tensors[name] = value;
+    return tensors;
+  };
+  const auto bias = content.tensors.at(name);
+  auto nan = bias.clone(), large = bias.to(at::kDouble);
+  nan[1] = NAN;
+  large[0] = 1e40;
+  const auto said = [&](const std::string& path, const char* what) {
+    return fmt::format(
+        "error: {}: has values that are no finite numbers: {} (1 of {} {}); they are of a training that "
+        "diverged, "
+        "or damaged: take earlier ones\n",
+        path, name, bias.numel(), what);
+  };
+  io::write_safetensors(file("n.safetensors"), {.tensors = with(nan), .metadata = content.metadata});
+  const auto nan_file = said(file("n.safetensors"), "NaN or infinite");
+  EXPECT_EQ(error_of(run_rcnn({"detect", folder_.path() / "scenes" / "JPEGImages", "--weights",
+                               file("n.safetensors"), "--output", file("found")}),
+                     4),
+            nan_file);
+  EXPECT_EQ(error_of(run_rcnn({"eval", "--weights", file("n.safetensors")}, folder_.path()), 4), nan_file);
+  EXPECT_EQ(
+      error_of(weights({"compress", file("n.safetensors"), file("c.safetensors"), "--energy", "0.9"}), 4),
+      nan_file);
+  io::write_torch(file("n.pth"), with(nan));
+  io::write_torch(file("l.pth"), with(large));
+  for (const auto& [path, what] :
+       {std::pair(file("n.pth"), "NaN or infinite"), {file("l.pth"), "beyond float32's range"}}) {
+    EXPECT_EQ(error_of(run_rcnn({"train", config_, "--output", file("run"), "model.weights=" + path},
+                                folder_.path()),
+                       4),
+              said(path, what));
+    EXPECT_FALSE(std::filesystem::exists(file("run")));
+  }
+  EXPECT_EQ(error_of(weights({"convert", file("l.pth"), file("c.safetensors"), "--dtype", "float16"}), 4),
+            fmt::format("error: {}: {}: 1 of {} values are beyond the range of Half\n", file("l.pth"), name,
+                        bias.numel()));
 }
 
 TEST_F(WeightsCommand, OtherClassesAreSaid) {
@@ -298,6 +386,29 @@ TEST_F(WeightsCommand, TheAveragedCopyIsTakenOnDemand) {
   EXPECT_THAT(weights({"inspect", file("both.pth"), "--ema"}).out, HasSubstr("  rpn.head.conv.0.0.bias "));
   EXPECT_THAT(error_of(weights({"convert", file("a.pth"), file("x.pth"), "--ema"}), 4),
               HasSubstr("has no averaged copy"));
+}
+
+TEST_F(WeightsCommand, ACaffemodelOfAnotherNetworkIsNamed) {
+  std::string bytes;
+  for (int i = 10; i < 19; ++i)
+    bytes += test::caffe_layer(fmt::format("res{}", i), {at::randn({2, 3, 1, 1}), at::randn(2)});
+  const auto path = folder_.write("other.caffemodel", bytes);
+  const auto said = fmt::format(
+      "error: {}: none of its 9 layers is known here: res10, res11, res12, res13, res14, res15, res16, "
+      "res17, ...; "
+      "known are those of the networks VGG16, ZF and VGG_CNN_M_1024 and py-faster-rcnn's detectors over "
+      "them\n",
+      path.string());
+  tools::draw_scenes(folder_.path() / "scenes", {.train = 2, .test = 1, .size = {64, 96}});
+  EXPECT_EQ(error_of(run_rcnn({"train", config_, "--output", file("run"), "model.weights=" + path.string()},
+                              folder_.path()),
+                     4),
+            said);
+  EXPECT_EQ(error_of(weights({"convert", path, file("c.safetensors")}), 4), said);
+  EXPECT_EQ(error_of(weights({"convert", path, file("c.safetensors"), "--config", config_}), 4), said);
+  EXPECT_EQ(error_of(weights({"diff", path, file("a.pth")}), 4), said);
+  EXPECT_THAT(weights({"inspect", path}).out,
+              AllOf(HasSubstr("caffemodel, names of caffe, 18 tensors"), HasSubstr("  res10.blobs.0 ")));
 }
 
 TEST_F(WeightsCommand, NamesAreWrittenWithoutControlCharacters) {

@@ -143,6 +143,39 @@ TEST_F(Alternating, PartsThatShareNoLayersAreNotPutTogether) {
                     HasSubstr("backbone.body.features (1)")));
 }
 
+TEST_F(Alternating, PartsThatCannotBePutTogetherAreSaidBeforeTheFirstStage) {
+  const auto stages = fs::path(RCNN_CONFIGS) / "_base_/stages/alternating.json";
+  // Of the chain with something in its stages changed.
+  const auto message = [&](const std::string& from, const std::string& to) {
+    const auto replaced = [](std::string text, const std::string& before, const std::string& after) {
+      EXPECT_NE(text.find(before), std::string::npos) << before;
+      return text.replace(text.find(before), before.size(), after);
+    };
+    const auto changed = temp_.path() / "stages.json", whole = temp_.path() / "changed.json";
+    std::ofstream(changed) << replaced(file_bytes(stages), from, to);
+    std::ofstream(whole) << replaced(file_bytes(temp_.path() / "chain.json"), stages.string(),
+                                     changed.string());
+    auto said = message_of<Error>([&] { Chain(config::Config::load(whole), out_).run({}); });
+    EXPECT_FALSE(fs::exists(out_));
+    return said;
+  };
+  // Step 3 does not keep what step 2 has learnt.
+  EXPECT_EQ(message(R"("freeze": ["backbone.*"])", R"("freeze": [])"),
+            fmt::format("{0}/4-shared_rpn/last.safetensors and {0}/6-shared_fast/last.safetensors: differ in "
+                        "what they share, backbone.body.features (26): parts of one model have to be trained "
+                        "on the same layers, which train.freeze keeps as they are",
+                        out_.string()));
+  const std::string rpn = R"({ "file": "stage:shared_rpn/last.safetensors" })";
+  EXPECT_THAT(message(rpn + ", ", ""),
+              HasSubstr("6-shared_fast/last.safetensors: does not fit the model; missing: rpn.head"));
+  EXPECT_THAT(message(rpn, R"({ "file": "stage:shared_rpn/last.safetensors", "only": ["roi_heads.*"] })"),
+              HasSubstr("gives the model no roi_heads.*"));
+  EXPECT_THAT(
+      message(R"("roi": { "box_weights": [1, 1, 1, 1] })", R"("roi": {})"),
+      HasSubstr("was trained with model.roi.box_weights [1,1,1,1], and the model that is put together "
+                "has null"));
+}
+
 TEST_F(Alternating, OnlyWhatIsAskedForIsPutTogether) {
   ASSERT_TRUE(chain().run({}));
   const auto assemble = [&](const std::string& weights, const std::string& more) {

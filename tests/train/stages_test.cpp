@@ -251,7 +251,7 @@ TEST_F(Stages, ADamagedMarkCountsAsNone) {
 }
 
 TEST_F(Stages, DataMayComeFromAnEarlierOne) {
-  stage_kinds().add("draw", {.products = {"list.json"},
+  stage_kinds().add("draw", {.products = {{"list.json", "annotations"}},
                              .prepare =
                                  [](const Stage& stage, const StageContext&) {
                                    return [folder = stage.folder] {
@@ -321,6 +321,33 @@ TEST_F(Stages, AreReadStrictly) {
   EXPECT_THAT(wrong("[" + train("a") + "," + train("b", weights("stage:a/lst.safetensors")) + "]"),
               HasSubstr("leaves last.safetensors and best.safetensors; did you mean last.safetensors?"));
   EXPECT_THAT(wrong("[" + train("a") + "," + train("b", weights("stage:a")) + "]"), HasSubstr("leaves last"));
+
+  const auto proposals = [](const std::string& part, const std::string& value) {
+    return fmt::format(R"({{"data": {{"{}": {{"proposals": "{}"}}}}}})", part, value);
+  };
+  for (const char* part : {"train", "test"}) {
+    EXPECT_EQ(
+        wrong("[" + train("a") + "," + train("b", proposals(part, "stage:a/best.safetensors")) + "]"),
+        fmt::format("chain.json, stage b: data.{}.proposals: stage:a/best.safetensors: holds weights, and "
+                    "proposals are wanted here; a stage of the kind propose leaves train.pkl and test.pkl",
+                    part));
+  }
+  const std::string propose = R"({"name": "a", "kind": "propose"})";
+  for (const auto& [key, with] :
+       {std::pair("model.weights", weights("stage:a/test.pkl")),
+        {"model.weights.2.file",
+         std::string(R"({"model": {"weights": [{"file": "x.pth"}, {"file": "stage:a/test.pkl"}]}})")}}) {
+    EXPECT_EQ(
+        wrong("[" + propose + "," + train("b", with) + "]"),
+        fmt::format("chain.json, stage b: {}: stage:a/test.pkl: holds proposals, and weights are wanted "
+                    "here; a stage of the kind assemble leaves last.safetensors; a stage of the kind "
+                    "train leaves last.safetensors and best.safetensors",
+                    key));
+  }
+  EXPECT_EQ(
+      wrong("[" + propose + "," + train("b", weights("stage:a/last.safetensors")) + "]"),
+      "chain.json, stage b: model.weights: stage:a/last.safetensors: a stage of the kind propose leaves "
+      "train.pkl and test.pkl");
   EXPECT_FALSE(fs::exists(out_));
 }
 
@@ -336,6 +363,11 @@ TEST_F(Stages, WhatIsWrongWithALaterOneIsSaidBeforeTheFirst) {
   EXPECT_THAT(
       message_of<WeightsError>([&] { chain(with(R"({"model": {"weights": "/gone.pth"}})")).run(context()); }),
       HasSubstr("gone.pth"));
+  EXPECT_THAT(
+      message_of<ConfigError>(
+          [&] { chain(with(R"({"model": {"type": "fast_rcnn", "rpn": null}})")).run(context()); }),
+      HasSubstr("data.train.proposals: the model finds objects among proposals, and the training data "
+                "has none"));
   // Beside a product that is not there yet, too.
   const auto beside = [&](const std::string& source) {
     return with(R"({"model": {"weights": [{"file": "stage:a/last.safetensors"}, )" + source + "]}}");
@@ -357,6 +389,34 @@ TEST_F(Stages, WhatIsWrongWithALaterOneIsSaidBeforeTheFirst) {
   EXPECT_FALSE(fs::exists(out_));
 }
 
+TEST_F(Stages, WeightsThatWillNotFitAreSaidBeforeTheFirst) {
+  const auto from_a = [&](const std::string& model, const std::string& only) {
+    return config(fmt::format(R"([{{"name": "a", "kind": "train", "with": {{"model": {}}}}},
+        {{"name": "b", "kind": "train", "with": {{"model": {{"weights": [
+            {{"file": "stage:a/last.safetensors", "only": ["{}"]}}]}}}}}}])",
+                              model, only));
+  };
+  const auto last = (out_ / "1-a/last.safetensors").string();
+  EXPECT_EQ(
+      message_of<ConfigError>(
+          [&] { chain(from_a(R"({"type": "rpn", "roi": null})", "roi_heads.*")).run(context()); }),
+      fmt::format("chain.json, stage b: model.weights.1.only: {} gives the model no roi_heads.*", last));
+  EXPECT_THAT(message_of<WeightsError>(
+                  [&] { chain(from_a(R"({"rpn": {"anchors": {"ratios": [1]}}})", "rpn.*")).run(context()); }),
+              HasSubstr(last + ": does not fit the model; of another shape or type: rpn.head.bbox_pred.bias "
+                               "[36], the file has [12]"));
+  EXPECT_FALSE(fs::exists(out_));
+}
+
+TEST_F(Stages, WhatHasChangedIsSaidWithItsStage) {
+  EXPECT_TRUE(chain().run(context()));
+  testing::internal::CaptureStderr();
+  EXPECT_TRUE(chain(config(kStages, {"train.lr=0.5"})).run(context(Run::Resume::anyway)));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr(fmt::format("{}: goes on although something has changed: train.lr was 0.01, is 0.5",
+                                    (out_ / "1-first").string())));
+}
+
 TEST_F(Stages, AChainAndARunDoNotShareAFolder) {
   const Stage plain{.name = {}, .kind = {}, .config = config(kStages, {"stages=null"}), .folder = out_};
   EXPECT_TRUE(prepare_training(plain, context())());
@@ -369,11 +429,11 @@ TEST_F(Stages, AChainAndARunDoNotShareAFolder) {
               HasSubstr("holds a chain of stages"));
   EXPECT_EQ(bytes("config.json"), before);
   EXPECT_THAT(message_of<ConfigError>([&] { Training::from(config(), at::kCPU); }),
-              HasSubstr("stages: a chain"));
+              HasSubstr("chain.json: stages: is a chain of 2 stages"));
 }
 
 TEST_F(Stages, HaveAKindOfOnesOwn) {
-  stage_kinds().add("note", StageKind{.products = {"note.txt"},
+  stage_kinds().add("note", StageKind{.products = {{"note.txt", "a note"}},
                                       .prepare =
                                           [](const Stage& stage, const StageContext&) {
                                             std::string text;
@@ -387,7 +447,7 @@ TEST_F(Stages, HaveAKindOfOnesOwn) {
                                       .inputs =
                                           [](const Stage& stage) {
                                             std::map<std::string, std::string> inputs;
-                                            for (const auto& [key, file] : stage.products)
+                                            for (const auto& [key, file, maker] : stage.products)
                                               inputs[file.filename()] = fingerprint_of(file);
                                             return inputs;
                                           }});

@@ -53,6 +53,19 @@ CLI::Option* add_precision(CLI::App& command, nn::Precision& precision) {
       ->check(CLI::IsMember({"fp32", "bf16"}));
 }
 
+std::vector<const CLI::Option*> add_refinement(CLI::App& command, DetectorOptions& options) {
+  return {
+      command
+          .add_option("--iterations", options.iterations,
+                      "how often the network looks: 2 refines what it finds once more [the model's]")
+          ->check(CLI::Range(1, 16)),
+      command
+          .add_option("--box-voting", options.box_voting,
+                      "boxes become means of the candidates that overlap them by this IoU or more; 0: they "
+                      "stay [the model's]")
+          ->check(CLI::Range(0.0, 1.0))};
+}
+
 CommandLine::CommandLine()
     : app("rcnn: train two-stage object detectors, score them, and detect with them", "rcnn") {
   app.set_version_flag("--version", version_text);

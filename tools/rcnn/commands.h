@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -29,6 +30,9 @@ void add_weights(CLI::App& app);
 
 /// --precision, of commands that detect.
 CLI::Option* add_precision(CLI::App& command, nn::Precision& precision);
+
+/// --iterations and --box-voting, of commands that detect.
+std::vector<const CLI::Option*> add_refinement(CLI::App& command, DetectorOptions& options);
 
 /// What `rcnn train` does with a config at hand; shared with the demo. Returns the weight file. An
 /// interrupted run ends in CLI::RuntimeError with the signal's exit code, its state saved.

@@ -49,6 +49,10 @@ void add_locate(CLI::App& command, data::LocateOptions& options) {
                      "the folder of an annotation file's images (default: looked for around the file)");
 }
 
+void add_overrides(CLI::App& command, data::LocateOptions& options) {
+  command.add_option("overrides", options.overrides, "data.key=value ..., instead of what a config says");
+}
+
 void add_policies(CLI::App& command, data::LocateOptions& options) {
   command
       .add_option("--max-megapixels", options.max_megapixels,

@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <functional>
 #include <iostream>
 #include <memory>
 
@@ -14,6 +17,8 @@
 
 namespace rcnn::tools {
 namespace {
+
+namespace fs = std::filesystem;
 
 using Json = nlohmann::ordered_json;
 using data::Severity;
@@ -69,6 +74,19 @@ std::string bars(const data::Histogram& histogram) {
   return text;
 }
 
+std::string to_text(const data::ProposalCheck& proposals, int64_t images) {
+  const auto share = [](int64_t part, int64_t all) {
+    return static_cast<double>(part) / static_cast<double>(std::max<int64_t>(all, 1));
+  };
+  return fmt::format(
+      "proposals of {}: {:.1f} an image, at most {}, {} images have none; with an IoU of 0.5 they cover {} "
+      "of {} "
+      "objects ({:.1f} %)\n",
+      printable(proposals.file.string()), share(proposals.boxes, images), proposals.most,
+      proposals.empty_images, proposals.covered, proposals.objects,
+      100 * share(proposals.covered, proposals.objects));
+}
+
 std::string to_text(const data::Problems& problems) {
   std::string text;
   if (problems.has(Severity::error)) {
@@ -90,6 +108,7 @@ void print_text(const Checked& checked) {
                 << bars(part.sizes) << "width / height of boxes:\n"
                 << bars(part.ratios);
     }
+    if (part.proposals) std::cout << to_text(*part.proposals, part.images);
     const auto text = to_text(part.problems);
     std::cout << (text.empty() ? "nothing is wrong\n" : text);
   }
@@ -124,12 +143,19 @@ Json to_json(const Checked& checked) {
       classes.push_back(
           {{"name", row.name}, {"images", row.images}, {"boxes", row.boxes}, {"ignored", row.ignored}});
     }
+    Json proposals;
+    if (const auto& found = part.proposals) {
+      proposals = {{"file", found->file.string()}, {"boxes", found->boxes},
+                   {"most", found->most},          {"empty_images", found->empty_images},
+                   {"objects", found->objects},    {"covered", found->covered}};
+    }
     parts.push_back({{"name", part.name},
                      {"images", part.images},
                      {"empty_images", part.empty_images},
                      {"classes", std::move(classes)},
                      {"box_sizes", to_json(part.sizes)},
                      {"aspect_ratios", to_json(part.ratios)},
+                     {"proposals", std::move(proposals)},
                      {"errors", to_json(part.problems, Severity::error)},
                      {"warnings", to_json(part.problems, Severity::warning)}});
   }
@@ -138,6 +164,18 @@ Json to_json(const Checked& checked) {
           {"parts", std::move(parts)},
           {"errors", to_json(checked.problems, Severity::error)},
           {"warnings", to_json(checked.problems, Severity::warning)}};
+}
+
+/// Takes the words key=value out of the names of data sets: they change configs.
+void take_overrides(DataCheckArguments& arguments) {
+  const auto is_override = [](const fs::path& word) {
+    std::error_code ignored;  // a name too long is none of a file
+    return word.string().find('=') != std::string::npos && !fs::exists(word, ignored);
+  };
+  const auto [begin, end] = std::ranges::stable_partition(arguments.datasets, std::not_fn(is_override));
+  arguments.locate.overrides.assign(begin, end);
+  arguments.datasets.erase(begin, end);
+  if (arguments.datasets.empty()) throw CLI::RequiredError("datasets");
 }
 
 /// Returns whether a training could use all of them.
@@ -163,12 +201,16 @@ void add_data_check(CLI::App& app) {
   auto* command = app.add_subcommand(
       "check", "say everything that is wrong with data sets, and what is in them; exit code 3 for errors");
   auto arguments = std::make_shared<DataCheckArguments>();
-  command->add_option("datasets", arguments->datasets, kDatasetHelp)->required();
+  command
+      ->add_option("datasets", arguments->datasets,
+                   fmt::format("{}; and data.key=value ..., instead of what a config says", kDatasetHelp))
+      ->required();
   add_locate(*command, arguments->locate);
   add_policies(*command, arguments->locate);
   command->add_flag("--fast", arguments->fast, "read the headers of images only, do not decode them");
   command->add_flag("--json", arguments->json, "a list on stdout, one object a data set, with all places");
   command->callback([arguments] {
+    take_overrides(*arguments);
     if (!run(*arguments)) throw CLI::RuntimeError(kBadData);
   });
 }

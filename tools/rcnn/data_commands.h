@@ -26,6 +26,9 @@ void add_dataset(CLI::App& command, DatasetArguments& arguments);
 void add_locate(CLI::App& command, data::LocateOptions& options);
 extern const char* const kDatasetHelp;
 
+/// key=value ... after the data set, for one that is a config.
+void add_overrides(CLI::App& command, data::LocateOptions& options);
+
 /// What a config says of bad entries and classes: --max-megapixels, --bad-boxes, --bad-values, --bad-images,
 /// --classes, --other-classes, --yolo-lines.
 void add_policies(CLI::App& command, data::LocateOptions& options);

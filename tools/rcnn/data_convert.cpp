@@ -38,6 +38,7 @@ void add_data_convert(CLI::App& app) {
   auto* command = app.add_subcommand("convert", "write a data set in another format");
   auto arguments = std::make_shared<DataConvertArguments>();
   add_dataset(*command, arguments->from);
+  add_overrides(*command, arguments->from.locate);
   add_policies(*command, arguments->from.locate);
   const auto written = data::formats().written();
   command->add_option("--to", arguments->to, fmt::format("{}", fmt::join(written, ", ")))

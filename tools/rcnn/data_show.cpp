@@ -60,6 +60,7 @@ void add_data_show(CLI::App& app) {
   auto* command = app.add_subcommand("show", "draw a random choice of a data set's images with their boxes");
   auto arguments = std::make_shared<DataShowArguments>();
   add_dataset(*command, arguments->dataset);
+  add_overrides(*command, arguments->dataset.locate);
   add_policies(*command, arguments->dataset.locate);
   command->add_option("--output", arguments->output, "folder for the pages, PART_1.jpg ...; new or empty")
       ->required();

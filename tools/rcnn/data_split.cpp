@@ -64,6 +64,7 @@ void add_data_split(CLI::App& app) {
   auto* command = app.add_subcommand("split", "split a part of a data set at random, every class evenly");
   auto arguments = std::make_shared<DataSplitArguments>();
   add_dataset(*command, arguments->dataset);
+  add_overrides(*command, arguments->dataset.locate);
   add_policies(*command, arguments->dataset.locate);
   command
       ->add_option("--output", arguments->output,

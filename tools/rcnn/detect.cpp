@@ -212,8 +212,10 @@ class Detecting {
     const auto images = static_cast<double>(std::max<int64_t>(done_, 1));
     const auto each = [&](double seconds) { return 1000 * seconds / images; };
     return fmt::format(
-        "{:.2f} images a second: decoding {:.1f} ms, network {:.1f} ms, drawing {:.1f} ms an image",
-        images / since.count(), each(times.decode), each(times.network), each(writer_.seconds()));
+        "{:.2f} images a second: decoding {:.1f} ms, {}network {:.1f} ms, drawing {:.1f} ms an image",
+        images / since.count(), each(times.decode),
+        proposals_ ? fmt::format("proposals {:.1f} ms, ", each(times.proposals)) : "", each(times.network),
+        each(writer_.seconds()));
   }
 
   const DetectArguments& arguments_;
@@ -294,6 +296,7 @@ void add_detect(CLI::App& app) {
           "--soft-nms", [&detector](const std::string& decay) { detector.nms = "soft_" + decay; },
           "linear or gaussian: overlaps lower scores, and drop those below --score alone")
       ->check(CLI::IsMember({"linear", "gaussian"}));
+  add_refinement(*command, detector);
 
   auto& views = detector.views;
   command->add_flag("--flip", views.flip, "look at each image mirrored, too, and merge");

@@ -175,9 +175,14 @@ eval::CocoAnnotations annotations_of_records(const data::Dataset& dataset) {
 
 /// Why scores of a test set are not those of all of it, as far as its options say.
 std::vector<std::string> limited(const TestSet& test) {
-  const int64_t limit = test.options.test.limit;
-  if (limit == 0) return {};
-  return {fmt::format("data.test.limit: of the first {} images alone", limit)};
+  std::vector<std::string> reasons;
+  if (const int64_t limit = test.options.test.limit; limit != 0)
+    reasons.push_back(fmt::format("data.test.limit: of the first {} images alone", limit));
+  if (test.images_left_out > 0) {
+    reasons.push_back(fmt::format("bad_images=skip: {} of {} images are left out", test.images_left_out,
+                                  test.dataset->size() + test.images_left_out));
+  }
+  return reasons;
 }
 
 eval::Score score_of(const Found& found, const TestSet& test, const EvalOptions& options,
@@ -224,9 +229,9 @@ TestSet open_test_set(data::DataOptions options, const std::vector<Category>& ca
   options.classes.clear();
   for (const auto& category : categories) options.classes.push_back(category.name);
   auto part = data::located(options, options.test);
-  auto dataset = data::open(part.options, part.split);
+  auto opened = data::open_counting(part.options, part.split);
   part.options.test = std::move(part.split);
-  return {std::move(part.options), std::move(dataset)};
+  return {std::move(part.options), std::move(opened.dataset), opened.images_left_out};
 }
 
 bool has_proposals(const TestSet& test) {
@@ -306,9 +311,22 @@ std::optional<Evaluation> evaluate(const TensorDetector& detector, const TestSet
   return Evaluation{.score = std::move(score), .images = std::move(found->images)};
 }
 
+eval::Score stored_proposal_score(const TestSet& test) {
+  const auto& dataset = *test.dataset;
+  if (dataset.categories().empty()) throw DataError("there is no object that proposals could cover");
+  Found found{.images = all_images(test), .incomplete = {}};
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    auto& detections = found.images[static_cast<size_t>(i)].detections;
+    for (const auto& box : dataset.record(i).proposals.value()) {  // best first
+      detections.push_back({.box = box, .score = -static_cast<float>(detections.size()), .label = 1});
+    }
+  }
+  return score_of(found, test, {.metric = EvalOptions::Metric::proposals, .voc = {}, .scoring = {}}, {});
+}
+
 eval::CocoInput coco_input(const TestSet& test, const std::vector<ImageDetections>& images,
                            const eval::CocoInputOptions& options) {
-  const auto& [data, dataset] = test;
+  const auto& dataset = test.dataset;
   const auto& categories = dataset->categories();
   auto incomparable = limited(test);
   eval::CocoAnnotations annotations;

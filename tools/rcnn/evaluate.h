@@ -38,6 +38,7 @@ struct Evaluation {
 struct TestSet {
   data::DataOptions options;
   std::shared_ptr<const data::Dataset> dataset;
+  int64_t images_left_out = 0;  // under bad_images=skip
 };
 TestSet open_test_set(data::DataOptions options, const std::vector<Category>& categories);
 
@@ -69,6 +70,10 @@ void check_best(const EvalOptions& options, const TestSet& test);
 std::optional<Evaluation> evaluate(const TensorDetector& detector, const TestSet& test,
                                    const EvalOptions& options, const eval::ScoreOptions& score,
                                    const std::function<bool()>& stop);
+
+/// How well the proposals of a test set that has them cover its objects: the score that evaluate() gives an
+/// RPN's. Throws DataError for a set without a class.
+eval::Score stored_proposal_score(const TestSet& test);
 
 /// The test set's objects, and what was found on its images, as COCO's evaluation takes them. Proposals are
 /// of no category.

@@ -13,6 +13,7 @@
 #include <rcnn/train/stages.h>
 
 #include "commands.h"
+#include "info_stages.h"
 
 namespace rcnn::tools {
 namespace {
@@ -20,7 +21,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct InfoArguments {
-  std::string config, size;
+  std::string config, size, stage;
   std::vector<std::string> overrides;
   int64_t classes = 0;
   bool layers = false, training = false, json = false;
@@ -40,8 +41,10 @@ ImageSize parse_size(const std::string& text) {
 int64_t count_classes(const InfoArguments& arguments, const data::DataOptions& options) {
   if (arguments.classes > 0) return arguments.classes;
   if (!options.classes.empty()) return std::ssize(options.classes);
+  auto part = options.train;
+  part.proposals.clear();  // they have no classes, and may be still to be made
   try {
-    return std::ssize(data::open(options, options.train)->categories());
+    return std::ssize(data::open(options, part)->categories());
   } catch (const DataError& error) {
     throw DataError(fmt::format("{}; or say how many classes there are: --classes N", error.what()));
   }
@@ -49,17 +52,13 @@ int64_t count_classes(const InfoArguments& arguments, const data::DataOptions& o
 
 /// Makes every RoI layer count for as many proposals as the config allows, whatever the weights: with all of
 /// them 0 the proposals are the anchors, of which none is dropped.
-std::shared_ptr<nn::ModelImpl> make_model(InfoArguments arguments, int64_t classes) {
-  const auto make = [&] {
-    const auto config = config::Config::load(arguments.config, arguments.overrides);
-    return nn::make_model(config.root().child("model"), classes);
-  };
-  auto model = make();
+std::shared_ptr<nn::ModelImpl> make_model(const config::Config& config, int64_t classes) {
+  auto model = nn::make_model(config.root().child("model"), classes);
   if (model->named_children().contains("rpn")) {
-    for (const auto* all : {"model.rpn.nms_threshold=1", "model.rpn.min_size=0"})
-      arguments.overrides.emplace_back(all);
+    const std::vector<std::string> all{"model.rpn.nms_threshold=1", "model.rpn.min_size=0"};
     model = nullptr;  // there is not always room for two
-    model = make();
+    const auto changed = config::Config::parse(config.dump(), "the config", all);
+    model = nn::make_model(changed.root().child("model"), classes);
   }
   const torch::NoGradGuard no_grad;
   for (const auto& parameter : model->parameters()) parameter.zero_();
@@ -154,9 +153,7 @@ void print_json(const ModelReport& report, bool every_layer) {
   std::cout << json.dump(1) << '\n';
 }
 
-void run(const InfoArguments& arguments) {
-  const auto config = config::Config::load(arguments.config, arguments.overrides);
-  train::Chain::refuse(config);
+void describe(const InfoArguments& arguments, const config::Config& config) {
   const auto root = config.root();
   const auto data_options = data::DataOptions::from(root.child("data"));
   const auto train_options = train::TrainOptions::from(root.child("train"));
@@ -167,12 +164,35 @@ void run(const InfoArguments& arguments) {
   report.size = arguments.size.empty() ? ImageSize{data_options.min_size, data_options.max_size}
                                        : parse_size(arguments.size);
   report.classes = count_classes(arguments, data_options);
-  const auto model = make_model(arguments, report.classes);
+  const auto model = make_model(config, report.classes);
   train::freeze(*model, train_options, root.child("train"));
   report.model = nn::summarize(*model, report.size);
   report.training = training_memory(train_options, nn::total(report.model.layers));
   if (arguments.training) report.training_bytes = nn::training_bytes(*model, report.size);
   arguments.json ? print_json(report, arguments.layers) : print_text(report, arguments.layers);
+}
+
+/// Describes a chain, or the model of a stage of it.
+void run_chain(const InfoArguments& arguments, const config::Config& config) {
+  const train::Chain chain(config, "OUTPUT");
+  if (!arguments.stage.empty()) return describe(arguments, stage_named(chain, arguments.stage).config);
+  if (arguments.layers || arguments.training || !arguments.size.empty()) {
+    throw ConfigError(
+        fmt::format("{}: is a chain of stages: --size, --layers and --training are of the model of "
+                    "one: --stage NAME",
+                    arguments.config));
+  }
+  print_stages(chain, arguments.json, [&](const config::Config& stage) {
+    return count_classes(arguments, data::DataOptions::from(stage.root().child("data")));
+  });
+}
+
+void run(const InfoArguments& arguments) {
+  const auto config = config::Config::load(arguments.config, arguments.overrides);
+  if (train::Chain::is_one(config)) return run_chain(arguments, config);
+  if (!arguments.stage.empty())
+    throw ConfigError(fmt::format("--stage {}: {} is no chain of stages", arguments.stage, arguments.config));
+  describe(arguments, config);
 }
 
 }  // namespace
@@ -189,6 +209,8 @@ void add_info(CLI::App& app) {
       ->add_option("--classes", arguments->classes,
                    "how many, without background; unless given, data.classes or the data set say it")
       ->check(CLI::PositiveNumber);
+  command->add_option("--stage", arguments->stage,
+                      "of a chain: the stage whose model is described; unless given, all are listed");
   command->add_flag("--layers", arguments->layers, "a row for every layer instead of every part");
   command->add_flag("--training", arguments->training,
                     "measure the memory of a training, too: a forward and a backward pass");

@@ -25,7 +25,8 @@ std::set<io::FileId> files_of(const config::Config& config) {
 }
 
 std::set<io::FileId> files_of(const TestSet& test) {
-  const auto& [options, dataset] = test;
+  const auto& options = test.options;
+  const auto& dataset = test.dataset;
   std::vector<fs::path> files;
   for (int64_t i = 0; i < dataset->size(); ++i) {
     const auto& record = dataset->record(i);

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -5,6 +7,7 @@
 #include <vector>
 
 #include <spdlog/fmt/fmt.h>
+#include <sys/resource.h>
 
 #include <rcnn/data/proposals/make_proposals.h>
 #include <rcnn/infer/rpn_proposals.h>
@@ -33,12 +36,15 @@ struct ProposeArguments {
   data::SearchWorkersOptions search;
   int64_t limit = 2000;
   DetectorOptions detector;
+  std::vector<std::string> overrides, of_weights;  // key=value
   bool resume = false;
 };
 
 data::ProposalMethod method_of(const ProposeArguments& arguments) {
   if (arguments.method == "rpn") {
-    return rpn_method(arguments.weights, {.detector = arguments.detector, .limit = arguments.limit});
+    return rpn_method(
+        arguments.weights,
+        {.detector = arguments.detector, .limit = arguments.limit, .overrides = arguments.of_weights});
   }
   auto search = arguments.search;
   search.search.mode = *data::SelectiveSearchOptions::mode_of(arguments.mode);
@@ -46,11 +52,33 @@ data::ProposalMethod method_of(const ProposeArguments& arguments) {
   return data::selective_search_method(search);
 }
 
-/// The images of a second of this process.
-std::string speed(std::chrono::steady_clock::time_point begin, int64_t images) {
-  const std::chrono::duration<double> since = std::chrono::steady_clock::now() - begin;
-  return fmt::format("{:.2f} images a second", static_cast<double>(images) / since.count());
-}
+/// What a run of this process costs.
+class Cost {
+ public:
+  /// The images of a second.
+  std::string speed(int64_t images) const {
+    const std::chrono::duration<double> since = std::chrono::steady_clock::now() - begin_;
+    return fmt::format("{:.2f} images a second", static_cast<double>(images) / since.count());
+  }
+
+  /// The seconds of a core, those of worker processes that have ended included.
+  double core_seconds() const { return seconds_of_cores() - cores_; }
+
+ private:
+  static double seconds_of_cores() {
+    double seconds = 0;
+    for (const int whose : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+      rusage used{};
+      getrusage(whose, &used);
+      for (const auto& time : {used.ru_utime, used.ru_stime})
+        seconds += static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+    }
+    return seconds;
+  }
+
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  const double cores_ = seconds_of_cores();
+};
 
 int64_t boxes_of(const data::ProposalList& list) {
   int64_t boxes = 0;
@@ -58,12 +86,23 @@ int64_t boxes_of(const data::ProposalList& list) {
   return boxes;
 }
 
+/// The line at the end; `made` of the images are this process's.
+std::string outcome(const data::ProposalList& list, const fs::path& file, int64_t made, const Cost& cost) {
+  const auto images = std::ssize(list.images);
+  auto line = fmt::format("proposals of {} images, {:.1f} an image: {}", images,
+                          static_cast<double>(boxes_of(list)) / static_cast<double>(images), file.string());
+  if (made < images) line += fmt::format("; {} of the images were done before", images - made);
+  if (made == 0) return line;
+  return line + fmt::format("; {:.2f} s of a core an image, {}",
+                            cost.core_seconds() / static_cast<double>(made), cost.speed(made));
+}
+
 void propose(const ProposeArguments& arguments) {
   const StopSignals signals(kProposeStopWords);
   data::check_proposal_ending(arguments.output);
   const std::vector<fs::path> inputs = {arguments.weights, arguments.dataset.dataset};
   auto output = output_file("--output", arguments.output, inputs);
-  const fs::path partial = arguments.output.string() + ".partial";
+  const auto partial = data::partial_of(arguments.output);
   if (arguments.resume && fs::exists(arguments.output) && !fs::exists(partial)) {
     throw ConfigError(
         fmt::format("--resume: {} is there and {} is not: nothing is left to do, or it is of "
@@ -79,21 +118,20 @@ void propose(const ProposeArguments& arguments) {
   keep_freed_memory();
   const auto method = method_of(arguments);
   const ProgressLine line("proposing");
-  const auto begin = std::chrono::steady_clock::now();
+  const Cost cost;
   int64_t made = 0;
   signals.defer();
   data::Problems problems;
-  const auto list = data::make_proposals(*dataset, method,
-                                         {.partial = partial,
-                                          .resume = arguments.resume,
-                                          .bad_images = part.options.bad_images,
-                                          .stop = [&] { return signals.requested(); },
-                                          .on_progress =
-                                              [&](int64_t done, int64_t total, int64_t earlier) {
-                                                made = done - earlier;
-                                                line.show(done, total, "  " + speed(begin, made));
-                                              }},
-                                         problems);
+  const auto list = data::make_proposal_file(*dataset, method, output.path(),
+                                             {.resume = arguments.resume,
+                                              .bad_images = part.options.bad_images,
+                                              .stop = [&] { return signals.requested(); },
+                                              .on_progress =
+                                                  [&](int64_t done, int64_t total, int64_t earlier) {
+                                                    made = done - earlier;
+                                                    line.show(done, total, "  " + cost.speed(made));
+                                                  }},
+                                             problems);
   line.clear();
   if (!list) {
     log::info(fmt::format("interrupted after {} images; what is done is in {}: --resume goes on with it",
@@ -101,11 +139,26 @@ void propose(const ProposeArguments& arguments) {
     throw CLI::RuntimeError(signals.exit_code());
   }
   problems.settle(part.name);
-  output.check();
-  data::write_proposals(output.path(), *list);
-  fs::remove(partial);
-  log::info(fmt::format("{} proposals of {} images in {}, {}", boxes_of(*list), list->images.size(),
-                        arguments.output.string(), speed(begin, made)));
+  log::info(outcome(*list, arguments.output, made, cost));
+}
+
+/// What changes the model of --weights, or how it sees images; the rest is the data set's.
+bool is_of_weights(const std::string& override) {
+  constexpr std::array kKeys = {"model.", "model=", "data.min_size=", "data.max_size="};
+  return std::ranges::any_of(kKeys, [&](const char* key) { return override.starts_with(key); });
+}
+
+/// Gives each of the words key=value to what it changes.
+void part_overrides(ProposeArguments& arguments) {
+  for (const auto& override : arguments.overrides) {
+    auto& taken = is_of_weights(override) ? arguments.of_weights : arguments.dataset.locate.overrides;
+    taken.push_back(override);
+  }
+  if (arguments.method == "rpn" || arguments.of_weights.empty()) return;
+  throw ConfigError(
+      fmt::format("propose: {} is of the method rpn: Selective Search has no model and looks "
+                  "at images as they are",
+                  arguments.of_weights.front()));
 }
 
 }  // namespace
@@ -117,6 +170,9 @@ void add_propose(CLI::App& app) {
   auto& a = *arguments;
   add_dataset(*command, a.dataset);
   add_policies(*command, a.dataset.locate);
+  command->add_option("overrides", a.overrides,
+                      "key=value ...: data... instead of what a config says; model..., data.min_size and "
+                      "data.max_size instead of what --weights say");
   command->add_option("--method", a.method, "selective_search, or rpn: that of --weights")
       ->check(CLI::IsMember({"selective_search", "rpn"}))
       ->required();
@@ -154,6 +210,7 @@ void add_propose(CLI::App& app) {
       throw ConfigError(fmt::format("propose: {} is of the method {}", option->get_name(),
                                     is_rpn ? "selective_search" : "rpn"));
     }
+    part_overrides(*arguments);
     if (is_rpn && arguments->weights.empty()) throw ConfigError("propose: --method rpn wants --weights F");
     propose(*arguments);
   });

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include <spdlog/fmt/fmt.h>
@@ -80,7 +81,7 @@ train::Watch watch(const train::Training& training, const std::filesystem::path&
                    StopSignals& signals) {
   struct State {
     Scoring scoring;
-    ProgressLine line{"training"};
+    ProgressLine line{"training", std::nullopt};
     std::chrono::steady_clock::time_point start = {};
     int64_t before = 0, iterations = 0;
     bool warned = false;  // of the test data, which stay the same
@@ -141,11 +142,17 @@ train::Watch watch(const train::Training& training, const std::filesystem::path&
 
 std::filesystem::path train(const TrainArguments& arguments) {
   StopSignals signals;
+  const ProgressLine proposing("proposing");
   const train::StageContext context{
       .device = parse_device(arguments.device),
       .resume = arguments.resume,
       .watch = [&](const train::Training& training) { return watch(training, arguments.output, signals); },
-      .stop = [&] { return signals.requested(); }};
+      .stop = [&] { return signals.requested(); },
+      .on_proposed =
+          [&](int64_t done, int64_t total) {
+            proposing.show(done, total);
+            if (done == total || signals.requested()) proposing.clear();
+          }};
   const auto weights = [&](const std::filesystem::path& folder, bool done) {
     if (!done) throw CLI::RuntimeError(signals.exit_code());
     return folder / "last.safetensors";

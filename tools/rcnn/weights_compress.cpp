@@ -22,13 +22,30 @@ using Path = std::filesystem::path;
 
 struct CompressArguments {
   Path from, to;
-  std::vector<std::string> layers;  // NAME or NAME=RANK
+  std::vector<std::string> layers;  // NAME or NAME=RANK, with commas between them
   std::optional<double> energy;
 };
 
+/// The words of all lists.
+std::vector<std::string> words_of(const std::vector<std::string>& lists) {
+  std::vector<std::string> words;
+  for (const auto& list : lists) {
+    for (size_t begin = 0; begin <= list.size();) {
+      const auto end = std::min(list.find(',', begin), list.size());
+      words.push_back(list.substr(begin, end - begin));
+      if (words.back().empty()) {
+        throw ConfigError(fmt::format(
+            "--svd: \"{}\" lacks the name of a layer: LAYER=RANK,..., as in fc6=1024,fc7=256", list));
+      }
+      begin = end + 1;
+    }
+  }
+  return words;
+}
+
 nn::CompressOptions options_of(const CompressArguments& arguments) {
   nn::CompressOptions options{.energy = arguments.energy};
-  for (const auto& word : arguments.layers) {
+  for (const auto& word : words_of(arguments.layers)) {
     const auto equals = word.find('=');
     std::optional<int64_t> rank;
     if (equals != std::string::npos) {
@@ -140,10 +157,10 @@ void add_weights_compress(CLI::App& weights) {
           "--svd", arguments->layers,
           "LAYER=RANK,...: layers of the box head or the predictor; without =RANK the energy chooses; "
           "all of the head unless given")
-      ->delimiter(',')
       ->allow_extra_args(false);
-  command->add_option("--energy", arguments->energy,
-                      "choose the least ranks that keep this share of the squared singular values");
+  command->add_option(
+      "--energy", arguments->energy,
+      "for layers without a rank: the least one that keeps this share of the squared singular values");
   command->footer(
       "Prints what it does to each layer: parameters, multiply-adds, the relative error of its weight\n"
       "(Frobenius norm) and the energy that is kept. Fast R-CNN's choice for VGG16: fc6=1024,fc7=256.");

@@ -75,10 +75,12 @@ class RCNN_EXPORT Node {
   Node child(std::string_view key) const;
 
   /// Throws ConfigError for the first key of this object that was never asked for, with the nearest name that
-  /// was.
-  void finish() const;
+  /// was. Where a `choice` ("type rpn") decides which keys there are, the message names it, and how to take a
+  /// key away that was inherited from a config of another choice.
+  void finish(std::string_view choice = {}) const;
 
-  /// Throws ConfigError when one of `keys` is there, which has no meaning with `choice` ("solver adamw").
+  /// Throws ConfigError when one of `keys` is there, which has no meaning with `choice` ("solver adamw"), and
+  /// says how to take it away.
   void refuse(std::initializer_list<std::string_view> keys, std::string_view choice) const;
 
   /// An error about `key` of this object: "file: dotted.key: what".
@@ -87,6 +89,9 @@ class RCNN_EXPORT Node {
  private:
   friend class Config;
   Node(std::shared_ptr<const Document> document, std::string path);
+
+  /// "model.roi=null takes an inherited one away"
+  std::string way_out(std::string_view key) const;
 
   std::shared_ptr<const Document> document_;
   std::string path_;  // "model.rpn"; empty for the outermost object

@@ -98,4 +98,13 @@ RCNN_EXPORT std::shared_ptr<Dataset> open(const DataOptions& options, const Spli
 /// The same, but throws DataError with all errors, and logs the warnings.
 RCNN_EXPORT std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& split);
 
+/// A part of a data set that was opened.
+struct OpenedPart {
+  std::shared_ptr<Dataset> dataset;
+  int64_t images_left_out = 0;  ///< under bad_images=skip
+};
+
+/// The same, for who has to tell whether it is the whole part.
+RCNN_EXPORT OpenedPart open_counting(const DataOptions& options, const SplitOptions& split);
+
 }  // namespace rcnn::data

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -39,6 +41,9 @@ class RCNN_EXPORT Problems {
   const std::vector<Kind>& kinds() const { return kinds_; }
   bool has(Severity severity) const;
 
+  /// How many things were left out by such an option.
+  int64_t left_out(const std::string& option) const;
+
   /// A line for each kind of this severity, each after a line feed: what, the first places, how many more.
   std::string text(Severity severity) const;
 
@@ -50,6 +55,7 @@ class RCNN_EXPORT Problems {
   void add(Severity severity, const std::string& what, std::string where);
 
   std::vector<Kind> kinds_;
+  std::map<std::string, int64_t> left_out_;
 };
 
 }  // namespace rcnn::data

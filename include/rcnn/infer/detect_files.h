@@ -31,8 +31,9 @@ struct FileResult {
 
 /// Where the time went, in seconds.
 struct DetectFilesTimes {
-  double decode = 0;   ///< of all decoders together
-  double network = 0;  ///< pixels in, detections out
+  double decode = 0;     ///< of all decoders together
+  double proposals = 0;  ///< waiting for those of a DetectFilesOptions::proposals
+  double network = 0;    ///< pixels in, detections out
   double callback = 0;
 };
 

@@ -29,7 +29,8 @@ class RCNN_EXPORT ProposalSource {
 
 /// Those of a file, see data::read_proposals(), joined by what an image is called there: its path below the
 /// folder that was named, or its name alone, with or without the ending; zeros before a number do not matter,
-/// so that COCO's ids fit its files. The best `limit` of each image.
+/// so that COCO's ids fit its files. The best `limit` of each image. Images whose list is empty are counted
+/// in one warning.
 ///
 /// Throws DataError for images that the file lacks, for two images that would get the same entry, and for a
 /// file without ids.

@@ -18,15 +18,17 @@ class TensorDetector;
 /// Where the proposals of a region proposal network come from.
 struct RpnProposalsOptions {
   DetectorOptions detector = {};
-  int64_t limit = 2000;  ///< the best so many of an image
-  int64_t workers = 2;   ///< threads that decode images
+  int64_t limit = 2000;                     ///< the best so many of an image
+  int64_t workers = 2;                      ///< threads that decode images
+  std::vector<std::string> overrides = {};  ///< "key=value" instead of what the weights' config says
 };
 
 /// The proposals that the RPN of a weight file makes, with their probabilities. Up to the limit that the
 /// weights were made with (model.rpn.test.post_nms) they are the best of those that it makes there; for more,
 /// non-maximum suppression has six times the limit to choose from on each level, py-faster-rcnn's 12000 for
-/// 2000, or as many as the weights say. Throws what TensorDetector::load() throws, ConfigError for a model
-/// without an RPN; and while it makes them MemoryError, which names the image.
+/// 2000, or as many as the weights or the overrides say. Throws what TensorDetector::load() throws,
+/// ConfigError for a model without an RPN and for an override of post_nms, which the limit is; and while it
+/// makes them MemoryError, which names the image.
 RCNN_EXPORT data::ProposalMethod rpn_method(const std::filesystem::path& weights,
                                             const RpnProposalsOptions& options);
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <rcnn/data/loading/transforms.h>
@@ -12,10 +13,20 @@
 
 namespace rcnn {
 
+namespace config {
+class Config;
+}
+
 namespace nn {
 class DetectionModelImpl;
 struct DescribedModel;
 }  // namespace nn
+
+/// What the options change in the description of the model in a weight file, as "model.key=value": for
+/// nn::load_model(). Throws ConfigError, which names the file, for what such a model has not.
+RCNN_EXPORT std::vector<std::string> overrides_of(const DetectorOptions& options,
+                                                  const config::Config& description,
+                                                  const std::filesystem::path& weights);
 
 /// The door for those who have tensors: images in, boxes, scores and labels out. Safe to use from several
 /// threads at once: detecting changes nothing. Detector is the same for OpenCV's images and for files.

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -20,6 +22,7 @@ struct TrainingSet {
   int64_t size = 0;                                ///< how many images
   std::function<Boxes(int64_t image)> boxes = {};  ///< of one of them
   double flip = 0;                                 ///< how likely it is to be flipped, left to right
+  std::vector<std::string> classes = {};           ///< names for messages, in label order; empty: unknown
 };
 
 }  // namespace rcnn::nn

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,10 +16,13 @@
 
 namespace rcnn::train {
 
+struct Stage;
+
 /// A file that an earlier stage leaves, and where a stage's config names it.
 struct RCNN_EXPORT Product {
   std::string key;  ///< "model.weights"
   std::filesystem::path file;
+  std::shared_ptr<const Stage> maker;  ///< the stage that leaves it
 
   bool is_there() const;
 };
@@ -50,13 +55,23 @@ struct StageContext {
   /// scored.
   std::function<Watch(const Training&)> watch = {};
   std::function<bool()> stop = {};  ///< asked between stages; a stage that trains asks its Watch
+  /// Called by a stage that proposes after each image, of those of a part of its data.
+  std::function<void(int64_t done, int64_t total)> on_proposed = {};
+};
+
+/// A file that stages of a kind leave.
+struct StageFile {
+  std::string name;  ///< in the stage's folder: "last.safetensors"
+  /// What is in it: "weights", "proposals" or "annotations", which config keys ask for, or whatever a kind of
+  /// one's own calls it.
+  std::string content;
 };
 
 /// A kind of stage. Each stage is a run in its own folder, which is passed over when it is done and resumed
 /// when it is not.
-struct StageKind {
-  /// The files in its folder that later stages may name: "last.safetensors".
-  std::vector<std::string> products;
+struct RCNN_EXPORT StageKind {
+  /// The files in its folder that later stages may name.
+  std::vector<StageFile> products;
 
   /// Reads and checks all that the stage needs but products that are not there yet, see Stage::missing(), and
   /// makes nothing; where some are missing it is called again when they are there. What it returns makes the
@@ -67,6 +82,9 @@ struct StageKind {
   /// What the stage reads, each with a number that changes when the content does, in text. Where it is done
   /// and one of them has another number, its results count as outdated. What is not there is left out.
   std::function<std::map<std::string, std::string>(const Stage&)> inputs;
+
+  /// The names of `products`.
+  std::vector<std::string> files() const;
 };
 
 /// Kinds by name.
@@ -119,8 +137,8 @@ class RCNN_EXPORT Chain {
   static void refuse(const std::filesystem::path& folder);
 
   /// Reads "stages". Throws ConfigError for a name that is no folder's or is taken, an unknown kind, and a
-  /// product of an unknown stage, of none before, or of a file that it does not leave. Nothing is looked for
-  /// or made.
+  /// product of an unknown stage, of none before, of a file that it does not leave, or of one whose content
+  /// is not what the key asks for. Nothing is looked for or made.
   Chain(config::Config config, std::filesystem::path output);
 
   const std::vector<Stage>& stages() const { return stages_; }

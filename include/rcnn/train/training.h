@@ -37,6 +37,10 @@ struct RCNN_EXPORT Training {
   void load_initial_weights();
 };
 
+/// Whether the model finds objects among proposals that come with the data. Throws ConfigError where it does
+/// and a training image has none.
+RCNN_EXPORT bool check_proposals(const Training& training);
+
 /// The files that a config's "model" has as `weights`: a string, or a list of {file, only}. Throws
 /// ConfigError.
 RCNN_EXPORT std::vector<std::filesystem::path> initial_weights(const config::Node& model);

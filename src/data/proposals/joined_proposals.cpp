@@ -82,7 +82,8 @@ class Fitting {
     problems.error(
         "proposals reach beyond their images: they were made for images of another size, for other images, "
         "or "
-        "count pixels from 1; make them again (rcnn propose) or name the file that belongs to these images",
+        "count pixels from another number than files of their kind do; make them again (rcnn propose) or "
+        "name the file that belongs to these images",
         fmt::format("{}: {} {} of {} {}, the first is {}", options_.file.string(), boxes_beyond_,
                     boxes_beyond_ == 1 ? "box" : "boxes", images_beyond_,
                     images_beyond_ == 1 ? "image" : "images", first_));
@@ -103,24 +104,55 @@ class Fitting {
   std::string first_;
 };
 
-/// Which of the list's images each record's are; none where the list lacks them.
-std::vector<std::optional<size_t>> places_by_id(const Dataset& dataset, const ProposalList& list,
-                                                const ProposalOptions& options, Problems& problems) {
+using Places = std::vector<std::optional<size_t>>;
+
+/// For each record the image of the list that has the name; none where there is no such image.
+template <class NameOf>
+Places places_by(NameOf name_of, const Dataset& dataset, const ProposalList& list) {
   std::unordered_map<std::string_view, size_t> by_id;
   for (size_t i = 0; i < list.images.size(); ++i) by_id.emplace(list.images[i].id, i);
-  std::vector<std::optional<size_t>> places;
-  std::vector<std::string_view> missing;
+  Places places;
   for (int64_t i = 0; i < dataset.size(); ++i) {
-    const auto found = by_id.find(dataset.record(i).id);
+    const auto found = by_id.find(name_of(dataset.record(i)));
     places.push_back(found == by_id.end() ? std::nullopt : std::optional(found->second));
-    if (found == by_id.end()) missing.emplace_back(dataset.record(i).id);
+  }
+  return places;
+}
+
+bool all_missing(const Places& places) {
+  return std::ranges::none_of(places, [](const auto& place) { return place.has_value(); });
+}
+
+bool has_repeated(Places places) {
+  std::erase(places, std::nullopt);
+  std::ranges::sort(places);
+  return std::ranges::adjacent_find(places) != places.end();
+}
+
+/// Which of the list's images each record's are; none where the list lacks them.
+Places places_by_id(const Dataset& dataset, const ProposalList& list, const ProposalOptions& options,
+                    Problems& problems) {
+  auto places = places_by([](const Record& record) { return record.id; }, dataset, list);
+  for (const bool with_ending : {false, true}) {
+    if (!all_missing(places)) break;
+    auto by_name = places_by(
+        [&](const Record& record) {
+          return (with_ending ? record.image.filename() : record.image.stem()).string();
+        },
+        dataset, list);
+    if (!has_repeated(by_name)) places = std::move(by_name);
+  }
+  std::vector<std::string_view> missing;
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (!places[i]) missing.emplace_back(dataset.record(static_cast<int64_t>(i)).id);
   }
   const auto file = options.file.string();
   const auto joined = places.size() - missing.size();
   if (joined == 0 && !missing.empty()) {
-    problems.error("the proposals are of other images: none of their ids is in the data set",
-                   fmt::format("{}: its first image is \"{}\", the data set's \"{}\"", file,
-                               list.images.front().id, missing.front()));
+    problems.error(
+        "the proposals are of other images: none of their ids is in the data set, nor a name of its files",
+        fmt::format("{}: its first image is \"{}\", the data set's \"{}\"", file, list.images.front().id,
+                    missing.front()));
     return places;
   }
   for (const auto id : missing) {

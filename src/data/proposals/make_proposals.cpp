@@ -32,6 +32,7 @@ class Making {
     auto& place = made_.at(static_cast<size_t>(made.index));
     if (!made.error.empty() && options_.bad_images == Policy::stop) throw DataError(made.error);
     done_ += place ? 0 : 1;
+    kept_ += place || !made.error.empty() ? 0 : 1;
     place = std::move(made);
   }
 
@@ -44,6 +45,9 @@ class Making {
   }
 
   int64_t done() const { return done_; }
+
+  /// Those of them that a partial file has.
+  int64_t kept() const { return kept_; }
 
   ProposalList list(Problems& problems) {
     ProposalList list;
@@ -64,8 +68,28 @@ class Making {
   const Dataset& dataset_;
   const MakeProposalsOptions& options_;
   std::vector<std::optional<MadeProposals>> made_;
-  int64_t done_ = 0;
+  int64_t done_ = 0, kept_ = 0;
 };
+
+/// Works, and where that fails says how many images the partial file keeps all the same.
+template <class Work>
+void saying_what_is_kept(const std::filesystem::path& partial, const std::function<int64_t()>& kept,
+                         int64_t total, Work work) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    const int64_t images = partial.empty() ? 0 : kept();
+    if (images == 0) throw;
+    const auto* const known = dynamic_cast<const Error*>(&error);
+    const auto what = fmt::format("{}; {} of {} images are done and kept in {}: --resume goes on with them",
+                                  known || !is_out_of_memory(error) ? error.what() : "memory ran out", images,
+                                  total, partial.string());
+    if (dynamic_cast<const DataError*>(&error)) throw DataError(what);
+    if (dynamic_cast<const MemoryError*>(&error) || is_out_of_memory(error)) throw MemoryError(what);
+    if (known) throw Error(what, known->exit_code());
+    throw;
+  }
+}
 
 }  // namespace
 
@@ -104,18 +128,41 @@ std::optional<ProposalList> make_proposals(const Dataset& dataset, const Proposa
   bool stopped = false;
   const auto stop = [&] { return stopped = stopped || (options.stop && options.stop()); };
   if (!missing.empty()) {
-    method.make(
-        dataset, missing,
-        [&](MadeProposals made) {
-          if (partial && made.error.empty()) partial->add(made);
-          making.take(std::move(made));
-          if (options.on_progress) options.on_progress(making.done(), dataset.size(), earlier);
-          return !stop();
-        },
-        stop);
+    saying_what_is_kept(
+        options.partial, [&] { return making.kept(); }, dataset.size(),
+        [&] {
+          if (partial) partial->sign();
+          method.make(
+              dataset, missing,
+              [&](MadeProposals made) {
+                if (partial && made.error.empty()) partial->add(made);
+                making.take(std::move(made));
+                if (options.on_progress) options.on_progress(making.done(), dataset.size(), earlier);
+                return !stop();
+              },
+              stop);
+        });
   }
   if (making.done() < dataset.size()) return std::nullopt;
   return making.list(problems);
+}
+
+std::filesystem::path partial_of(const std::filesystem::path& file) {
+  return file.string() + ".partial";
+}
+
+std::optional<ProposalList> make_proposal_file(const Dataset& dataset, const ProposalMethod& method,
+                                               const std::filesystem::path& file,
+                                               MakeProposalsOptions options, Problems& problems) {
+  options.partial = partial_of(file);
+  for (int64_t i = 0; i < dataset.size(); ++i) check_proposal_id(file, dataset.record(i).id);
+  auto list = make_proposals(dataset, method, options, problems);
+  if (!list) return std::nullopt;
+  const auto size = dataset.size();
+  saying_what_is_kept(
+      options.partial, [&] { return size; }, size, [&] { write_proposals(file, *list); });
+  std::filesystem::remove(options.partial);
+  return list;
 }
 
 }  // namespace rcnn::data

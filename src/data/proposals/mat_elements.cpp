@@ -200,19 +200,64 @@ std::string inflate_variable(std::string_view compressed) {
   }
 }
 
+/// HDF5's first bytes, which may come after bytes of somebody else's.
+bool is_hdf5(std::string_view file) {
+  constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
+  if (file.starts_with("MATLAB 7.3")) return true;
+  for (size_t at = 0; at < file.size() && at <= 4096; at = at == 0 ? 512 : 2 * at) {
+    if (file.substr(at).starts_with(kSignature)) return true;
+  }
+  return false;
+}
+
+/// Of level 5 the header says the version and the order of bytes.
+bool has_level_5_end(std::string_view file) {
+  const auto end = file.substr(std::min<size_t>(file.size(), 124), 4);
+  return end == std::string_view("\0\1IM", 4) || end == std::string_view("\1\0MI", 4);
+}
+
+/// A matrix of level 4, which has no magic number: five numbers, the name, ended by a zero, and the data.
+bool is_level_4(std::string_view file) {
+  constexpr size_t kHead = 20, kLongest = 64;
+  if (file.size() < kHead + 2) return false;
+  for (const bool swapped : {false, true}) {
+    const auto number = [&](size_t i) {
+      const uint32_t value = word(file, 4 * i);
+      return swapped ? __builtin_bswap32(value) : value;
+    };
+    const uint32_t type = number(0), name_size = number(4);
+    // Thousands: the order of bytes; hundreds are zero; tens: the type of numbers; ones: full, text, sparse.
+    if (type / 1000 != (swapped ? 1 : 0) || type / 100 % 10 != 0 || type / 10 % 10 > 5 || type % 10 > 2)
+      continue;
+    if (number(3) > 1 || name_size < 2 || name_size > kLongest || kHead + name_size > file.size()) continue;
+    const auto name = file.substr(kHead, name_size - 1);
+    const bool is_name = std::ranges::all_of(name, [](char c) {
+      return c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    });
+    if (is_name && file[kHead + name_size - 1] == '\0') return true;
+  }
+  return false;
+}
+
 void check_level(std::string_view file) {
   constexpr std::string_view kOtherLevel =
       "; save the variables with -v7 or -v6 in MATLAB, or with scipy.io.savemat";
-  if (file.starts_with("\x89HDF") || file.starts_with("MATLAB 7.3"))
-    throw Refusal(fmt::format("is a .mat file of level 7.3 (HDF5), which is not read{}", kOtherLevel));
+  if (is_hdf5(file))
+    throw Refusal(
+        fmt::format("is an HDF5 file, as .mat files of level 7.3 are, which is not read{}", kOtherLevel));
+  if (is_level_4(file))
+    throw Refusal(fmt::format("is a .mat file of level 4, which has no cell arrays{}", kOtherLevel));
   if (file.size() < kMatHeader) damaged_mat("it is shorter than its header");
   if (file.substr(126, 2) == "MI")
     throw Refusal(fmt::format("is a big-endian .mat file, which is not read{}", kOtherLevel));
-  if (file.substr(126, 2) != "IM" || file.substr(124, 2) != std::string_view("\0\1", 2))
-    throw Refusal(fmt::format("is no .mat file of level 5{}", kOtherLevel));
+  if (!has_level_5_end(file)) throw Refusal(fmt::format("is no .mat file of level 5{}", kOtherLevel));
 }
 
 }  // namespace
+
+bool is_mat_file(std::string_view file) {
+  return file.starts_with("MATLAB ") || has_level_5_end(file) || is_hdf5(file) || is_level_4(file);
+}
 
 std::vector<MatVariable> checked_variables(std::string_view file, std::span<const std::string_view> names) {
   check_level(file);

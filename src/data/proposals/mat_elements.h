@@ -7,6 +7,9 @@
 
 namespace rcnn::data {
 
+/// Whether a file is one of MATLAB's, of whatever level.
+bool is_mat_file(std::string_view file);
+
 /// A variable of a MATLAB file of level 5 that has been looked through.
 struct MatVariable {
   std::string_view element;   ///< as a file has it uncompressed, with its tag

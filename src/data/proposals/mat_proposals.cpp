@@ -166,6 +166,12 @@ std::string text_of_utf16(const uint16_t* units, size_t count) {
 }
 
 /// The id of an image by its name: the name's stem.
+/// What a .mat file's name of an image file is as an id.
+std::string name_in_mat(std::string name) {
+  name.erase(0, name.rfind('/') + 1);
+  return has_image_ending(name) ? std::string(stem_of(name)) : name;
+}
+
 std::string read_id(const matvar_t* cell, size_t place, Problems& problems) {
   const bool is_text = !is_empty_cell(cell) && cell->class_type == MAT_C_CHAR && cell->rank == 2 &&
                        cell->dims[0] == 1 && cell->data != nullptr;
@@ -179,8 +185,7 @@ std::string read_id(const matvar_t* cell, size_t place, Problems& problems) {
     problems.error("an image's name that is no text", fmt::format("images{{{}}}", place + 1));
     return name;
   }
-  name.erase(0, name.rfind('/') + 1);
-  return has_image_ending(name) ? std::string(stem_of(name)) : name;
+  return name_in_mat(std::move(name));
 }
 
 // What MatIO writes.
@@ -221,19 +226,22 @@ void check_fits(const ProposalList& list) {
   uint64_t bytes = 0;
   for (const auto& image : list.images) {
     bytes += kOfCell + kOfBox * image.boxes.size();
-    const bool is_ascii =
-        std::ranges::none_of(image.id, [](char c) { return static_cast<uint8_t>(c) > 0x7e; });
-    if (list.has_ids && (image.id.empty() || !is_ascii)) {
-      throw Refusal(fmt::format(
-          "image id {}: .mat files are written with ids of ASCII letters alone; write .json or .pkl",
-          image.id));
-    }
+    if (list.has_ids) check_mat_id(image.id);
   }
   if (bytes > kMost)
     throw Refusal("more proposals than a variable of a .mat file holds, 2 GB; write .json or .pkl");
 }
 
 }  // namespace
+
+void check_mat_id(const std::string& id) {
+  const bool is_ascii = std::ranges::none_of(id, [](char c) { return static_cast<uint8_t>(c) > 0x7e; });
+  if (!id.empty() && is_ascii && id == name_in_mat(id)) return;
+  throw Refusal(
+      fmt::format("image id {}: .mat files are written with ids of ASCII letters alone, without folders and "
+                  "endings of images; write .json or .pkl",
+                  id));
+}
 
 ProposalList read_mat_proposals(std::string_view file, Problems& problems) {
   MemoryFile copy;

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <system_error>
+#include <thread>
 
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
@@ -20,6 +22,7 @@
 
 #include "data/proposals/box_bytes.h"
 #include "io/files/checksum.h"
+#include "io/files/process_name.h"
 
 namespace rcnn::data {
 
@@ -28,6 +31,7 @@ using PartialRecord = nlohmann::json;
 namespace {
 
 constexpr std::string_view kPartialKind = "rcnn proposals in the making, 1";
+constexpr const char* kMaker = "maker";  // the record of a process
 
 std::string checksum_of(std::string_view content) {
   io::Checksum checksum;
@@ -61,13 +65,25 @@ MadeProposals from_record(const PartialRecord& record) {
           .error = {}};
 }
 
+std::string content_of(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+/// The last process that has written to a file of such content.
+std::string maker_of(std::string_view content) {
+  std::string maker = "unnamed";
+  while (const auto record = take_record(content)) maker = record->value(kMaker, maker);
+  return maker;
+}
+
 }  // namespace
 
 PartialProposals::PartialProposals(std::filesystem::path file, const Description& description, bool resume)
     : file_(std::move(file)) {
-  open_file(resume);
+  open_file();
   try {
-    read(description);
+    read(description, resume);
   } catch (...) {
     close(descriptor_);
     throw;
@@ -84,59 +100,91 @@ void PartialProposals::fail(std::string_view what) const {
       errno);
 }
 
-void PartialProposals::open_file(bool resume) {
-  const int flags = O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (resume ? 0 : O_EXCL);
-  descriptor_ = ::open(file_.c_str(), flags, 0666);
-  if (descriptor_ < 0 && errno == EEXIST) {
-    throw ConfigError(
-        fmt::format("{} is there, of a run that did not end: --resume goes on with it; remove it to begin "
-                    "anew",
+void PartialProposals::open_file() {
+  std::error_code error;
+  const auto status = std::filesystem::symlink_status(file_, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    throw DataError(
+        fmt::format("{}: is no regular file, and what is done would be kept there: remove it, or "
+                    "name another output",
                     file_.string()));
   }
+  descriptor_ = ::open(file_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (descriptor_ < 0) fail("written");
   // File systems that know no locks let it pass.
-  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  const auto is_taken = [&] { return flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; };
+  constexpr int kMostTries = 50;
+  for (int tries = 0; is_taken(); ++tries) {
+    const auto maker = maker_of(content_of(file_));
+    if (tries < kMostTries &&
+        !io::may_live(maker)) {  // its workers, which share the lock, end a moment later
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      continue;
+    }
     close(descriptor_);
     throw ConfigError(
-        fmt::format("{}: another process writes to it: wait for it, stop it, or name another "
-                    "output",
-                    file_.string()));
+        fmt::format("{}: another process writes to it ({}): wait for it, stop it, or name another output",
+                    file_.string(), maker));
   }
 }
 
-void PartialProposals::read(const Description& description) {
-  std::ifstream stream(file_, std::ios::binary);
-  const std::string content((std::istreambuf_iterator<char>(stream)), {});
-  std::string_view bytes = content;
-  const PartialRecord wanted = {{"kind", kPartialKind}, {"of", description}};
-  const auto head = take_record(bytes);
-  if (!head) {
-    if (!content.empty()) {
-      throw DataError(
-          fmt::format("{}: is no file of proposals in the making, or damaged from its beginning on: "
+void PartialProposals::check_description(const PartialRecord& head, const Description& description) const {
+  const auto was = head.at("of").get<Description>();
+  const auto value_in = [](const Description& described, const std::string& name) {
+    const auto entry = std::ranges::find(described, name, [](const auto& entry) { return entry.first; });
+    return entry == described.end() ? "none" : entry->second;
+  };
+  for (const auto* names : {&description, &was}) {
+    for (const auto& [name, unused] : *names) {
+      const auto before = value_in(was, name), now = value_in(description, name);
+      if (before == now) continue;
+      throw ConfigError(
+          fmt::format("--resume: {} was made with another {}: {}, not {}; give the same again, or "
                       "remove it to begin anew",
-                      file_.string()));
+                      file_.string(), name, before, now));
     }
-    return append(wanted);
   }
-  if (head->value("kind", "") != kPartialKind) {
+}
+
+void PartialProposals::read(const Description& description, bool resume) {
+  const auto content = content_of(file_);
+  std::string_view bytes = content;
+  const auto head = take_record(bytes);
+  if (!head && !content.empty()) {
+    throw DataError(
+        fmt::format("{}: is no file of proposals in the making, or damaged from its beginning on: "
+                    "remove it to begin anew",
+                    file_.string()));
+  }
+  if (head && head->value("kind", "") != kPartialKind) {
     throw DataError(
         fmt::format("{}: is of another version of rcnn: remove it to begin anew", file_.string()));
   }
-  const auto was = head->at("of").get<Description>();
-  for (const auto& [name, value] : description) {
-    const auto before = std::ranges::find(was, name, [](const auto& entry) { return entry.first; });
-    if (before != was.end() && before->second == value) continue;
-    throw ConfigError(
-        fmt::format("--resume: {} was made with another {}: {}, not {}; give the same again, or "
-                    "remove it to begin anew",
-                    file_.string(), name, before == was.end() ? "none" : before->second, value));
+  if (head && resume) check_description(*head, description);
+  while (auto record = take_record(bytes)) {
+    if (!record->contains(kMaker)) made_.push_back(from_record(*record));
   }
-  while (auto record = take_record(bytes)) made_.push_back(from_record(*record));
+  if (!resume && !made_.empty()) {
+    throw ConfigError(
+        fmt::format("{} is there, with {} images of a run that did not end: --resume goes on with it; remove "
+                    "it to begin anew",
+                    file_.string(), made_.size()));
+  }
+  const auto cut = [&](size_t size) {
+    if (ftruncate(descriptor_, static_cast<off_t>(size)) != 0) fail("written");
+  };
+  if (!head || !resume) {
+    cut(0);
+    return append({{"kind", kPartialKind}, {"of", description}});
+  }
   if (bytes.empty()) return;
   log::warn(fmt::format("{}: its last {} bytes are cut off or damaged: what they were of is made again",
                         file_.string(), bytes.size()));
-  if (ftruncate(descriptor_, static_cast<off_t>(content.size() - bytes.size())) != 0) fail("written");
+  cut(content.size() - bytes.size());
+}
+
+void PartialProposals::sign() {
+  append(PartialRecord::object({{kMaker, io::process_name()}}));
 }
 
 void PartialProposals::add(const MadeProposals& made) {

@@ -14,8 +14,8 @@
 namespace rcnn::data {
 
 /// A file of proposals in the making, to which images are added as they are done: records of a length, the
-/// content and its checksum, the first of which says what the proposals are of. Locked while it is open.
-/// Errors are those of make_proposals().
+/// content and its checksum, the first of which says what the proposals are of. Locked while it is open; a
+/// record says which process has it. Errors are those of make_proposals().
 class PartialProposals {
  public:
   using Description = std::vector<std::pair<std::string, std::string>>;
@@ -28,12 +28,16 @@ class PartialProposals {
   /// What earlier processes made; gives it away.
   std::vector<MadeProposals> take() { return std::move(made_); }
 
+  /// Says that this process goes on with it.
+  void sign();
+
   /// An image without an error.
   void add(const MadeProposals& made);
 
  private:
-  void open_file(bool resume);
-  void read(const Description& description);
+  void open_file();
+  void read(const Description& description, bool resume);
+  void check_description(const nlohmann::json& head, const Description& description) const;
   void append(const nlohmann::json& content);
   [[noreturn]] void fail(std::string_view what) const;
 

@@ -14,10 +14,13 @@
 
 #include "data/loading/random.h"
 #include "data/proposals/json_proposals.h"
+#include "data/proposals/mat_elements.h"
 #include "data/proposals/mat_proposals.h"
 #include "data/proposals/pickle_proposals.h"
+#include "data/text_encoding.h"
 #include "io/files/atomic_writer.h"
 #include "io/files/mapped_file.h"
+#include "io/first_bytes.h"
 #include "io/refusal.h"
 #include "text.h"
 
@@ -29,23 +32,49 @@ namespace fs = std::filesystem;
 // What begins like no other of the three.
 
 bool is_pickle(std::string_view bytes) {
-  return bytes.front() == '\x80' || std::string_view("(]}").find(bytes.front()) != std::string_view::npos;
+  constexpr size_t kLooked = 16;
+  const char first = bytes.front();
+  if (first == '\x80') return true;
+  if (first != '(' && first != ']' && first != '}') return false;
+  // Protocol 0 is text itself: a list or a dict, a tuple of arrays or numbers.
+  const bool is_text = std::ranges::all_of(bytes.substr(0, kLooked), [](char c) {
+    return (c >= ' ' && c <= '~') || c == '\n' || c == '\r' || c == '\t';
+  });
+  return !is_text || bytes == "]." || bytes == "}." ||
+         (first == '(' && std::string_view("dlcIF").find(bytes.substr(1, 1)) != std::string_view::npos);
 }
 
-bool is_mat(std::string_view bytes) {
-  return bytes.starts_with("MATLAB ") || bytes.starts_with("\x89HDF");
+/// A list or an object, or a comment; of UTF-16, too, of which the reader says what to do.
+bool may_be_json(std::string_view bytes) {
+  if (bytes.starts_with("\xff\xfe") || bytes.starts_with("\xfe\xff")) return true;
+  if (bytes.starts_with(kByteOrderMark)) bytes.remove_prefix(kByteOrderMark.size());
+  const auto begin = bytes.substr(0, 4096).find_first_not_of(std::string_view(" \t\r\n\0", 5));
+  return begin != std::string_view::npos &&
+         std::string_view("[{/").find(bytes[begin]) != std::string_view::npos;
+}
+
+[[noreturn]] void refuse_other(std::string_view bytes) {
+  if (bytes.starts_with("# Created by Octave"))
+    throw io::Refusal("is Octave's text format, which is not read; save it with save -v7");
+  if (bytes.starts_with('#'))
+    throw io::Refusal("is a text that begins with #, such as R-CNN's window files; convert it to JSON");
+  if (bytes.starts_with("PK")) throw io::Refusal("is a zip archive, such as .npz and .pth files are");
+  if (const auto known = io::known_first_bytes(bytes); !known.empty()) throw io::Refusal(known);
+  throw io::Refusal(fmt::format(
+      "is no file of proposals: it {}; read are COCO-style JSON, .pkl of detectron2, Detectron and "
+      "py-faster-rcnn, and .mat of level 5",
+      io::shown_first_bytes(bytes)));
 }
 
 ProposalList read_any(const fs::path& file, Problems& problems) {
   try {
     const auto memory = io::map_file(file);
     const auto bytes = memory.view();
-    if (is_pickle(bytes)) return read_pickle_proposals(memory, problems);
-    if (is_mat(bytes)) return read_mat_proposals(bytes, problems);
-    if (bytes.starts_with('#'))
-      throw io::Refusal("is a text that begins with #, such as R-CNN's window files; convert it to JSON");
-    if (bytes.starts_with("PK")) throw io::Refusal("is a zip archive, such as .npz and .pth files are");
-    return read_json_proposals(file, problems);
+    if (is_mat_file(bytes)) return read_mat_proposals(bytes, problems);
+    if (may_be_json(bytes)) return read_json_proposals(file, problems);
+    if (is_pickle(bytes) && io::known_first_bytes(bytes).empty())
+      return read_pickle_proposals(memory, problems);
+    refuse_other(bytes);
   } catch (const io::Refusal& refusal) {
     throw DataError(fmt::format("{}: {}", file.string(), refusal.what()));
   }
@@ -121,9 +150,25 @@ void drop_repeated(ImageProposals& image, std::unordered_set<Box, BoxHash>& seen
   if (!image.scores.empty()) image.scores.resize(kept);
 }
 
+/// Whether all boxes lie in the first pixels of their images. Formats with inclusive corners move them by a
+/// pixel either way.
+bool are_in_first_pixels(const ProposalList& list) {
+  constexpr float kFirst = -1, kLast = 2;
+  bool any = false;
+  for (const auto& image : list.images) {
+    any |= !image.boxes.empty();
+    const bool small = std::ranges::all_of(image.boxes, [](const Box& box) {
+      return box.x1 >= kFirst && box.y1 >= kFirst && box.x2 <= kLast && box.y2 <= kLast;
+    });
+    if (!small) return false;
+  }
+  return any;
+}
+
 /// What holds for all formats.
 void settle_list(ProposalList& list, Problems& problems) {
-  if (list.images.empty()) problems.error("there are proposals of no image", "0 images");
+  if (list.images.empty() && !problems.has(Severity::error))
+    problems.error("there are proposals of no image", "0 images");
   std::unordered_set<std::string> ids;
   for (size_t i = 0; i < list.images.size(); ++i) {
     const auto& image = list.images[i];
@@ -135,6 +180,12 @@ void settle_list(ProposalList& list, Problems& problems) {
     } else {
       check_boxes(image, listed_image(list, i), problems);
     }
+  }
+  if (!problems.has(Severity::error) && are_in_first_pixels(list)) {
+    problems.error(
+        "no proposal leaves the first pixels of its image: the coordinates are shares of the image, where "
+        "pixels are wanted; multiply x by its width and y by its height",
+        fmt::format("all {} images", list.images.size()));
   }
   if (problems.has(Severity::error)) return;
   std::unordered_set<Box, BoxHash> seen;
@@ -169,6 +220,14 @@ ProposalList read_proposals(const fs::path& file) {
 
 void check_proposal_ending(const fs::path& file) {
   ending_of_proposals(file);
+}
+
+void check_proposal_id(const fs::path& file, const std::string& id) {
+  try {
+    if (ending_of_proposals(file) == Ending::mat) check_mat_id(id);
+  } catch (const io::Refusal& refusal) {
+    throw DataError(fmt::format("{}: {}", file.string(), refusal.what()));
+  }
 }
 
 void write_proposals(const fs::path& file, const ProposalList& list) {

@@ -138,6 +138,32 @@ void look_at_objects(const Dataset& dataset, DatasetCheck& check) {
   }
 }
 
+double overlap(const Box& a, const Box& b) {
+  const double width = std::min(a.x2, b.x2) - std::max(a.x1, b.x1);
+  const double height = std::min(a.y2, b.y2) - std::max(a.y1, b.y1);
+  if (width <= 0 || height <= 0) return 0;
+  const auto area = [](const Box& box) { return double{box.width()} * box.height(); };
+  return width * height / (area(a) + area(b) - width * height);
+}
+
+void look_at_proposals(const Dataset& dataset, const std::filesystem::path& file, DatasetCheck& check) {
+  if (file.empty() || dataset.size() == 0 || !dataset.record(0).proposals) return;
+  auto& found = check.proposals.emplace(ProposalCheck{.file = file});
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const auto& record = dataset.record(i);
+    const auto& boxes = record.proposals.value();
+    found.boxes += std::ssize(boxes);
+    found.most = std::max<int64_t>(found.most, std::ssize(boxes));
+    found.empty_images += boxes.empty();
+    for (const auto& object : record.objects) {
+      if (object.ignore) continue;
+      ++found.objects;
+      found.covered +=
+          std::ranges::any_of(boxes, [&](const Box& box) { return overlap(box, object.box) >= 0.5; });
+    }
+  }
+}
+
 /// A name as people hear it: without blanks, in lower case.
 std::string spoken(const std::string& name) {
   std::string plain;
@@ -203,6 +229,7 @@ DatasetCheck check(const DatasetPart& part, const CheckOptions& options) {
   check.classes = class_counts(*dataset);
   look_at_images(*dataset, part, options, check);
   look_at_objects(*dataset, check);
+  look_at_proposals(*dataset, part.split.proposals, check);
   look_at_classes(check);
   return check;
 }

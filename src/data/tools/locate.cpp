@@ -31,8 +31,13 @@ bool may_be_config(const fs::path& file, std::string_view head) {
   return mentions("\"_base_\"") || mentions("\"data\"") || mentions("\"model\"");
 }
 
-std::vector<DatasetPart> config_parts(const fs::path& file) {
-  const auto root = config::Config::load(file).root();
+std::vector<DatasetPart> config_parts(const fs::path& file, const std::vector<std::string>& overrides) {
+  for (const auto& override : overrides) {
+    if (override.starts_with("data.") || override.starts_with("data=")) continue;
+    throw ConfigError(
+        fmt::format("{}: only what a config says of its data counts here, data.key=value", override));
+  }
+  const auto root = config::Config::load(file, overrides).root();
   if (root.has("stages"))
     throw root.error("stages", "a chain of trainings, each with data of its own; give the config of one");
   if (!root.has("data")) throw root.error("data", "is missing; the config names no data set");
@@ -96,13 +101,16 @@ DataError no_part(const fs::path& dataset, const std::string& name, const std::v
 }
 
 std::vector<DatasetPart> all_parts(const Place& place, const LocateOptions& options) {
-  if (auto parts = formats().parts(place, options); !parts.empty()) return parts;
   const auto& file = place.path();
+  if (auto parts = formats().parts(place, options); !parts.empty()) {
+    options.refuse_overrides(file);
+    return parts;
+  }
   if (!place.is_folder()) {
     const auto head = place.head();
     if (may_be_config(file, head)) {
       options.refuse_images(file);
-      return config_parts(file);
+      return config_parts(file, options.overrides);
     }
     const bool may_be_json = head.starts_with('{') || head.starts_with('[');
     if (const auto problem = may_be_json ? why_no_json(file) : ""; !problem.empty())
@@ -168,6 +176,12 @@ const DatasetPart& chosen(const std::vector<DatasetPart>& parts, const SplitOpti
 void LocateOptions::refuse_images(const fs::path& dataset) const {
   if (!images.empty())
     throw ConfigError(fmt::format("--images: {} says itself where they are", dataset.string()));
+}
+
+void LocateOptions::refuse_overrides(const fs::path& dataset) const {
+  if (overrides.empty()) return;
+  throw ConfigError(
+      fmt::format("{}: {} is no config, whose data it could change", overrides.front(), dataset.string()));
 }
 
 void DatasetPart::require_own_files() const {

@@ -10,23 +10,24 @@ namespace {
 /// Where the RoIs of a batch are pooled from: their boxes, as the RPN's maps predict them.
 at::Tensor joined_boxes(const RoiBatch& rois, const Proposals& proposals, Rpn& rpn,
                         const std::vector<at::Tensor>& maps, const std::vector<ImageSize>& sizes,
-                        ProposalGradient gradient) {
+                        ProposalGradient gradient, double clip) {
   // A column behind the others stands for none.
   const auto anchors = at::constant_pad_nd(at::pad_sequence(proposals.anchors, true, -1), {0, 1}, -1);
   const auto places = rois.proposal.masked_fill(rois.proposal < 0, anchors.size(1) - 1);
-  return rpn->with_gradient(rois.boxes, anchors.gather(1, places), maps, sizes, gradient);
+  return rpn->with_gradient(rois.boxes, anchors.gather(1, places), maps, sizes, gradient, clip);
 }
 
 }  // namespace
 
 FasterRcnnImpl::FasterRcnnImpl(std::shared_ptr<FeatureExtractorImpl> extractor, Rpn rpn, RoiHeads roi_heads,
                                const PixelOptions& pixels, int64_t size_divisor,
-                               ProposalGradient proposal_gradient)
+                               ProposalGradient proposal_gradient, double proposal_gradient_clip)
     : trunk_{.extractor = std::move(extractor), .pixels = pixels, .size_divisor = size_divisor},
       levels_(trunk_.extractor->levels()),
       rpn_(std::move(rpn)),
       roi_heads_(std::move(roi_heads)),
-      proposal_gradient_(proposal_gradient) {
+      proposal_gradient_(proposal_gradient),
+      proposal_gradient_clip_(proposal_gradient_clip) {
   TORCH_CHECK(
       proposal_gradient == ProposalGradient::none || roi_heads_->pooler().is_differentiable_in_boxes(),
       "FasterRcnn: proposal_gradient: expected none for a pooler that has no gradient of its boxes");
@@ -58,18 +59,27 @@ std::vector<Loss> FasterRcnnImpl::losses(const ImageBatch& images, const std::ve
   auto [proposals, losses] = rpn_->forward(maps, images.sizes, &truth, frames, /*with_anchors=*/joined);
   const auto roi_maps = for_rois(maps, levels_);
   const auto rois = roi_heads_->sample(roi_maps, proposals.boxes, truth);
-  const auto boxes =
-      joined ? joined_boxes(rois, proposals, rpn_, maps, images.sizes, proposal_gradient_) : rois.boxes;
+  const auto boxes = joined ? joined_boxes(rois, proposals, rpn_, maps, images.sizes, proposal_gradient_,
+                                           proposal_gradient_clip_)
+                            : rois.boxes;
   for (auto& loss : roi_heads_->losses(roi_maps, rois, boxes)) losses.push_back(std::move(loss));
   return losses;
 }
 
-std::vector<Detections> FasterRcnnImpl::detect(const ImageBatch& images) {
+std::vector<Detections> FasterRcnnImpl::find(Find find, const ImageBatch& images) {
   const auto frames = frames_of(images, roi_heads_->options().convention);
   const auto maps = feature_maps(images);
   const auto proposals = rpn_->forward(maps, images.sizes, nullptr, frames).proposals.boxes;
-  return roi_heads_->detect(for_rois(maps, levels_), to_image_pixels(proposals, frames), images.sizes,
-                            frames);
+  return ((*roi_heads_).*find)(for_rois(maps, levels_), to_image_pixels(proposals, frames), images.sizes,
+                               frames, RoiHeadsImpl::SameCells::each);
+}
+
+std::vector<Detections> FasterRcnnImpl::detect(const ImageBatch& images) {
+  return find(&RoiHeadsImpl::detect, images);
+}
+
+std::vector<Detections> FasterRcnnImpl::candidates(const ImageBatch& images) {
+  return find(&RoiHeadsImpl::candidates, images);
 }
 
 std::vector<Detections> FasterRcnnImpl::proposals(const ImageBatch& images) {
@@ -86,13 +96,21 @@ std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model, 
   const auto roi_heads = make_roi_heads_of(model, levels, num_classes);
   if (roi_heads->branch_options().target_statistics != BoxBranchOptions::TargetStatistics::none) {
     throw model.child("roi").error(
-        "target_statistics", "is for a model with stored proposals, fast_rcnn; box_weights has fixed ones");
+        "target_statistics",
+        "is for a model with stored proposals, fast_rcnn; box_weights has fixed ones; "
+        "model.roi.target_statistics=null takes an inherited one away");
   }
   auto gradient = ProposalGradient::none;
   model.read("proposal_gradient", gradient,
              {{"none", ProposalGradient::none},
               {"exact", ProposalGradient::exact},
               {"inside", ProposalGradient::inside}});
+  double clip = 0;
+  if (gradient == ProposalGradient::none) {
+    model.refuse({"proposal_gradient_clip"}, "proposal_gradient none");
+  } else {
+    model.read("proposal_gradient_clip", clip, {.min = 0});
+  }
   if (gradient != ProposalGradient::none && !roi_heads->pooler().is_differentiable_in_boxes()) {
     throw model.error(
         "proposal_gradient",
@@ -100,7 +118,7 @@ std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model, 
         "them");
   }
   return std::make_shared<FasterRcnnImpl>(trunk.extractor, rpn, roi_heads, trunk.pixels, trunk.size_divisor,
-                                          gradient);
+                                          gradient, clip);
 }
 
 }  // namespace rcnn::nn

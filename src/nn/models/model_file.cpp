@@ -9,6 +9,7 @@
 #include <rcnn/version.h>
 
 #include "nn/weights/recognised_names.h"
+#include "nn/weights/state_file.h"
 
 namespace rcnn::nn {
 namespace {
@@ -50,6 +51,7 @@ struct Description {
 };
 
 Description description_in(const io::WeightFile& content, const std::filesystem::path& file) {
+  refuse_state(content, file);
   const auto config = content.metadata.find("config"), categories = content.metadata.find("categories");
   if (config == content.metadata.end() || categories == content.metadata.end()) {
     throw WeightsError(fmt::format(
@@ -97,11 +99,15 @@ NewlyDescribed describe_weights(const TensorMap& tensors, const config::Config& 
   return {{std::move(model), std::move(categories), config}, std::move(report)};
 }
 
-config::Config described_config(const std::filesystem::path& file) {
-  return config::Config::parse(description_in(io::read_weight_file(file), file).config, file.string());
+DescribedModel load_model(const std::filesystem::path& file, std::span<const std::string> overrides) {
+  return load_model(file, [&](const config::Config&) {
+    return std::vector<std::string>(overrides.begin(), overrides.end());
+  });
 }
 
-DescribedModel load_model(const std::filesystem::path& file, std::span<const std::string> overrides) {
+DescribedModel load_model(
+    const std::filesystem::path& file,
+    const std::function<std::vector<std::string>(const config::Config&)>& overrides_for) {
   const auto content = io::read_weight_file(file);
   const auto description = description_in(content, file);
   std::vector<Category> categories;
@@ -110,7 +116,10 @@ DescribedModel load_model(const std::filesystem::path& file, std::span<const std
   } catch (const nlohmann::json::exception& error) {
     throw WeightsError(fmt::format("{}: its list of categories is broken: {}", file.string(), error.what()));
   }
-  auto config = config::Config::parse(description.config, file.string(), overrides);
+  const auto parsed = [&](std::span<const std::string> overrides) {
+    return config::Config::parse(description.config, file.string(), overrides);
+  };
+  auto config = parsed(overrides_for(parsed({})));
   auto model = make_model(config.root().child("model"), static_cast<int64_t>(categories.size()));
   load_state(*model, model->published(recognise_own_names(content.tensors).tensors), file.string());
   return {std::move(model), std::move(categories), std::move(config)};

@@ -1,3 +1,4 @@
+#include <ATen/record_function.h>
 #include <torch/torch.h>
 
 #include <rcnn/nn/models/trunk.h>
@@ -5,6 +6,7 @@
 namespace rcnn::nn {
 
 std::vector<at::Tensor> Trunk::maps(const ImageBatch& images, const at::Tensor& parameter) const {
+  RECORD_USER_SCOPE("rcnn::backbone");
   // Layers that compute in bfloat16 convert what they are given.
   const auto type = parameter.scalar_type() == at::kBFloat16 ? at::kFloat : parameter.scalar_type();
   return extractor->forward(network_input(images, pixels, size_divisor, parameter.options().dtype(type)))

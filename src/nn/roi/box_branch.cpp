@@ -1,14 +1,33 @@
 #include <algorithm>
 #include <utility>
 
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <rcnn/log.h>
 #include <rcnn/losses/multi_task.h>
 #include <rcnn/nn/roi/box_branch.h>
+#include <rcnn/printable.h>
 
 namespace rcnn::nn {
+namespace {
+
+/// The classes without statistics of their own, for people: "dog (1), cat (0) and 3 more".
+std::string classes_without_statistics(const TargetStatistics& statistics,
+                                       const std::vector<std::string>& names) {
+  constexpr size_t kShown = 5;
+  std::vector<std::string> shown;
+  for (const int64_t label : statistics.too_few) {
+    if (shown.size() == kShown) break;
+    const auto place = static_cast<size_t>(label);
+    const auto name = place <= names.size() ? names[place - 1] : fmt::format("label {}", label);
+    shown.push_back(printable(fmt::format("{} ({})", name, statistics.counts[place])));
+  }
+  const auto more = statistics.too_few.size() - shown.size();
+  return fmt::format("{}{}", fmt::join(shown, ", "), more > 0 ? fmt::format(" and {} more", more) : "");
+}
+
+}  // namespace
 
 void BoxBranchOptions::read(const config::Node& node) {
   std::vector<double> weights(coder.weights.begin(), coder.weights.end());
@@ -90,11 +109,10 @@ void BoxBranchImpl::begin_training(const TrainingSet& images, const boxes::Match
   const auto num_classes = predictor_->num_classes();
   const auto statistics = target_statistics(images, num_classes, matcher, coder_);
   if (!statistics.too_few.empty()) {
-    log::warn(
-        fmt::format("box targets: {} of {} classes have too few for a mean and a deviation of their own, "
-                    "the first of them label {} ({} targets); they keep those of box_weights",
-                    statistics.too_few.size(), num_classes, statistics.too_few.front(),
-                    statistics.counts[static_cast<size_t>(statistics.too_few.front())]));
+    log::warn(fmt::format(
+        "box targets: {} of {} classes have too few for a mean and a deviation of their own and "
+        "keep those of box_weights: {}",
+        statistics.too_few.size(), num_classes, classes_without_statistics(statistics, images.classes)));
   }
   predictor_->normalise_targets(statistics, plain);
 }

@@ -26,6 +26,10 @@ bool are_of_a_pyramid(const std::vector<int64_t>& strides) {
 
 }  // namespace
 
+at::Tensor RoiPoolerImpl::cells(const at::Tensor&) const {
+  return {};
+}
+
 void RoiPoolerOptions::read(const config::Node& node) {
   node.read("size", size, {.min = 1});
   node.read("sampling_ratio", sampling_ratio, {.min = 0, .max = 1024});
@@ -58,6 +62,13 @@ at::Tensor LevelPoolerImpl::levels(const at::Tensor& boxes) const {
   const auto level = at::floor(kCanonicalLevel + at::log2(size / kCanonicalSize) + 1e-6);
   const double finest = -std::log2(scales_.front());
   return (level.clamp(finest, finest + static_cast<double>(scales_.size()) - 1) - finest).to(at::kLong);
+}
+
+at::Tensor LevelPoolerImpl::cells(const at::Tensor& boxes) const {
+  if (options_.kind != RoiPoolerOptions::Kind::pool) return {};
+  // Half away from zero, as ops::roi_pool() rounds; in float32 a sum with a half would round by itself.
+  const auto place = (boxes * scales_.front()).to(at::kDouble);
+  return at::floor(place.abs() + 0.5) * place.sign();
 }
 
 std::vector<at::Tensor> LevelPoolerImpl::forward(const std::vector<at::Tensor>& maps,

@@ -2,6 +2,7 @@
 #include <utility>
 #include <vector>
 
+#include <ATen/record_function.h>
 #include <torch/torch.h>
 
 #include <rcnn/boxes/box.h>
@@ -43,6 +44,14 @@ std::vector<ImageSize> image_sizes(const std::vector<Frame>& frames) {
 /// [K, 4] of [R, C + 1, 4], or of [R, 1, 4], which are of every class.
 at::Tensor own_boxes(const at::Tensor& boxes, const at::Tensor& roi, const at::Tensor& label) {
   return boxes.index({roi, boxes.size(1) == 1 ? at::zeros_like(label) : label});
+}
+
+/// Detections of images in their own pixels, in those of the network.
+std::vector<Detections> to_network(std::vector<Detections> found, const std::vector<Frame>& frames) {
+  for (size_t image = 0; image < frames.size(); ++image) {
+    found[image].boxes = boxes::rescale(found[image].boxes, frames[image].image, frames[image].network);
+  }
+  return found;
 }
 
 Detections joined(const Detections& a, const Detections& b) {
@@ -104,23 +113,23 @@ RoiHeadsImpl::RoiHeadsImpl(std::shared_ptr<RoiPoolerImpl> pooler, BoxBranch bran
   for (const auto& part : branch_->named_children()) register_module(part.key(), part.value());
 }
 
-std::vector<at::Tensor> RoiHeadsImpl::pool(const std::vector<at::Tensor>& maps,
-                                           const std::vector<at::Tensor>& boxes,
-                                           const std::vector<Frame>& frames) {
-  if (options_.convention == boxes::Convention::edges) return pooler_->forward(maps, boxes);
+/// Boxes as the pooler takes them.
+std::vector<at::Tensor> RoiHeadsImpl::rois_of(const std::vector<at::Tensor>& boxes,
+                                              const std::vector<Frame>& frames) const {
+  if (options_.convention == boxes::Convention::edges) return boxes;
   std::vector<at::Tensor> pixels;
   for (size_t image = 0; image < boxes.size(); ++image) {
     pixels.push_back(frames.empty() ? boxes::trim(boxes[image], 1, 1)
                                     : boxes::trim(boxes[image], frames[image].pixel_width(),
                                                   frames[image].pixel_height()));
   }
-  return pooler_->forward(maps, pixels);
+  return pixels;
 }
 
 BoxBranchImpl::Prediction RoiHeadsImpl::predict(const std::vector<at::Tensor>& maps,
                                                 const std::vector<at::Tensor>& boxes,
                                                 const std::vector<Frame>& frames) {
-  return branch_->forward(pool(maps, boxes, frames));
+  return branch_->forward(pooler_->forward(maps, rois_of(boxes, frames)));
 }
 
 RoiBatch RoiHeadsImpl::sample(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& proposals,
@@ -148,8 +157,32 @@ std::vector<Loss> RoiHeadsImpl::losses(const std::vector<at::Tensor>& maps, cons
 std::vector<Loss> RoiHeadsImpl::losses(const std::vector<at::Tensor>& maps,
                                        const std::vector<at::Tensor>& proposals,
                                        const std::vector<Target>& targets, const std::vector<Frame>& frames) {
+  RECORD_USER_SCOPE("rcnn::roi_heads");
   const auto rois = sample(maps, proposals, targets, frames);
   return losses(maps, rois, rois.boxes, frames);
+}
+
+/// The same, computed once for those of an image's boxes that pool the same.
+BoxBranchImpl::Prediction RoiHeadsImpl::predict_once(const std::vector<at::Tensor>& maps,
+                                                     const std::vector<at::Tensor>& boxes,
+                                                     const std::vector<Frame>& frames) {
+  auto rois = rois_of(boxes, frames);
+  std::vector<at::Tensor> places;
+  int64_t count = 0;
+  for (auto& of_image : rois) {
+    const auto cells = pooler_->cells(of_image);
+    if (!cells.defined()) return predict(maps, boxes, frames);
+    const auto [distinct, place, counts] = at::unique_dim(cells, 0, /*sorted=*/true, /*return_inverse=*/true);
+    // Any of those that are alike stands for them.
+    const auto chosen =
+        place.new_empty({distinct.size(0)}).index_copy_(0, place, at::arange(place.size(0), place.options()));
+    of_image = of_image.index_select(0, chosen);
+    places.push_back(place + count);
+    count += distinct.size(0);
+  }
+  const auto prediction = branch_->forward(pooler_->forward(maps, rois));
+  const auto place = at::cat(places);
+  return {prediction.scores.index_select(0, place), prediction.deltas.index_select(0, place)};
 }
 
 /// Clipped to an image, without those that are then too thin.
@@ -160,11 +193,13 @@ Detections RoiHeadsImpl::with_size(const Detections& candidates, ImageSize size)
           candidates.labels.index_select(0, keep)};
 }
 
-std::vector<Detections> RoiHeadsImpl::candidates(const std::vector<at::Tensor>& maps,
-                                                 const std::vector<at::Tensor>& proposals,
-                                                 const std::vector<ImageSize>& sizes,
-                                                 const std::vector<Frame>& frames) {
-  const auto prediction = predict(maps, proposals, frames);
+std::vector<Detections> RoiHeadsImpl::first_candidates(const std::vector<at::Tensor>& maps,
+                                                       const std::vector<at::Tensor>& proposals,
+                                                       const std::vector<ImageSize>& sizes,
+                                                       const std::vector<Frame>& frames,
+                                                       SameCells same_cells) {
+  const auto prediction = same_cells == SameCells::once ? predict_once(maps, proposals, frames)
+                                                        : predict(maps, proposals, frames);
   const auto [probabilities, boxes] = branch_->decode(prediction, at::cat(to_image(proposals, frames)));
   const auto num_classes = probabilities.size(1) - 1;
   std::vector<Detections> found;
@@ -206,13 +241,14 @@ std::vector<Detections> RoiHeadsImpl::refined(const std::vector<at::Tensor>& map
   return again;
 }
 
-std::vector<Detections> RoiHeadsImpl::detect(const std::vector<at::Tensor>& maps,
-                                             const std::vector<at::Tensor>& proposals,
-                                             const std::vector<ImageSize>& sizes,
-                                             const std::vector<Frame>& frames) {
-  // What is found is in the images' own pixels where there are frames, in the network's otherwise.
+/// In the images' own pixels where there are frames, in the network's otherwise.
+std::vector<Detections> RoiHeadsImpl::all_candidates(const std::vector<at::Tensor>& maps,
+                                                     const std::vector<at::Tensor>& proposals,
+                                                     const std::vector<ImageSize>& sizes,
+                                                     const std::vector<Frame>& frames, SameCells same_cells) {
+  RECORD_USER_SCOPE("rcnn::roi_heads");
   const auto limits = frames.empty() ? sizes : image_sizes(frames);
-  auto found = candidates(maps, proposals, limits, frames);
+  auto found = first_candidates(maps, proposals, limits, frames, same_cells);
   auto latest = found;
   auto without_voting = options_.suppression;
   without_voting.voting.reset();
@@ -221,11 +257,23 @@ std::vector<Detections> RoiHeadsImpl::detect(const std::vector<at::Tensor>& maps
     latest = refined(maps, latest, limits, frames);
     for (size_t image = 0; image < found.size(); ++image) found[image] = joined(found[image], latest[image]);
   }
-  for (auto& image : found) image = suppress(image, options_.suppression);
-  for (size_t image = 0; image < frames.size(); ++image) {
-    found[image].boxes = boxes::rescale(found[image].boxes, frames[image].image, frames[image].network);
-  }
   return found;
+}
+
+std::vector<Detections> RoiHeadsImpl::candidates(const std::vector<at::Tensor>& maps,
+                                                 const std::vector<at::Tensor>& proposals,
+                                                 const std::vector<ImageSize>& sizes,
+                                                 const std::vector<Frame>& frames, SameCells same_cells) {
+  return to_network(all_candidates(maps, proposals, sizes, frames, same_cells), frames);
+}
+
+std::vector<Detections> RoiHeadsImpl::detect(const std::vector<at::Tensor>& maps,
+                                             const std::vector<at::Tensor>& proposals,
+                                             const std::vector<ImageSize>& sizes,
+                                             const std::vector<Frame>& frames, SameCells same_cells) {
+  auto found = all_candidates(maps, proposals, sizes, frames, same_cells);
+  for (auto& image : found) image = suppress(image, options_.suppression);
+  return to_network(std::move(found), frames);
 }
 
 RoiHeads make_roi_heads(const config::Node& node, const std::vector<FeatureSpec>& features,

@@ -86,6 +86,7 @@ RpnImpl::RpnImpl(const std::vector<FeatureSpec>& features, const RpnOptions& opt
 RpnImpl::Output RpnImpl::forward(const std::vector<at::Tensor>& maps, const std::vector<ImageSize>& sizes,
                                  const std::vector<Target>* targets, const std::vector<Frame>& frames,
                                  bool with_anchors) {
+  RECORD_USER_SCOPE("rcnn::rpn");
   const auto anchors = this->anchors(maps);
   Output output;
   {
@@ -110,11 +111,14 @@ std::vector<at::Tensor> RpnImpl::anchors(const std::vector<at::Tensor>& maps) co
 
 at::Tensor RpnImpl::with_gradient(const at::Tensor& boxes, const at::Tensor& anchors,
                                   const std::vector<at::Tensor>& maps, const std::vector<ImageSize>& sizes,
-                                  ProposalGradient gradient) {
+                                  ProposalGradient gradient, double clip) {
   const auto all = at::cat(this->anchors(maps));
   const auto known = anchors.clamp_min(0);  // some anchor stands for none, and is masked below
   const auto first = at::arange(known.size(0), known.options()) * all.size(0);
   const auto deltas = head_->forward_at(maps, (known + first.unsqueeze(1)).flatten()).deltas;
+  if (clip > 0 && deltas.requires_grad()) {
+    deltas.register_hook([clip](const at::Tensor& of_deltas) { return of_deltas.clamp(-clip, clip); });
+  }
   const auto references = all.index_select(0, known.flatten()).view_as(boxes);
   const auto decoded = coder_.decode(references, deltas.to(at::kFloat).view_as(boxes));
   const auto clipped = boxes::clip(decoded, sizes, coder_.convention());

@@ -125,6 +125,14 @@ std::map<std::string, std::optional<int64_t>> wanted(const std::map<std::string,
                       name, most, weight.size(0), weight.size(1), *rank));
     }
   }
+  const bool has_all_ranks =
+      std::ranges::all_of(result, [](const auto& layer) { return layer.second.has_value(); });
+  if (!options.layers.empty() && options.energy && has_all_ranks) {
+    throw ConfigError(
+        fmt::format("an energy of {} decides nothing where each layer has a rank: leave it out, or leave out "
+                    "the rank of a layer whose rank it is to choose",
+                    *options.energy));
+  }
   if (!options.layers.empty()) return result;
   if (!options.energy) throw ConfigError("no layer, no rank and no energy is given: nothing to compress by");
   for (const auto& [name, weight] : layers) {
@@ -166,9 +174,7 @@ CompressedModel compress_weights(const DescribedModel& model, const CompressOpti
   std::vector<std::string> ranks;
   for (const auto& [name, rank] : wanted(layers, options, origin)) {
     const auto weight = layers.at(name).detach().cpu();
-    if (!weight.isfinite().all().item<bool>()) {
-      throw WeightsError(fmt::format("{}: {}.weight holds values that are no finite numbers", origin, name));
-    }
+    check_finite({{name + ".weight", weight}}, origin);
     const auto svd = rank ? truncated_svd(weight, *rank) : truncated_svd_of_energy(weight, *options.energy);
     CompressedLayer layer{.name = name,
                           .inputs = weight.size(1),

@@ -6,6 +6,7 @@
 #include <rcnn/io/torch_file.h>
 #include <rcnn/nn/models/model_file.h>
 #include <rcnn/nn/weights/convert_weights.h>
+#include <rcnn/printable.h>
 
 #include "nn/weights/in_file.h"
 
@@ -25,9 +26,16 @@ Kind kind_of(const std::filesystem::path& file) {
       "{}: its ending does not say what to write; known: .safetensors, .pth, .pt, .pkl", file.string()));
 }
 
+/// Throws WeightsError for values that the type has no finite number for.
 void convert_type(TensorMap& tensors, at::ScalarType type) {
   for (auto& [name, tensor] : tensors) {
-    if (tensor.is_floating_point()) tensor = tensor.to(type);
+    if (!tensor.is_floating_point()) continue;
+    const auto converted = tensor.to(type);
+    if (const auto lost = (converted.isinf() & tensor.isfinite()).sum().item<int64_t>(); lost > 0) {
+      throw WeightsError(printable(fmt::format("{}: {} of {} values are beyond the range of {}", name, lost,
+                                               tensor.numel(), at::toString(type))));
+    }
+    tensor = converted;
   }
 }
 
@@ -88,11 +96,7 @@ Conversion convert_weights(const std::filesystem::path& from, const std::filesys
   }
   // What describes a model counts on torchvision's names.
   if (result.target != WeightNames::torchvision) metadata.clear();
-  if (tensors.empty()) {
-    throw WeightsError(
-        fmt::format("{}: none of its names has a counterpart: {}", from.string(), counted(left_out)));
-  }
-  if (options.type) convert_type(tensors, *options.type);
+  if (options.type) in_file(from, [&] { convert_type(tensors, *options.type); });
   result.left_out = left_out;
   result.tensors = std::ssize(tensors);
   result.described = metadata.contains("config") && kind == Kind::safetensors;

@@ -10,6 +10,7 @@
 #include "nn/weights/caffe_names.h"
 #include "nn/weights/in_file.h"
 #include "nn/weights/recognised_names.h"
+#include "nn/weights/state_file.h"
 #include "nn/weights/weight_name_table.h"
 
 namespace rcnn::nn {
@@ -146,6 +147,42 @@ std::string summary_of(const io::WeightFile& file, const RecognisedNames& names,
   return fmt::format("{}", fmt::join(said, "; "));
 }
 
+/// to_torchvision() of detectron2's and Detectron's names.
+RenamedWeights from_detectron(const TensorMap& tensors, WeightNames from, const WeightNamesOptions& options) {
+  const auto table = name_table(parts_of(tensors, from), from).to_torchvision;
+  auto result = rename(tensors, table);
+  if (from == WeightNames::detectron2) {
+    for (auto& [name, tensor] : result.tensors)
+      tensor = reorder_rows(name, tensor, Direction::to_torchvision, options);
+    return result;
+  }
+  // A scale and a shift alone get the statistics that change nothing.
+  for (const auto& [name, scale] : tensors) {
+    const auto norm = name.substr(0, name.find("_bn_s"));
+    const auto mean = table.find(norm + "_bn_rm"), variance = table.find(norm + "_bn_riv");
+    if (norm == name || mean == table.end() || variance == table.end()) continue;
+    result.tensors.emplace(mean->second, at::zeros_like(scale));
+    result.tensors.emplace(variance->second, at::full_like(scale, 1 - options.norm_eps));
+  }
+  return result;
+}
+
+/// For weights of which nothing has a place in a model that is known here.
+WeightsError unknown_names(std::vector<std::string> names, WeightNames convention) {
+  constexpr size_t kShown = 8;
+  std::ranges::sort(names);
+  names.erase(std::ranges::unique(names).begin(), names.end());
+  const auto count = names.size();
+  names.resize(std::min(count, kShown));
+  const auto known =
+      convention == WeightNames::caffe
+          ? "the networks VGG16, ZF and VGG_CNN_M_1024 and py-faster-rcnn's detectors over them"
+          : "ResNets and detectors over them";
+  return WeightsError(
+      printable(fmt::format("none of its {} layers is known here: {}{}; known are those of {}", count,
+                            fmt::join(names, ", "), count > kShown ? ", ..." : "", known)));
+}
+
 }  // namespace
 
 WeightNamesOptions WeightNamesOptions::from(const config::Node& model) {
@@ -176,22 +213,9 @@ WeightNames weight_names_of(const TensorMap& tensors) {
 
 RenamedWeights to_torchvision(const TensorMap& tensors, WeightNames from, const WeightNamesOptions& options) {
   if (from == WeightNames::torchvision) return {tensors, {}};
-  if (from == WeightNames::caffe) return from_caffe(tensors, options);
-  const auto table = name_table(parts_of(tensors, from), from).to_torchvision;
-  auto result = rename(tensors, table);
-  if (from == WeightNames::detectron2) {
-    for (auto& [name, tensor] : result.tensors)
-      tensor = reorder_rows(name, tensor, Direction::to_torchvision, options);
-    return result;
-  }
-  // A scale and a shift alone get the statistics that change nothing.
-  for (const auto& [name, scale] : tensors) {
-    const auto norm = name.substr(0, name.find("_bn_s"));
-    const auto mean = table.find(norm + "_bn_rm"), variance = table.find(norm + "_bn_riv");
-    if (norm == name || mean == table.end() || variance == table.end()) continue;
-    result.tensors.emplace(mean->second, at::zeros_like(scale));
-    result.tensors.emplace(variance->second, at::full_like(scale, 1 - options.norm_eps));
-  }
+  auto result =
+      from == WeightNames::caffe ? from_caffe(tensors, options) : from_detectron(tensors, from, options);
+  if (result.tensors.empty()) throw unknown_names(result.left_out, from);
   return result;
 }
 
@@ -209,6 +233,7 @@ RenamedWeights from_torchvision(const TensorMap& tensors, WeightNames to, const 
 
 RecognisedWeights recognise_weights(const std::filesystem::path& file, const ReadOptions& options) {
   auto source = io::read_weight_file(file, options.averages);
+  refuse_state(source, file);
   return in_file(file, [&] {
     const bool ours = source.metadata.contains("rcnn_version");
     auto dropped = with_prefix_dropped(source.tensors, options.drop_prefix);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
 
 #include <spdlog/fmt/ranges.h>
@@ -16,12 +17,23 @@ namespace rcnn::nn {
 namespace {
 
 struct Copy {
+  std::string name;
   at::Tensor to, from;
 };
 
-void run(const std::vector<Copy>& copies) {
+void run(const std::vector<Copy>& copies, const std::string& origin) {
+  TensorMap all;
+  for (const auto& [name, to, from] : copies) all.emplace(name, from);
+  check_finite(all, origin);
   const torch::NoGradGuard no_grad;
-  for (const auto& [to, from] : copies) at::Tensor(to).copy_(from);
+  for (const auto& [name, to, from] : copies) at::Tensor(to).copy_(from);
+}
+
+/// Values that are not finite. A sum of finite ones seldom overflows, and is not finite where one of them is
+/// not: it costs a pass over the tensor, and no memory.
+int64_t count_not_finite(const at::Tensor& tensor) {
+  if (std::isfinite(tensor.sum().item<double>())) return 0;
+  return tensor.numel() - tensor.isfinite().sum().item<int64_t>();
 }
 
 bool fits(const at::Tensor& want, const at::Tensor& got) {
@@ -139,6 +151,29 @@ TensorMap state_of(const torch::nn::Module& module) {
   return state;
 }
 
+void check_finite(const TensorMap& tensors, const std::string& origin) {
+  constexpr size_t kShown = 8;
+  const torch::NoGradGuard no_grad;
+  std::vector<std::string> found;
+  for (const auto& [name, tensor] : tensors) {
+    if (!tensor.is_floating_point()) continue;
+    const auto told = [&](int64_t count, const char* what) {
+      if (count > 0)
+        found.push_back(printable(fmt::format("{} ({} of {} {})", name, count, tensor.numel(), what)));
+      return count > 0;
+    };
+    if (told(count_not_finite(tensor), "NaN or infinite") || tensor.scalar_type() != at::kDouble) continue;
+    told(count_not_finite(tensor.to(at::kFloat)), "beyond float32's range");
+  }
+  if (found.empty()) return;
+  const auto more = found.size() > kShown ? fmt::format(" and {} more", found.size() - kShown) : "";
+  found.resize(std::min(found.size(), kShown));
+  throw WeightsError(
+      fmt::format("{}: has values that are no finite numbers: {}{}; they are of a training that diverged, or "
+                  "damaged: take earlier ones",
+                  origin, fmt::join(found, ", "), more));
+}
+
 LoadReport load_state(torch::nn::Module& module, const TensorMap& given, const std::string& origin,
                       Classes classes) {
   const auto tensors = under_first_names(module, given, origin);
@@ -149,7 +184,7 @@ LoadReport load_state(torch::nn::Module& module, const TensorMap& given, const s
   for (const auto& [name, tensor] : state) {
     const auto found = tensors.find(name);
     if (found != tensors.end() && fits(tensor, found->second)) {
-      copies.push_back({tensor, found->second});
+      copies.push_back({name, tensor, found->second});
       report.loaded.push_back(name);
       continue;
     }
@@ -175,7 +210,7 @@ LoadReport load_state(torch::nn::Module& module, const TensorMap& given, const s
     append(message, "of another shape or type", misshaped);
     throw WeightsError(message + suggestion(state, tensors));
   }
-  run(copies);
+  run(copies, origin);
   return report;
 }
 
@@ -198,7 +233,7 @@ LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const
       if (is_left_out(place)) {
         used = true;
       } else if (fits(found->second, tensor)) {
-        copies.push_back({found->second, tensor});
+        copies.push_back({place, found->second, tensor});
         report.loaded.push_back(place);
         state.erase(found);
         used = true;
@@ -221,7 +256,7 @@ LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const
                                    tensors.size(), counted_parts(report.unused),
                                    suggestion(whole_state, tensors)));
   }
-  run(copies);
+  run(copies, origin);
   return report;
 }
 

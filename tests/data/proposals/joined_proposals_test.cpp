@@ -68,6 +68,30 @@ TEST(WithProposals, JoinsById) {
   EXPECT_THAT(problems.kinds(), IsEmpty());
 }
 
+/// COCO's ids are numbers, and its files those that another format calls by their names.
+TEST(WithProposals, JoinsByNamesOfFilesWhereNoIdIsKnown) {
+  const auto numbered = [](const std::string& second) {
+    return std::make_shared<RecordList>(
+        std::vector<Record>{{.id = "1", .image = "p/b.jpg", .size = {50, 100}},
+                            {.id = "2", .image = second, .size = {50, 100}}},
+        std::vector<Category>{{1, "thing"}});
+  };
+  const ProposalList list{
+      .images = {{.id = "a", .boxes = {{0, 0, 5, 6}}}, {.id = "b", .boxes = {{1, 0, 5, 6}}}}};
+  Problems problems, alike;
+  const auto joined = with_proposals(numbered("p/a.jpg"), list, options_of(), problems);
+  EXPECT_THAT(problems.kinds(), IsEmpty());
+  EXPECT_THAT(*joined->record(0).proposals, ElementsAre(Box{1, 0, 5, 6}));
+  EXPECT_THAT(*joined->record(1).proposals, ElementsAre(Box{0, 0, 5, 6}));
+  const ProposalList whole_names{
+      .images = {{.id = "a.jpg", .boxes = {{0, 0, 5, 6}}}, {.id = "b.jpg", .boxes = {{1, 0, 5, 6}}}}};
+  const auto by_whole_names = with_proposals(numbered("p/a.jpg"), whole_names, options_of(), problems);
+  EXPECT_THAT(problems.kinds(), IsEmpty());
+  EXPECT_THAT(*by_whole_names->record(0).proposals, ElementsAre(Box{1, 0, 5, 6}));
+  with_proposals(numbered("q/b.jpg"), list, options_of(), alike);
+  EXPECT_THAT(alike.text(Severity::error), HasSubstr("are of other images"));
+}
+
 TEST(WithProposals, ListsWithoutIdsAreInTheSetsOrder) {
   const auto of = [](int64_t count, Problems& problems) {
     return with_proposals(
@@ -90,8 +114,8 @@ TEST(WithProposals, ProposalsOfOtherImages) {
   with_proposals(images({"a", "b"}), {.images = {{.id = "1"}, {.id = "2"}}}, options_of(), others);
   EXPECT_THAT(
       others.text(Severity::error),
-      HasSubstr("the proposals are of other images: none of their ids is in the data set: p.json: its "
-                "first image is \"1\", the data set's \"a\""));
+      HasSubstr("the proposals are of other images: none of their ids is in the data set, nor a name of its "
+                "files: p.json: its first image is \"1\", the data set's \"a\""));
 
   // Some are there, some are missing, some are of no image of the set.
   const ProposalList list{.images = {{.id = "a", .boxes = {{0, 0, 5, 6}}}, {.id = "x"}, {.id = "y"}}};
@@ -140,7 +164,7 @@ TEST(WithProposals, BoxesBeyondTheirImage) {
     of({{0, 0, 9, 9}, beyond, beyond}, bad);
     EXPECT_THAT(
         bad.text(Severity::error),
-        AllOf(HasSubstr("of another size, for other images, or count pixels from 1"),
+        AllOf(HasSubstr("of another size, for other images, or count pixels from another number"),
               HasSubstr("p.json: 2 boxes of 1 image, the first is ("), HasSubstr("on image a of 100 x 50")));
   }
   // Without size, or only at the border.

@@ -1,12 +1,15 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +17,7 @@
 #include <rcnn/data/proposals/search_workers.h>
 #include <rcnn/error.h>
 
+#include "io/files/process_name.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
 
@@ -23,8 +27,10 @@ namespace {
 namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 /// Small images in memory, of blocks of colour.
 class Blocks : public Dataset {
@@ -164,6 +170,113 @@ TEST(MakeProposals, RefuseAPartialFileOfSomethingElse) {
                                {.partial = folder.path() / "other.partial", .resume = true}, problems);
               }),
               HasSubstr("other.partial"));
+}
+
+TEST(MakeProposals, WhatWasNeverBegunNeedsNoResume) {
+  const TempFolder folder;
+  const auto partial = folder.path() / "p.json.partial";
+  Blocks blocks(2);
+  blocks.bad = 0;
+  Problems problems;
+  const auto said =
+      message_of<DataError>([&] { make_proposals(blocks, method(1), {.partial = partial}, problems); });
+  EXPECT_THAT(said, AllOf(HasSubstr("block_0.png"), Not(HasSubstr("--resume"))));
+  blocks.bad = -1;
+  all_boxes(blocks, method(1), {.partial = partial});
+}
+
+TEST(MakeProposals, BelongToOneProcessAtATime) {
+  const TempFolder folder;
+  const auto partial = folder.path() / "p.json.partial";
+  const Blocks blocks(2);
+  std::string said;
+  const auto again = [&](int64_t done, int64_t, int64_t) {
+    if (done > 1) return;
+    for (const bool resume : {false, true}) {
+      Problems problems;
+      said += message_of<ConfigError>(
+          [&] { make_proposals(blocks, method(1), {.partial = partial, .resume = resume}, problems); });
+    }
+  };
+  all_boxes(blocks, method(1), {.partial = partial, .on_progress = again});
+  const auto once = partial.string() + ": another process writes to it (" + io::process_name() +
+                    "): wait for it, stop it, or name another output";
+  EXPECT_EQ(said, once + once);
+}
+
+/// Whatever ends it, the error says what is kept and how to go on, and is of the same kind.
+TEST(MakeProposals, AnErrorSaysWhatIsKept) {
+  const TempFolder folder;
+  const auto partial = folder.path() / "p.json.partial";
+  const auto kept =
+      "; 2 of 4 images are done and kept in " + partial.string() + ": --resume goes on with them";
+  Blocks blocks(4);
+  const auto whole = all_boxes(blocks, method(1));
+  Problems problems;
+  const auto make = [&](bool resume) {
+    make_proposals(blocks, method(1), {.partial = partial, .resume = resume}, problems);
+  };
+  blocks.deadly = 2;
+  EXPECT_THAT(
+      message_of<Error>([&] { make(false); }),
+      AllOf(HasSubstr("block_2.png: the process that searched it for proposals was ended by signal 9"),
+            EndsWith(kept)));
+  blocks.deadly = -1;
+  blocks.bad = 2;
+  EXPECT_THAT(message_of<DataError>([&] { make(true); }), AllOf(HasSubstr("is damaged"), EndsWith(kept)));
+  blocks.bad = -1;
+  const std::vector<std::pair<std::string, std::string>> description = method(1).description;
+  const ProposalMethod greedy{.description = description,
+                              .make = [](const auto&...) { throw std::bad_alloc(); }};
+  EXPECT_EQ(message_of<MemoryError>(
+                [&] { make_proposals(blocks, greedy, {.partial = partial, .resume = true}, problems); }),
+            "memory ran out" + kept);
+  EXPECT_EQ(all_boxes(blocks, method(1), {.partial = partial, .resume = true}), whole);
+}
+
+/// A bound of files stands for a full disk: of the file in the making, and of the list at the end.
+TEST(MakeProposals, AFullDiskLosesNothing) {
+  const TempFolder folder;
+  const auto file = folder.path() / "p.json";
+  const Blocks blocks(4);
+  const auto within = [&](rlim_t most, bool resume) {
+    rlimit before{};
+    getrlimit(RLIMIT_FSIZE, &before);
+    const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit small{most, before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+    Problems problems;
+    const auto said = message_of<DataError>(
+        [&] { make_proposal_file(blocks, method(1), file, {.resume = resume}, problems); });
+    setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, handler);
+    return said;
+  };
+  Problems problems;
+  ASSERT_TRUE(make_proposal_file(blocks, method(1), folder.path() / "whole.json", {}, problems));
+  // Room for the first record, what it is of, the process, and one image.
+  int64_t made = 0;
+  ASSERT_FALSE(make_proposals(blocks, method(1),
+                              {.partial = folder.path() / "one",
+                               .stop = [&] { return made == 1; },
+                               .on_progress = [&](int64_t done, int64_t, int64_t) { made = done; }},
+                              problems));
+  const auto of_one = fs::file_size(folder.path() / "one");
+  EXPECT_THAT(
+      within(of_one + 20, false),
+      AllOf(HasSubstr("p.json.partial: cannot be written: File too large"),
+            HasSubstr("; 1 of 4 images are done and kept in"), EndsWith("--resume goes on with them")));
+  EXPECT_THAT(within(64, true), HasSubstr("; 1 of 4 images are done")) << "there is no room for a word";
+  all_boxes(blocks, method(1), {.partial = folder.path() / "all"});
+  const auto of_all = fs::file_size(folder.path() / "all");
+  ASSERT_GT(fs::file_size(folder.path() / "whole.json"), of_all + 100);
+  EXPECT_THAT(within(of_all + 100, true),
+              AllOf(HasSubstr("cannot write " + file.string() + ": File too large"),
+                    HasSubstr("; 4 of 4 images are done and kept in")));
+  MakeProposalsOptions options{.resume = true};
+  ASSERT_TRUE(make_proposal_file(blocks, method(1), file, options, problems));
+  EXPECT_EQ(file_bytes(file), file_bytes(folder.path() / "whole.json"));
+  EXPECT_FALSE(fs::exists(partial_of(file)));
 }
 
 TEST(MakeProposals, AnImageThatCannotBeDecodedIsAnErrorOrHasNone) {

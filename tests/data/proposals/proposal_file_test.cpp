@@ -38,6 +38,7 @@ namespace {
 namespace fs = std::filesystem;
 
 using testing::AllOf;
+using testing::AnyOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -241,6 +242,16 @@ TEST(ProposalFile, EndingsAreKnownAndNamed) {
   EXPECT_FALSE(fs::exists(folder.path() / "p.mat"));
 }
 
+TEST(ProposalFile, IdsThatAMatFileWouldNotGiveBackAreRefused) {
+  for (const auto* const id : {"a/x", "x.jpg", "", "\u00fc"}) {
+    EXPECT_THAT(message_of<DataError>([&] { check_proposal_id("p.mat", id); }),
+                HasSubstr(".mat files are written with ids of ASCII letters alone, without folders"))
+        << id;
+    check_proposal_id("p.json", id);
+  }
+  check_proposal_id("p.mat", "000005");
+}
+
 TEST(ProposalFile, OtherFilesAreNamed) {
   const TempFolder folder;
   EXPECT_THAT(message(folder.path() / "none.json"), HasSubstr("none.json: cannot be read: No such file"));
@@ -250,11 +261,62 @@ TEST(ProposalFile, OtherFilesAreNamed) {
   EXPECT_THAT(message(folder.write("c.json", "{\"images\": []}")), HasSubstr("is no list of proposals"));
   EXPECT_THAT(message(folder.write("d.txt", "# 0\nimg.jpg\n")), HasSubstr("R-CNN's window files"));
   EXPECT_THAT(message(folder.write("e.npz", "PK\3\4")), HasSubstr("is a zip archive"));
-  EXPECT_THAT(message(folder.write("f.bin", "\1\2\3")), HasSubstr("is no JSON"));
   EXPECT_THAT(message(fs::path(RCNN_FIXTURES) / "weights/numpy_pickle/all4.pkl"),
               HasSubstr("holds no proposals"));
   EXPECT_THAT(message(folder.write("g.json", R"([{"image_id": 1, "bbox": [0, 0, 5, )")),
               HasSubstr("cut short"));
+}
+
+/// With the ending of a file of proposals and without what such a file begins with.
+TEST(ProposalFile, OtherFilesAreSaidToBeWhatTheyAre) {
+  using std::string_literals::operator""s;
+  const TempFolder folder;
+  const std::string read =
+      "; read are COCO-style JSON, .pkl of detectron2, Detectron and py-faster-rcnn, and .mat";
+  const auto zeros = std::string(600, '\0');
+  const auto hdf5 = "\x89HDF\r\n\x1a\n"s;
+  // A matrix `boxes` of two numbers: order of bytes, type, rows, columns, no imaginary part, length of the
+  // name.
+  const auto level_4 = "\0\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0\6\0\0\0boxes\0"s + zeros.substr(0, 16);
+  const auto big_endian_4 = "\0\0\3\xf2\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0\6boxes\0"s + zeros.substr(0, 16);
+  const std::vector<std::pair<std::string, std::string>> all = {
+      {"\1\2\3\xff"s, "is no file of proposals: it begins with the bytes 01 02 03 ff" + read},
+      {"hello\n", "is no file of proposals: it begins with the text \"hello\\n\"" + read},
+      {"(hello there\n", "begins with the text \"(hello there\\n\""},
+      {"]hello there, all\n", "begins with the text \"]hello there, al\""},
+      {" \n", "is no file of proposals"},
+      {"\x1f\x8b\x08\0\0"s, "is compressed with gzip; unpack it first"},
+      {"BZh91AY", "is compressed with bzip2"},
+      {"\x28\xb5\x2f\xfd"s, "is compressed with zstd"},
+      {"\x93NUMPY", "is a single numpy array"},
+      {"<!DOCTYPE html>", "is a web page"},
+      {"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"},
+      {zeros, "begins with zeros alone"},
+      {"# Created by Octave 5.2.0\n# name: boxes\n",
+       "is Octave's text format, which is not read; save it with"},
+      {"\xff\xfe[\0"s, "is UTF-16; save it as UTF-8"},
+      {"[\0{\0"s, "is UTF-16; save it as UTF-8"},
+      {level_4, "is a .mat file of level 4, which has no cell arrays; save the variables with -v7"},
+      {big_endian_4, "is a .mat file of level 4"},
+      {hdf5 + zeros,
+       "is an HDF5 file, as .mat files of level 7.3 are, which is not read; save the variables"},
+      {zeros.substr(0, 512) + hdf5, "is an HDF5 file"},
+      {"MATLAB 7.3 MAT-file", "level 7.3"},
+      {"\x80\x04", "its pickle is damaged or cut short"},
+      {"\x80\x63zz", "pickle"},
+  };
+  for (const auto& [bytes, said] : all) {
+    for (const char* name : {"p.json", "p.pkl", "p.mat"})
+      EXPECT_THAT(message(folder.write(name, bytes)),
+                  AllOf(HasSubstr(std::string(name) + ": "), HasSubstr(said)));
+  }
+  std::mt19937 random(1);
+  for (int i = 0; i < 200; ++i) {
+    std::string bytes(300, '\0');
+    for (auto& byte : bytes) byte = static_cast<char>(random());
+    EXPECT_THAT(message(folder.write("r.mat", bytes)),
+                AnyOf(HasSubstr(read), HasSubstr("pickle"), HasSubstr("UTF-"), HasSubstr("is no JSON")));
+  }
 }
 
 TEST(ProposalFile, BadJsonEntriesAreNamedAtOnce) {
@@ -336,6 +398,31 @@ TEST(ProposalFile, BadPicklesAreNamed) {
     return p.take();
   }()));
   EXPECT_THAT(twice, HasSubstr("an image is there twice: image 3"));
+}
+
+TEST(ProposalFile, SharesOfTheImageAreRefused) {
+  const TempFolder folder;
+  const auto lists = [&](const Box& last) {
+    return ProposalList{.images = {{.id = "1", .boxes = {{0, 0, 1, 1}, {0.25F, 0.5F, 0.75F, 1}}},
+                                   {.id = "2"},
+                                   {.id = "3", .boxes = {last}}}};
+  };
+  for (const char* name : {"p.json", "p.pkl", "p.mat"}) {
+    const auto file = folder.path() / name;
+    write_proposals(file, lists({0.1F, 0.2F, 0.3F, 0.4F}));
+    EXPECT_EQ(
+        message(file),
+        fmt::format("{}: cannot be used: no proposal leaves the first pixels of its image: the coordinates "
+                    "are shares of the image, where pixels are wanted; multiply x by its width and y by "
+                    "its height: all 3 images",
+                    file.string()));
+    write_proposals(file, lists({0, 0, 8, 8}));
+    EXPECT_EQ(read(file).size(), 3u) << "one that leaves them is enough";
+  }
+  // With inclusive corners: (0.25, 0.5, 0.75, 1) lies one pixel further.
+  write_proposals(folder.path() / "order.pkl",
+                  {.images = {{.boxes = {{0.25F, 0.5F, 1.75F, 2}}}}, .has_ids = false});
+  EXPECT_THAT(message(folder.path() / "order.pkl"), HasSubstr("shares of the image"));
 }
 
 TEST(ProposalFile, TooManyProposalsAreRefused) {

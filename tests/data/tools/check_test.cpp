@@ -1,11 +1,14 @@
 #include <cmath>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <rcnn/data/images/image.h>
+#include <rcnn/data/proposals/proposal_file.h>
 #include <rcnn/data/tools/check.h>
 
 #include "tests/support/temp_folder.h"
@@ -59,6 +62,41 @@ TEST_F(CheckTest, CountsWhatIsThere) {
   EXPECT_EQ(result.sizes.counts, (std::vector<int64_t>{1, 1, 0, 0, 0, 0, 0, 0, 0})) << "3 and 4";
   EXPECT_EQ(result.ratios.counts, (std::vector<int64_t>{0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0})) << "1 and 4";
   EXPECT_TRUE(std::isinf(result.sizes.edges.back()));
+}
+
+TEST_F(CheckTest, StoredProposalsAreCheckedAndCounted) {
+  picture("a.jpg");
+  picture("b.jpg");
+  auto part =
+      coco(R"({"id": 1, "file_name": "a.jpg", "height": 10, "width": 20},
+                      {"id": 2, "file_name": "b.jpg", "height": 10, "width": 20})",
+           box(1, 1, "[0, 0, 8, 4]") + "," + box(2, 1, "[10, 0, 8, 4]") + "," + box(3, 2, "[1, 1, 3, 3]"));
+  EXPECT_FALSE(check(part).proposals);
+  const auto proposals = [&](std::vector<ImageProposals> images) {
+    part.split.proposals = folder_.path() / "p.json";
+    write_proposals(part.split.proposals, {.images = std::move(images)});
+    return check(part);
+  };
+  // Half of the first object is covered, less than half of the second.
+  const auto good = proposals({{.id = "1", .boxes = {{0, 0, 4, 4}, {10, 0, 13, 4}}}, {.id = "2"}});
+  EXPECT_FALSE(good.problems.has(Severity::error));
+  EXPECT_THAT(good.problems.text(Severity::warning), HasSubstr("an image without proposals: 2"));
+  ASSERT_TRUE(good.proposals);
+  EXPECT_EQ(good.proposals->file, part.split.proposals);
+  EXPECT_EQ(good.proposals->boxes, 2);
+  EXPECT_EQ(good.proposals->most, 2);
+  EXPECT_EQ(good.proposals->empty_images, 1);
+  EXPECT_EQ(good.proposals->objects, 3);
+  EXPECT_EQ(good.proposals->covered, 1);
+
+  const auto bad = proposals({{.id = "1", .boxes = {{0, 0, 40, 4}}}});
+  EXPECT_THAT(bad.problems.text(Severity::error),
+              AllOf(HasSubstr("reach beyond their images"), HasSubstr("images without an entry")));
+  folder_.write("p.json", "no list");
+  const auto none = check(part);
+  EXPECT_THAT(none.problems.text(Severity::error), HasSubstr("is no file of proposals"));
+  EXPECT_FALSE(none.proposals);
+  EXPECT_EQ(none.images, 2);
 }
 
 TEST_F(CheckTest, EverythingOddIsSaidAtOnce) {

@@ -130,6 +130,15 @@ TEST_F(Locate, AConfigHasTrainAndTest) {
   for (const auto& part : parts) EXPECT_EQ(images_of(part), 1) << part.name;
   EXPECT_THAT(names(locate(config, {.splits = {"test"}})), ElementsAre("test"));
 
+  EXPECT_EQ(locate(config, {.overrides = {"data.train.flip=0.25"}})[0].split.transform.flip, 0.25);
+  const auto refused = [&](const fs::path& dataset, const std::string& override) {
+    return message_of<ConfigError>([&] { locate(dataset, {.overrides = {override}}); });
+  };
+  EXPECT_THAT(refused(config, "data.train.flp=0"), HasSubstr("did you mean"));
+  EXPECT_THAT(refused(config, "train.lr=0"), HasSubstr("train.lr=0: only what a config says of its data"));
+  EXPECT_THAT(refused(folder_.path() / "voc", "data.train.flip=0"),
+              HasSubstr("data.train.flip=0: " + (folder_.path() / "voc").string() + " is no config"));
+
   const auto message = [&](const std::string& text) {
     const auto file = folder_.write("wrong.json", text);
     return message_of<ConfigError>([&] { locate(file); });

@@ -25,20 +25,22 @@ using testing::HasSubstr;
 
 constexpr int64_t kFastClasses = 3;
 
-/// The oracle's detector: every RoI counts, so nothing is random (tests/oracle/make_fast_rcnn.py).
-std::string fast_rcnn_config(const std::string& pooler, const std::string& more = "") {
+/// The oracles' detector: every RoI counts, so nothing is random (tests/oracle/make_fast_rcnn*.py).
+std::string fast_rcnn_config(const std::string& pooler, const std::string& more = "",
+                             const std::string& of_pooler = "") {
   return R"({"type": "fast_rcnn",
              "backbone": {"type": "resnet18", "width": 8, "levels": ["c4"], "frozen_stages": 0},
              "roi": {"pooler": {"type": ")" +
-         pooler + R"("}, "head": {"type": "mlp"}, "batch_per_image": 1048576)" + more + "}}";
+         pooler + "\"" + of_pooler + R"(}, "head": {"type": "mlp"}, "batch_per_image": 1048576)" + more +
+         "}}";
 }
 
 std::shared_ptr<DetectionModelImpl> fast_rcnn(const std::string& json) {
   return make_detection_model(config::Config::parse(json, "test").root(), kFastClasses);
 }
 
-nlohmann::json fast_rcnn_golden() {
-  return nlohmann::json::parse(std::ifstream(RCNN_FIXTURES "/fast_rcnn.json"));
+nlohmann::json fast_rcnn_golden(const std::string& file = "fast_rcnn.json") {
+  return nlohmann::json::parse(std::ifstream(RCNN_FIXTURES "/" + file));
 }
 
 ImageBatch with_proposals(const nlohmann::json& list) {
@@ -53,14 +55,19 @@ ImageBatch with_proposals(const nlohmann::json& list) {
   return batch;
 }
 
-class FastRcnnGolden : public testing::TestWithParam<const char*> {};
+/// What a library made of the detector.
+struct Judge {
+  std::string name, file, golden, config;
+};
 
-TEST_P(FastRcnnGolden, LossesAndGradientsAreTorchvisions) {
-  const auto model = fast_rcnn(fast_rcnn_config(GetParam()));
+class FastRcnnGolden : public testing::TestWithParam<Judge> {};
+
+TEST_P(FastRcnnGolden, LossesAndGradientsAreTheJudges) {
+  const auto model = fast_rcnn(GetParam().config);
   fill(*model);
   model->train();
-  const auto all = fast_rcnn_golden();
-  for (const auto& want : all.at(GetParam()).at("cases")) {
+  const auto all = fast_rcnn_golden(GetParam().file);
+  for (const auto& want : all.at(GetParam().golden).at("cases")) {
     model->zero_grad();
     at::Tensor sum = torch::zeros({});
     for (const auto& loss :
@@ -78,12 +85,12 @@ TEST_P(FastRcnnGolden, LossesAndGradientsAreTorchvisions) {
   }
 }
 
-TEST_P(FastRcnnGolden, DetectionsAreTorchvisions) {
-  const auto model = fast_rcnn(fast_rcnn_config(GetParam()));
+TEST_P(FastRcnnGolden, DetectionsAreTheJudges) {
+  const auto model = fast_rcnn(GetParam().config);
   fill(*model);
   model->eval();
   const torch::NoGradGuard no_grad;
-  const auto golden = fast_rcnn_golden().at(GetParam());
+  const auto golden = fast_rcnn_golden(GetParam().file).at(GetParam().golden);
   const auto found = model->detect(with_proposals(golden.at("cases")[0].at("proposals")));
   const auto& want = golden.at("detections");
   ASSERT_EQ(found.size(), want.size());
@@ -99,8 +106,41 @@ TEST_P(FastRcnnGolden, DetectionsAreTorchvisions) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Poolers, FastRcnnGolden, testing::Values("align", "pool"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Judges, FastRcnnGolden,
+    testing::Values(Judge{"torchvision_align", "fast_rcnn.json", "align", fast_rcnn_config("align")},
+                    Judge{"torchvision_pool", "fast_rcnn.json", "pool", fast_rcnn_config("pool")},
+                    // The differences of mmdetection's configs: L1, RoIAlign with the half-cell shift.
+                    Judge{"mmdetection", "fast_rcnn_mmdet.json", "align_l1",
+                          fast_rcnn_config("align", R"(, "beta": 0)",
+                                           R"(, "aligned": true, "sampling_ratio": 0)")}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(FastRcnn, ProposalsOfTheSameCellsAreComputedOnceAndKeepTheirOwnBoxes) {
+  torch::manual_seed(4);
+  const auto model = fast_rcnn(fast_rcnn_config("pool"));
+  fill(*model);
+  model->eval();
+  const torch::NoGradGuard no_grad;
+  auto batch = with_proposals(fast_rcnn_golden().at("pool").at("cases")[0].at("proposals"));
+  // A few pixels aside, where rounding to a stride of 16 leads to the same cells.
+  const auto given = batch.proposals;
+  for (auto& boxes : batch.proposals) boxes = at::cat({boxes, boxes + 0.25, boxes - 0.125});
+  const auto together = model->candidates(batch);
+  for (size_t image = 0; image < given.size(); ++image) {
+    std::vector<at::Tensor> boxes, scores;
+    for (const double shift : {0.0, 0.25, -0.125}) {
+      auto alone = batch;
+      for (size_t i = 0; i < given.size(); ++i) alone.proposals[i] = given[i] + shift;
+      const auto found = model->candidates(alone)[image];
+      boxes.push_back(found.boxes);
+      scores.push_back(found.scores);
+    }
+    EXPECT_GT(together[image].boxes.size(0), 100);
+    EXPECT_TRUE(at::allclose(together[image].boxes, at::cat(boxes), 1e-5, 1e-4));
+    EXPECT_TRUE(at::allclose(together[image].scores, at::cat(scores), 1e-4, 1e-5));
+  }
+}
 
 TEST(FastRcnn, WeightsAreThoseOfFasterRcnnWithoutTheRpn) {
   const auto fast = fast_rcnn(fast_rcnn_config("pool"));
@@ -174,6 +214,22 @@ std::shared_ptr<DetectionModelImpl> with_statistics(const std::vector<std::strin
   fill(*model);
   model->begin_training(jittered_set(0.5), loaded);
   return model;
+}
+
+TEST(FastRcnn, ClassesWithoutStatisticsOfTheirOwnAreNamed) {
+  const auto model = fast_rcnn(fast_rcnn_config("pool", R"(, "target_statistics": "per_class")"));
+  const auto said = [&](const std::vector<std::string>& classes) {
+    auto images = jittered_set(0.5);
+    images.classes = classes;
+    testing::internal::CaptureStderr();
+    model->begin_training(images, {});
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(
+      said({"cat", "dog", "red panda"}),
+      testing::HasSubstr("box targets: 1 of 3 classes have too few for a mean and a deviation of their "
+                         "own and keep those of box_weights: red panda (0)\n"));
+  EXPECT_THAT(said({}), testing::HasSubstr("box_weights: label 3 (0)\n"));
 }
 
 TEST(FastRcnn, WhatIsPublishedDetectsAsWhatLearnsWithStatistics) {

@@ -1,9 +1,13 @@
 #include <array>
+#include <atomic>
 #include <cmath>
+#include <functional>
 
+#include <ATen/record_function.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <rcnn/boxes/box.h>
 #include <rcnn/config/config.h>
 #include <rcnn/nn/models/faster_rcnn.h>
 #include <rcnn/nn/registry.h>
@@ -42,6 +46,7 @@ class Colours : public FeatureExtractorImpl {
 
 /// A model whose parts stay at hand. Every RoI counts, so that nothing is drawn.
 struct Parts {
+  boxes::Convention convention;
   std::shared_ptr<Colours> extractor = make_extractor();
   Rpn rpn;
   std::shared_ptr<RoiPoolerImpl> pooler;
@@ -49,13 +54,18 @@ struct Parts {
   RoiHeads heads;
   std::shared_ptr<FasterRcnnImpl> model;
 
-  explicit Parts(ProposalGradient gradient, bool aligned = false)
-      : rpn(make_rpn(extractor->levels())),
+  explicit Parts(ProposalGradient gradient, bool aligned = false,
+                 boxes::Convention of_boxes = boxes::Convention::edges)
+      : convention(of_boxes),
+        rpn(make_rpn(extractor->levels(), convention)),
         pooler(std::make_shared<LevelPoolerImpl>(
             extractor->levels(), RoiPoolerOptions{.sampling_ratio = aligned ? 0 : 2, .aligned = aligned})),
         branch(box_heads().make(config::Config::parse(R"({"hidden": 12})", "test").root(), pooler->grids()),
-               kGradientClasses, BoxBranchOptions{}),
-        heads(pooler, branch, RoiHeadsOptions{.sampler = {.count = 1 << 20, .positive_fraction = 0.25}}),
+               kGradientClasses,
+               BoxBranchOptions{.coder = {.weights = {10, 10, 5, 5}, .convention = convention}}),
+        heads(pooler, branch,
+              RoiHeadsOptions{.sampler = {.count = 1 << 20, .positive_fraction = 0.25},
+                              .convention = convention}),
         model(std::make_shared<FasterRcnnImpl>(extractor, rpn, heads, PixelOptions{}, 32, gradient)) {
     model->to(at::kDouble);
     model->train();
@@ -66,9 +76,10 @@ struct Parts {
     return std::make_shared<Colours>();
   }
 
-  static Rpn make_rpn(const std::vector<FeatureSpec>& levels) {
+  static Rpn make_rpn(const std::vector<FeatureSpec>& levels, boxes::Convention convention) {
     torch::manual_seed(11);
-    Rpn rpn(levels, RpnOptions{.anchors = {.sizes = {16, 32}}, .train = {.pre_nms = 1000, .post_nms = 300}});
+    Rpn rpn(levels, RpnOptions{.anchors = {.sizes = {16, 32}, .convention = convention},
+                               .train = {.pre_nms = 1000, .post_nms = 300}});
     const torch::NoGradGuard no_grad;
     for (auto& parameter : rpn->parameters()) parameter.normal_(0, 0.05);
     return rpn;
@@ -126,7 +137,10 @@ class FixedChoice {
     const auto maps = parts_.model->feature_maps(images());
     const auto head = std::dynamic_pointer_cast<RpnHeadImpl>(parts_.rpn->children().front());
     const auto deltas = head->forward(maps).deltas.front();
-    boxes::AnchorGenerator generator({.sizes = {16, 32}}, {8});
+    boxes::AnchorGenerator generator({.sizes = {16, 32}, .convention = parts_.convention}, {8});
+    // By first and last pixel the decoded last one lies at the middle and half the width, and a pixel further
+    // as an edge (methods of the time: encode and decode are no inverses).
+    const double last = parts_.convention == boxes::Convention::pixels ? 1 : 0;
     const auto references =
         generator.anchors({{maps[0].size(2), maps[0].size(3)}}, at::kCPU).front().to(at::kDouble);
     const auto sizes = images().sizes;
@@ -139,14 +153,16 @@ class FixedChoice {
       const double limit = std::log(1000. / 16);
       const auto w = wa * d[2].clamp_max(limit).exp(), h = ha * d[3].clamp_max(limit).exp();
       const auto width = static_cast<double>(sizes[i].width), height = static_cast<double>(sizes[i].height);
-      const auto predicted = at::stack({(x - w / 2).clamp(0, width), (y - h / 2).clamp(0, height),
-                                        (x + w / 2).clamp(0, width), (y + h / 2).clamp(0, height)},
-                                       1);
+      const auto predicted =
+          at::stack({(x - w / 2).clamp(0, width - last), (y - h / 2).clamp(0, height - last),
+                     (x + w / 2 + last).clamp(last, width), (y + h / 2 + last).clamp(last, height)},
+                    1);
       const auto is_proposal = (rois_.proposal[i] >= 0).unsqueeze(1);
       EXPECT_LT(((predicted - rois_.boxes[i]).abs() * is_proposal).max().item<double>(), moved_ ? 1 : 1e-4);
       boxes.push_back(at::where(is_proposal, predicted, rois_.boxes[i].to(at::kDouble)));
     }
-    const auto said = parts_.branch->forward(parts_.pooler->forward(maps, rois_.unpadded(at::stack(boxes))));
+    const auto rois = rois_.unpadded(boxes::trim(at::stack(boxes), last, last));
+    const auto said = parts_.branch->forward(parts_.pooler->forward(maps, rois));
     return loss_of(said);
   }
 
@@ -154,7 +170,7 @@ class FixedChoice {
   double loss_of(const BoxBranchImpl::Prediction& said) const {
     const auto labels = at::cat(rois_.unpadded(rois_.labels));
     const auto positive = (labels > 0).nonzero().squeeze(1), of_class = labels.index_select(0, positive);
-    const auto targets = boxes::BoxCoder({.weights = {10, 10, 5, 5}})
+    const auto targets = boxes::BoxCoder({.weights = {10, 10, 5, 5}, .convention = parts_.convention})
                              .encode(at::cat(rois_.unpadded(rois_.boxes)).index_select(0, positive),
                                      at::cat(rois_.unpadded(rois_.truth_boxes)).index_select(0, positive));
     const auto off = (said.deltas.index({positive, of_class}) - targets).abs();
@@ -194,9 +210,11 @@ class FixedChoice {
 };
 
 TEST(ProposalGradient, OfTheHeadsLossesIsTheNumericOne) {
-  for (const bool aligned : {false, true}) {
-    SCOPED_TRACE(aligned);
-    Parts parts(ProposalGradient::exact, aligned);
+  using boxes::Convention;
+  for (const auto& [aligned, convention] :
+       {std::pair(false, Convention::edges), {true, Convention::edges}, {false, Convention::pixels}}) {
+    SCOPED_TRACE(testing::Message() << aligned << ", " << (convention == Convention::pixels));
+    Parts parts(ProposalGradient::exact, aligned, convention);
     FixedChoice choice(parts);
     const auto learns_box = (choice.rois().labels > 0).logical_and(choice.rois().proposal >= 0);
     ASSERT_GT(learns_box.sum().item<int64_t>(), 0);
@@ -241,9 +259,10 @@ TEST(ProposalGradient, StopsAtClippedSidesOrAtBoxesThatCrossTheBorder) {
   const auto boxes = torch::tensor(
       {{{0.f, 0.f, 8.f, 8.f}, {24.f, 24.f, 40.f, 40.f}, {32.f, 24.f, 48.f, 40.f}, {1.f, 2.f, 3.f, 4.f}}});
   const std::vector<at::Tensor> maps = {torch::rand({1, 2, 6, 6})};
-  const auto of_bias = [&](int64_t row, int64_t side, ProposalGradient gradient) {
+  const auto of_bias = [&](int64_t row, int64_t side, ProposalGradient gradient, double clip = 0) {
     rpn->zero_grad();
-    const auto joined = rpn->with_gradient(boxes, anchors, maps, {{.height = 48, .width = 44}}, gradient);
+    const auto joined =
+        rpn->with_gradient(boxes, anchors, maps, {{.height = 48, .width = 44}}, gradient, clip);
     EXPECT_TRUE(identical(joined, boxes));
     joined[0][row][side].backward();
     return rpn->named_parameters()["head.bbox_pred.bias"].grad().clone();
@@ -259,6 +278,8 @@ TEST(ProposalGradient, StopsAtClippedSidesOrAtBoxesThatCrossTheBorder) {
     EXPECT_TRUE(identical(of_bias(0, 0, gradient), moved(0, 0, 0, 0)));
     EXPECT_TRUE(identical(of_bias(2, 2, gradient), moved(0, 0, 0, 0)));  // 48 of 44
   }
+  EXPECT_TRUE(close(of_bias(1, 0, ProposalGradient::exact, 10), torch::tensor({10.f, 0.f, -8.f, 0.f})));
+  EXPECT_TRUE(close(of_bias(1, 0, ProposalGradient::exact, 4), torch::tensor({4.f, 0.f, -4.f, 0.f})));
   EXPECT_TRUE(close(of_bias(0, 2, ProposalGradient::exact), moved(1, 0, 0.5, 0)));
   EXPECT_TRUE(close(of_bias(2, 0, ProposalGradient::exact), moved(1, 0, -0.5, 0)));
   EXPECT_TRUE(identical(of_bias(0, 2, ProposalGradient::inside), moved(0, 0, 0, 0)));
@@ -274,6 +295,46 @@ TEST(ProposalGradient, ComesFromEveryLevelOfAPyramid) {
   EXPECT_GT(parameters["rpn.head.bbox_pred.weight"].grad().abs().max().item<float>(), 0);
   EXPECT_TRUE(identical(gradient_of(parameters["rpn.head.cls_logits.weight"]),
                         at::zeros_like(parameters["rpn.head.cls_logits.weight"])));
+}
+
+/// How many operators a call runs, those inside of others, too.
+int64_t operators_in(const std::function<void()>& call) {
+  static std::atomic<int64_t> count;
+  count = 0;
+  const auto handle = at::addThreadLocalCallback(
+      at::RecordFunctionCallback([](const at::RecordFunction&) -> std::unique_ptr<at::ObserverContext> {
+        ++count;
+        return nullptr;
+      }).scopes({at::RecordScope::FUNCTION}));
+  call();
+  at::removeCallback(handle);
+  return count;
+}
+
+// What it adds to a step is the same for any number of RoIs, and for each image what finds its anchors.
+TEST(ProposalGradient, CostsAFixedNumberOfOperators) {
+  const auto extra = [](size_t of_images, int64_t rois) {
+    int64_t counts[2];
+    for (const auto gradient : {ProposalGradient::none, ProposalGradient::exact}) {
+      Parts parts(gradient);
+      auto batch = images();
+      auto targets = truth();
+      batch.images.resize(of_images);
+      batch.sizes.resize(of_images);
+      targets.resize(of_images);
+      const Rpn& rpn = parts.rpn;
+      RoiHeads heads(parts.pooler, parts.branch,
+                     RoiHeadsOptions{.sampler = {.count = rois, .positive_fraction = 0.25}});
+      FasterRcnnImpl model(parts.extractor, rpn, heads, PixelOptions{}, 32, gradient);
+      model.train();
+      counts[gradient == ProposalGradient::exact] = operators_in([&] { model.losses(batch, targets); });
+    }
+    return counts[1] - counts[0];
+  };
+  const auto few = extra(2, 8), many = extra(2, 200), one = extra(1, 200);
+  EXPECT_GT(few, 0);
+  EXPECT_EQ(few, many);
+  EXPECT_LE(many - one, 24);
 }
 
 TEST(ProposalGradient, OfNothingIsFinite) {
@@ -308,6 +369,10 @@ TEST(ProposalGradient, NeedsAPoolerThatHasOne) {
             }).find("f.json: proposal_gradient: needs a pooler with a gradient of its boxes"),
             std::string::npos);
   EXPECT_NE(message_of<ConfigError>([&] { make("align", "some"); }).find("f.json: proposal_gradient: "),
+            std::string::npos);
+  EXPECT_NE(message_of<ConfigError>([&] {
+              make("align", R"(none", "proposal_gradient_clip": "1)");
+            }).find("f.json: proposal_gradient_clip: "),
             std::string::npos);
   EXPECT_TRUE(make("pool", "none") && make("align", "inside"));
 

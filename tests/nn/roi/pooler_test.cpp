@@ -71,6 +71,24 @@ TEST(LevelPooler, OptionsReachTheOp) {
   EXPECT_TRUE(identical(pooled, ops::roi_pool(map, rois, 4, 4, 1. / 16)));
 }
 
+TEST(LevelPooler, RoisOfTheSameCellsPoolTheSame) {
+  const RoiPoolerOptions pool{.kind = RoiPoolerOptions::Kind::pool, .size = 3};
+  const LevelPoolerImpl one({{"c4", 2, 16}}, pool);
+  // Half a cell rounds away from zero, on both sides of it.
+  EXPECT_TRUE(identical(one.cells(torch::tensor({{8.f, 7.9f, 40.f, 39.9f}, {-8.f, -7.9f, 24.f, 23.9f}})),
+                        torch::tensor({{1., 0., 3., 2.}, {-1., 0., 2., 1.}}, at::kDouble)));
+  EXPECT_EQ(one.cells(torch::zeros({0, 4})).sizes(), (std::vector<int64_t>{0, 4}));
+  EXPECT_FALSE(LevelPoolerImpl(kPyramid, {}).cells(squares({33})).defined()) << "RoIAlign does not round";
+
+  torch::manual_seed(3);
+  const auto map = at::randn({1, 2, 20, 20});
+  const auto corner = at::rand({300, 2}) * 300 - 10, size = at::rand({300, 2}) * 60;
+  const auto boxes = at::cat({corner, corner + size}, 1);
+  const auto middles = one.cells(boxes).to(at::kFloat) * 16;
+  LevelPoolerImpl pooler({{"c4", 2, 16}}, pool);
+  EXPECT_TRUE(identical(pooler.forward({map}, {boxes})[0], pooler.forward({map}, {middles})[0]));
+}
+
 TEST(LevelPooler, NoBoxesGiveAnEmptyGrid) {
   const std::vector<at::Tensor> boxes = {torch::zeros({0, 4}), torch::zeros({0, 4})};
   std::vector<at::Tensor> maps;

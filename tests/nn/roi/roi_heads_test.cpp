@@ -187,6 +187,38 @@ TEST(RoiHeads, InPixelsPoolFirstAndLastOne) {
   EXPECT_TRUE(identical(pooler->seen.at(0), torch::tensor({{8.f, 12.f, 27.f, 43.f}})));
 }
 
+/// Two boxes are alike where they begin in the same cell of 10 pixels.
+class CoarsePooler : public RecordingPooler {
+ public:
+  at::Tensor cells(const at::Tensor& boxes) const override { return at::floor(boxes.narrow(1, 0, 2) / 10); }
+};
+
+TEST(RoiHeads, ComputeWhatPoolsTheSameOnceAndDecodeEachByItself) {
+  const torch::NoGradGuard no_grad;
+  const auto pooler = std::make_shared<CoarsePooler>();
+  auto heads = heads_in_pixels(pooler);
+  set(heads, "cls_score.bias", torch::tensor({-20.f, 1.f, -20.f}));
+  const Frame frame{.image = kRoiHeadsSize, .network = kRoiHeadsSize};
+  const auto proposals = torch::tensor(
+      {{11.f, 1.f, 30.f, 30.f}, {41.f, 5.f, 60.f, 50.f}, {12.f, 2.f, 31.f, 31.f}, {19.f, 9.f, 60.f, 60.f}});
+  const auto once = RoiHeadsImpl::SameCells::once;
+  const std::vector<at::Tensor> given = {proposals, torch::zeros({0, 4}), proposals.narrow(0, 0, 1)};
+  const std::vector<Frame> frames(3, frame);
+  const std::vector<ImageSize> sizes(3, kRoiHeadsSize);
+  const auto found = heads->candidates({background(3)}, given, sizes, frames, once);
+  ASSERT_EQ(pooler->seen.size(), 3u);
+  EXPECT_EQ(pooler->seen[0].size(0), 2) << "of one image";
+  EXPECT_EQ(pooler->seen[1].size(0), 0);
+  EXPECT_EQ(pooler->seen[2].size(0), 1) << "images have their own maps";
+  const auto each = heads->candidates({background(3)}, given, sizes, frames);
+  EXPECT_EQ(pooler->seen[0].size(0), 4);
+  for (size_t image = 0; image < given.size(); ++image) {
+    EXPECT_EQ(found[image].boxes.size(0), given[image].size(0));
+    EXPECT_TRUE(identical(found[image].boxes, each[image].boxes));
+    EXPECT_TRUE(identical(found[image].scores, each[image].scores));
+  }
+}
+
 TEST(RoiHeads, SuppressWithinAClassOnly) {
   auto heads = reader({});
   const auto map = background();

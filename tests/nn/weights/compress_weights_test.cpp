@@ -205,6 +205,8 @@ TEST(CompressWeights, WhatIsWrongIsNamed) {
            {of(model, {}), "nothing to compress by"},
            {of(model, {.energy = 1.5}), "must be above 0 and at most 1, not 1.5"},
            {of(model, {.energy = 1}), "no layer becomes smaller"},
+           {of(model, {.layers = {{"fc6", 2}, {"fc7", 2}}, .energy = 0.9}),
+            "an energy of 0.9 decides nothing where each layer has a rank"},
            {of(once, {.layers = {{"fc6", 2}}}), "in.safetensors: fc6 has been compressed already"},
            {of(once, {.layers = {{"fc6_L", 2}}}), "no fully connected layer fc6_L"},
            {of(described_model(
@@ -217,10 +219,13 @@ TEST(CompressWeights, WhatIsWrongIsNamed) {
     const torch::NoGradGuard no_grad;
     model.model->named_parameters()["roi_heads.box_head.fc6.weight"][0][0] = std::nan("");
   }
-  EXPECT_NE(message_of<WeightsError>([&] {
-              compress_weights(model, {.layers = {{"fc6", 2}}}, "in");
-            }).find("in: roi_heads.box_head.fc6.weight holds values that are no finite numbers"),
-            std::string::npos);
+  EXPECT_NE(
+      message_of<WeightsError>([&] {
+        compress_weights(model, {.layers = {{"fc6", 2}}}, "in");
+      })
+          .find("in: has values that are no finite numbers: roi_heads.box_head.fc6.weight (1 of 6912 NaN or "
+                "infinite)"),
+      std::string::npos);
 }
 
 TEST(SvdRanks, AreReadOfTheHead) {

@@ -1,6 +1,9 @@
+#include <cmath>
+#include <limits>
 #include <set>
 
 #include <gmock/gmock.h>
+#include <spdlog/fmt/fmt.h>
 
 #include <rcnn/nn/weights/initial_weights.h>
 #include <rcnn/nn/weights/weights.h>
@@ -338,6 +341,40 @@ TEST(Summarize, CountsTheNamesOfEachModule) {
                            "rpn.head.conv.bias", "rpn.head.conv.weight", "fc"}),
             "backbone.body.layer1 (2), fc (1), rpn.head.conv (2)");
   EXPECT_EQ(counted_parts({}), "");
+}
+
+TEST(Weights, ValuesThatAreNotFiniteAreNamedAndNothingIsChanged) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(),
+                  kInf = std::numeric_limits<float>::infinity();
+  const auto module = skeleton();
+  auto tensors = state_of(*module);
+  for (auto& [name, tensor] : tensors) tensor = at::ones_like(tensor);
+  tensors["rpn.head.conv.weight"] = torch::tensor({1.f, kNan, -kInf});
+  tensors["backbone.body.conv1.weight"] = torch::tensor({1e39, 2., -1e300, 3.}, at::kDouble);
+  tensors["roi_heads.box_head.fc6.weight"] = torch::tensor({1.f, kInf, -kInf, 2.f, 3.f}).to(at::kHalf);
+  const std::string expected =
+      "f.pth: has values that are no finite numbers: backbone.body.conv1.weight (2 of 4 beyond float32's "
+      "range), "
+      "roi_heads.box_head.fc6.weight (2 of 5 NaN or infinite), rpn.head.conv.weight (2 of 3 NaN or "
+      "infinite); "
+      "they are of a training that diverged, or damaged: take earlier ones";
+  EXPECT_EQ(message_of<WeightsError>([&] { load_state(*module, tensors, "f.pth"); }), expected);
+  EXPECT_EQ(message_of<WeightsError>([&] { load_initial(*module, tensors, "f.pth"); }), expected);
+  for (const auto& [name, tensor] : state_of(*module)) EXPECT_EQ(tensor.count_nonzero().item<int64_t>(), 0);
+  // What is not taken does not count.
+  const std::vector<std::string> only{"roi_heads.box_head.fc7.*"};
+  EXPECT_EQ(load_initial(*module, tensors, "f.pth", only).loaded.size(), 1u);
+}
+
+TEST(Weights, LargeOnesAreFinite) {
+  // Their sum is not.
+  EXPECT_NO_THROW(check_finite({{"a", at::full({100}, 3e38F)}, {"b", at::full({100}, 6e4, at::kHalf)}}, "f"));
+  EXPECT_NO_THROW(
+      check_finite({{"n", at::full({2}, 1'000'000'007, at::kLong)}, {"none", at::empty({0})}}, "f"));
+  nn::TensorMap many;
+  for (int i = 0; i < 11; ++i) many.emplace(fmt::format("t{:02}", i), at::full({2}, NAN));
+  EXPECT_THAT(message_of<WeightsError>([&] { check_finite(many, "f"); }),
+              HasSubstr("t07 (2 of 2 NaN or infinite) and 3 more; they are of"));
 }
 
 }  // namespace

@@ -55,12 +55,23 @@ struct MakeProposalsOptions {
 /// were made in one go. None when `stop` ended it; what was made is in `partial` then. An image that is left
 /// out, and one without a proposal, is a warning in `problems` and has no boxes.
 ///
-/// Throws ConfigError for a `partial` that is there without `resume`, that is of other images or was made in
-/// another way, and that another process writes to; DataError for what is no such file, for an image that
-/// cannot be decoded under Policy::stop, and where the disk refuses. A record that a killed process left cut
-/// off is made again.
+/// Throws ConfigError for a `partial` that has images without `resume`, that is of other images or was made
+/// in another way, and that another process writes to, which it names; DataError for what is no such file,
+/// for an image that cannot be decoded under Policy::stop, and where the disk refuses; and what the method
+/// throws, such as Error for a worker process that was killed. What comes after an image was done says how
+/// many `partial` keeps. A record that a killed process left cut off is made again.
 RCNN_EXPORT std::optional<ProposalList> make_proposals(const Dataset& dataset, const ProposalMethod& method,
                                                        const MakeProposalsOptions& options,
                                                        Problems& problems);
+
+/// Where make_proposal_file() keeps what is done: FILE.partial.
+RCNN_EXPORT std::filesystem::path partial_of(const std::filesystem::path& file);
+
+/// The same as a file, see write_proposals(): what is done is in partial_of(file), instead of
+/// options.partial, until the file is there. Returns what it holds, or nothing when it was stopped.
+RCNN_EXPORT std::optional<ProposalList> make_proposal_file(const Dataset& dataset,
+                                                           const ProposalMethod& method,
+                                                           const std::filesystem::path& file,
+                                                           MakeProposalsOptions options, Problems& problems);
 
 }  // namespace rcnn::data

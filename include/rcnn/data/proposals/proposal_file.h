@@ -47,12 +47,17 @@ inline constexpr int64_t kMostProposals = 100'000;
 /// exclusive, so that an inclusive corner moves by a pixel. Where there are scores an image's proposals are
 /// sorted by them, equal ones in their order. A box that is repeated counts once. Throws DataError, with all
 /// that is wrong, for a file that is none of these or is damaged, for coordinates or scores that are not
-/// finite, a box whose corners are in the wrong order, an image that is there twice, and for more than
-/// kMostProposals on an image.
+/// finite, a box whose corners are in the wrong order, an image that is there twice, for more than
+/// kMostProposals on an image, and where no box of the whole file leaves the first pixels of its image, as
+/// shares of the image do not.
 RCNN_EXPORT ProposalList read_proposals(const std::filesystem::path& file);
 
 /// Throws ConfigError, naming the endings that write_proposals() knows, for another one.
 RCNN_EXPORT void check_proposal_ending(const std::filesystem::path& file);
+
+/// Throws DataError where a file of that ending cannot hold an image id: those of .mat are names of files, of
+/// ASCII letters, without folders and endings.
+RCNN_EXPORT void check_proposal_id(const std::filesystem::path& file, const std::string& id);
 
 /// Writes a file that read_proposals() reads, with the same floats: .json is COCO-style JSON with category 1,
 /// .pkl detectron2's, where 0, -1, -2, ... stand for scores that there are not, .mat py-faster-rcnn's without
@@ -76,11 +81,13 @@ struct ProposalOptions {
 };
 
 /// The data set with proposals: Record::proposals of each image, clipped to it. A list with ids is joined by
-/// them (COCO's image id, VOC's stem); images that it has beyond the data set are counted in one warning, as
-/// are images whose list of proposals is empty. One without ids has to have as many images as the data set.
-/// All that is wrong is added to `problems`. A box that reaches a pixel or more beyond its image is an error,
-/// which says how many there are: the file is of another size of the images, of other images, or counts from
-/// 1 what should count from 0.
+/// them (COCO's image id, VOC's stem), and where none of them is in the data set, by the names of the image
+/// files, without their endings or with them: so proposals made on VOC's files are those of COCO's, too.
+/// Images that it has beyond the data set are counted in one warning, as are images whose list of proposals
+/// is empty. One without ids has to have as many images as the data set. All that is wrong is added to
+/// `problems`. A box that reaches a pixel or more beyond its image is an error, which says how many there
+/// are: the file is of another size of the images, of other images, or counts from 1 what should count from
+/// 0.
 RCNN_EXPORT std::shared_ptr<Dataset> with_proposals(std::shared_ptr<const Dataset> dataset, ProposalList list,
                                                     const ProposalOptions& options, Problems& problems);
 

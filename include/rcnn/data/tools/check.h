@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,14 @@ struct Histogram {
   std::vector<int64_t> counts = {};
 };
 
+/// The stored proposals of a part's images, as a training sees them: the best so many, clipped.
+struct ProposalCheck {
+  std::filesystem::path file;
+  int64_t boxes = 0, most = 0;       ///< of all images; of the image that has the most
+  int64_t empty_images = 0;          ///< without any
+  int64_t objects = 0, covered = 0;  ///< those to find, and how many have a proposal with an IoU of 0.5
+};
+
 /// What there is to know of one part of a data set before training on it.
 struct DatasetCheck {
   std::string name;
@@ -32,13 +42,15 @@ struct DatasetCheck {
   std::vector<ClassCount> classes = {};           ///< the last is of all classes
   Histogram sizes = {};                           ///< of boxes: square roots of their areas, in pixels
   Histogram ratios = {};                          ///< of boxes: width / height
+  std::optional<ProposalCheck> proposals = {};    ///< where the part names a file that can be used
   std::vector<std::filesystem::path> files = {};  ///< canonical, of the images that can be used
 };
 
 /// Opens the part as a training would, with the policies of its options, and looks closer than that: decodes
-/// images, and warns of links out of the data set, very long images, objects that are there twice, classes
-/// of fewer than five objects, and names of classes that differ by letters' case or by blanks. Never throws
-/// for what is wrong with the data, missing files included.
+/// images, counts stored proposals and the objects that they cover, and warns of links out of the data set,
+/// very long images, objects that are there twice, classes of fewer than five objects, and names of classes
+/// that differ by letters' case or by blanks. Never throws for what is wrong with the data, missing files
+/// included.
 RCNN_EXPORT DatasetCheck check(const DatasetPart& part, const CheckOptions& options = {});
 
 /// What is odd between parts, as warnings: images that two parts have in common, unless one of these holds

@@ -23,9 +23,10 @@ struct RCNN_EXPORT DatasetPart {
 
 /// What a person says beside the name of a data set.
 struct RCNN_EXPORT LocateOptions {
-  std::string type = "auto";             ///< a name in formats(), where a place could be of several
-  std::filesystem::path images = {};     ///< the folder of an annotation file's images; empty: looked for
-  std::vector<std::string> splits = {};  ///< the parts wanted, by name; empty: all
+  std::string type = "auto";                ///< a name in formats(), where a place could be of several
+  std::filesystem::path images = {};        ///< the folder of an annotation file's images; empty: looked for
+  std::vector<std::string> splits = {};     ///< the parts wanted, by name; empty: all
+  std::vector<std::string> overrides = {};  ///< "data.key=value", instead of what a config says
 
   // Instead of those of DataOptions, or of the config.
   std::optional<int64_t> max_megapixels = {};
@@ -36,6 +37,9 @@ struct RCNN_EXPORT LocateOptions {
 
   /// Throws ConfigError where `images` is given for a data set that says itself where they are.
   void refuse_images(const std::filesystem::path& dataset) const;
+
+  /// Throws ConfigError where there are `overrides` and the data set is no config.
+  void refuse_overrides(const std::filesystem::path& dataset) const;
 };
 
 /// The parts, at least one, of what a person names as a data set, without reading annotations or images: what
@@ -44,8 +48,8 @@ struct RCNN_EXPORT LocateOptions {
 ///
 /// Throws DataError for anything else, and then says what is there and which layout comes nearest; for a
 /// place that two formats recognise; for images that are in none of the places where they are looked for; and
-/// for splits that are not there, which it lists. ConfigError for a config that is wrong and for `images`
-/// without an annotation file.
+/// for splits that are not there, which it lists. ConfigError for a config that is wrong, for `images`
+/// without an annotation file, for `overrides` without a config, and for those of anything but its data.
 RCNN_EXPORT std::vector<DatasetPart> locate(const std::filesystem::path& dataset,
                                             const LocateOptions& options = {});
 

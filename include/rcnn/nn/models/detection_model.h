@@ -17,6 +17,10 @@ class RCNN_EXPORT DetectionModelImpl : public ModelImpl {
   /// Detections of each image, best first, in network pixels. Call under eval() and without gradients.
   virtual std::vector<Detections> detect(const ImageBatch& images) = 0;
 
+  /// What detect() chooses from by suppression(), in no order; for a model that chooses otherwise, what it
+  /// detects. For who suppresses those of several views of one image together.
+  virtual std::vector<Detections> candidates(const ImageBatch& images) { return detect(images); }
+
   /// Whether losses() and detect() need ImageBatch::proposals: boxes that come with the data.
   virtual bool needs_proposals() const { return false; }
 

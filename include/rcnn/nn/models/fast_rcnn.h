@@ -28,6 +28,7 @@ class RCNN_EXPORT FastRcnnImpl : public DetectionModelImpl {
   /// throws ConfigError where images come without proposals.
   std::vector<Loss> losses(const ImageBatch& images, const std::vector<Target>& targets) override;
   std::vector<Detections> detect(const ImageBatch& images) override;
+  std::vector<Detections> candidates(const ImageBatch& images) override;
   bool needs_proposals() const override { return true; }
   const PixelOptions& pixels() const override { return trunk_.pixels; }
   const SuppressionOptions& suppression() const override { return roi_heads_->options().suppression; }

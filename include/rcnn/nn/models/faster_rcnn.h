@@ -25,10 +25,12 @@ class RCNN_EXPORT FasterRcnnImpl : public DetectionModelImpl {
   /// of proposals whose pooler has none.
   FasterRcnnImpl(std::shared_ptr<FeatureExtractorImpl> extractor, Rpn rpn, RoiHeads roi_heads,
                  const PixelOptions& pixels = {}, int64_t size_divisor = 32,
-                 ProposalGradient proposal_gradient = ProposalGradient::none);
+                 ProposalGradient proposal_gradient = ProposalGradient::none,
+                 double proposal_gradient_clip = 0);
 
   std::vector<Loss> losses(const ImageBatch& images, const std::vector<Target>& targets) override;
   std::vector<Detections> detect(const ImageBatch& images) override;
+  std::vector<Detections> candidates(const ImageBatch& images) override;
   std::vector<Detections> proposals(const ImageBatch& images) override;
   const PixelOptions& pixels() const override { return trunk_.pixels; }
   const SuppressionOptions& suppression() const override { return roi_heads_->options().suppression; }
@@ -39,16 +41,20 @@ class RCNN_EXPORT FasterRcnnImpl : public DetectionModelImpl {
   std::vector<at::Tensor> feature_maps(const ImageBatch& images);
 
  private:
+  using Find = decltype(&RoiHeadsImpl::detect);
+  std::vector<Detections> find(Find find, const ImageBatch& images);
+
   Trunk trunk_;
   std::vector<FeatureSpec> levels_;
   Rpn rpn_;
   RoiHeads roi_heads_;
   ProposalGradient proposal_gradient_;
+  double proposal_gradient_clip_;
   at::Tensor parameter_;  // see Trunk::maps
 };
 
 /// The factory for models(). Keys of `model`: those of make_trunk(), rpn {...}, roi {...}, proposal_gradient
-/// (none, exact or inside).
+/// (none, exact or inside) and proposal_gradient_clip (0: off), see RpnImpl::with_gradient().
 RCNN_EXPORT std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model,
                                                                  int64_t num_classes);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -42,13 +43,16 @@ RCNN_EXPORT NewlyDescribed describe_weights(const TensorMap& tensors, const conf
 /// Metadata that makes a weight file describe itself.
 RCNN_EXPORT std::map<std::string, std::string> description_of(const DescribedModel& model);
 
-/// The config that the file describes its model by. Throws WeightsError where it does not.
-RCNN_EXPORT config::Config described_config(const std::filesystem::path& file);
-
 /// Builds the model that the file describes and loads its weights, on the CPU. `overrides` ("key=value", see
-/// config::Config) change the description: thresholds, say. Throws WeightsError when the file does not
-/// describe itself, was cut off, or does not fit its own description, ConfigError when an override is wrong.
+/// config::Config) change the description: thresholds, say. The state of a training is no such file. Throws
+/// WeightsError when the file does not describe itself, was cut off, or does not fit its own description,
+/// ConfigError when an override is wrong.
 RCNN_EXPORT DescribedModel load_model(const std::filesystem::path& file,
                                       std::span<const std::string> overrides = {});
+
+/// The same with the overrides that follow from the description.
+RCNN_EXPORT DescribedModel
+load_model(const std::filesystem::path& file,
+           const std::function<std::vector<std::string>(const config::Config&)>& overrides_for);
 
 }  // namespace rcnn::nn

@@ -12,6 +12,9 @@
 namespace rcnn::nn {
 
 /// What the models of the two-stage family begin with: the way from images to feature maps.
+///
+/// LibTorch's profilers see the parts of such a model as ranges of the user's scope: rcnn::backbone,
+/// rcnn::rpn (its head, decoding and NMS) and rcnn::roi_heads.
 struct RCNN_EXPORT Trunk {
   std::shared_ptr<FeatureExtractorImpl> extractor;
   PixelOptions pixels = {};

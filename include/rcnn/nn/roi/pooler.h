@@ -26,6 +26,10 @@ class RCNN_EXPORT RoiPoolerImpl : public torch::nn::Module {
   virtual std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps,
                                           const std::vector<at::Tensor>& boxes) = 0;
 
+  /// What tells apart the RoIs of one image: a row for each of `boxes` [K, 4], where those of equal rows pool
+  /// the same. Undefined for a pooler in which every box counts by itself.
+  virtual at::Tensor cells(const at::Tensor& boxes) const;
+
   /// Whether the gradient flows into the boxes, too.
   virtual bool is_differentiable_in_boxes() const { return false; }
 
@@ -53,6 +57,8 @@ class RCNN_EXPORT LevelPoolerImpl : public RoiPoolerImpl {
 
   std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps,
                                   const std::vector<at::Tensor>& boxes) override;
+  /// For RoIPool float64 [K, 4]: first and last cell, left, top, right, bottom.
+  at::Tensor cells(const at::Tensor& boxes) const override;
   bool is_differentiable_in_boxes() const override { return options_.kind == RoiPoolerOptions::Kind::align; }
   std::vector<GridSpec> grids() const override { return {{channels_, options_.size}}; }
 

@@ -74,6 +74,11 @@ class RCNN_EXPORT RoiHeadsImpl : public torch::nn::Module {
   std::vector<Loss> losses(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& proposals,
                            const std::vector<Target>& targets, const std::vector<Frame>& frames = {});
 
+  /// Whether RoIs of one image that pool the same, see RoiPoolerImpl::cells(), are computed each by itself,
+  /// or once and decoded each from its own box, as Fast R-CNN does with stored proposals when it detects
+  /// (the authors' im_detect, DEDUP_BOXES).
+  enum class SameCells { each, once };
+
   /// Detections of each image, best first, in network pixels, clipped to `sizes`. With `frames` both
   /// proposals and detections have a last pixel of the image's, and boxes are decoded, clipped and suppressed
   /// in the image's own pixels (py-faster-rcnn's im_detect).
@@ -83,7 +88,16 @@ class RCNN_EXPORT RoiHeadsImpl : public torch::nn::Module {
   /// own class. The candidates of all iterations together are then suppressed.
   std::vector<Detections> detect(const std::vector<at::Tensor>& maps,
                                  const std::vector<at::Tensor>& proposals,
-                                 const std::vector<ImageSize>& sizes, const std::vector<Frame>& frames = {});
+                                 const std::vector<ImageSize>& sizes, const std::vector<Frame>& frames = {},
+                                 SameCells same_cells = SameCells::each);
+
+  /// What detect() chooses from, in no order and in network pixels: for who suppresses those of several
+  /// views of an image together.
+  std::vector<Detections> candidates(const std::vector<at::Tensor>& maps,
+                                     const std::vector<at::Tensor>& proposals,
+                                     const std::vector<ImageSize>& sizes,
+                                     const std::vector<Frame>& frames = {},
+                                     SameCells same_cells = SameCells::each);
 
   /// See BoxBranchImpl::begin_training(); candidates are matched as RoIs are.
   void begin_training(const TrainingSet& images, std::span<const std::string> plain) {
@@ -95,13 +109,21 @@ class RCNN_EXPORT RoiHeadsImpl : public torch::nn::Module {
   const RoiPoolerImpl& pooler() const { return *pooler_; }
 
  private:
-  std::vector<at::Tensor> pool(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& boxes,
-                               const std::vector<Frame>& frames);
+  std::vector<at::Tensor> rois_of(const std::vector<at::Tensor>& boxes,
+                                  const std::vector<Frame>& frames) const;
   BoxBranchImpl::Prediction predict(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& boxes,
                                     const std::vector<Frame>& frames);
-  std::vector<Detections> candidates(const std::vector<at::Tensor>& maps,
-                                     const std::vector<at::Tensor>& proposals,
-                                     const std::vector<ImageSize>& limits, const std::vector<Frame>& frames);
+  BoxBranchImpl::Prediction predict_once(const std::vector<at::Tensor>& maps,
+                                         const std::vector<at::Tensor>& boxes,
+                                         const std::vector<Frame>& frames);
+  std::vector<Detections> first_candidates(const std::vector<at::Tensor>& maps,
+                                           const std::vector<at::Tensor>& proposals,
+                                           const std::vector<ImageSize>& limits,
+                                           const std::vector<Frame>& frames, SameCells same_cells);
+  std::vector<Detections> all_candidates(const std::vector<at::Tensor>& maps,
+                                         const std::vector<at::Tensor>& proposals,
+                                         const std::vector<ImageSize>& sizes,
+                                         const std::vector<Frame>& frames, SameCells same_cells);
   std::vector<Detections> refined(const std::vector<at::Tensor>& maps, const std::vector<Detections>& found,
                                   const std::vector<ImageSize>& limits, const std::vector<Frame>& frames);
   Detections with_size(const Detections& candidates, ImageSize size) const;

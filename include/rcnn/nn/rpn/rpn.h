@@ -66,11 +66,13 @@ class RCNN_EXPORT RpnImpl : public torch::nn::Module {
   ///
   /// maps, sizes  as forward() had them
   /// boxes        float32 [B, S, 4]
-  /// anchors      int64 [B, S]: of which anchors forward() made them; -1 where it did not, which stays
-  /// constant gradient     exact or inside returns      the same values as `boxes`
+  /// anchors      int64 [B, S]: of which anchors forward() made them; -1 for none: that box stays constant
+  /// gradient     exact or inside
+  /// clip         above 0: bounds what flows into each predicted offset to -clip..clip, as in MNC's code
+  /// returns      the same values as `boxes`
   at::Tensor with_gradient(const at::Tensor& boxes, const at::Tensor& anchors,
                            const std::vector<at::Tensor>& maps, const std::vector<ImageSize>& sizes,
-                           ProposalGradient gradient);
+                           ProposalGradient gradient, double clip = 0);
 
   /// The losses alone, for those who need no proposals.
   std::vector<Loss> losses(const std::vector<at::Tensor>& maps, const std::vector<ImageSize>& sizes,

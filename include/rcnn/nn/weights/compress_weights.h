@@ -39,7 +39,8 @@ struct CompressOptions {
   /// Ranks by name, as in the head (fc6) or in the model (roi_heads.box_head.fc6); none: what `energy` says.
   /// Empty: all layers of the head, without the predictor's.
   std::map<std::string, std::optional<int64_t>> layers = {};
-  std::optional<double> energy = std::nullopt;  ///< above 0, up to 1
+  /// Above 0, up to 1; chooses the ranks of the layers that have none, one of them at least.
+  std::optional<double> energy = std::nullopt;
 };
 
 /// What became of a layer.
@@ -64,8 +65,9 @@ struct CompressedModel {
 /// The model with two layers of a lower rank in the place of each that is named. It is a model like any
 /// other: it detects faster, and can be saved, loaded and trained. Throws ConfigError for a layer that is not
 /// there (with the nearest name), that has been compressed, a rank above the layer's smaller side, a layer
-/// without rank or energy, an energy at which no layer becomes smaller, and where there is no box head;
-/// WeightsError for weights that are not finite. `origin` names the model's file in messages.
+/// without rank or energy, an energy where all layers have ranks or at which none becomes smaller, and where
+/// there is no box head; WeightsError for weights that are not finite. `origin` names the model's file in
+/// messages.
 RCNN_EXPORT CompressedModel compress_weights(const DescribedModel& model, const CompressOptions& options,
                                              const std::string& origin);
 

@@ -37,8 +37,8 @@ struct Conversion {
 /// Reads weights of any kind, as recognise_weights() does, and writes them as what `to` ends in:
 /// .safetensors, .pth or .pt (a dict for torch.load), .pkl (detectron2's arrays). Metadata goes from
 /// safetensors to safetensors while the names stay torchvision's. Throws ConfigError for another ending,
-/// WeightsError when weights are refused, do not fit or have no name in the convention that is asked for,
-/// DataError when the disk refuses.
+/// WeightsError when weights are refused, do not fit, have no name in the convention that is asked for or are
+/// beyond the range of the type, DataError when the disk refuses.
 RCNN_EXPORT Conversion convert_weights(const std::filesystem::path& from, const std::filesystem::path& to,
                                        const ConvertOptions& options = {});
 

@@ -50,7 +50,7 @@ struct RenamedWeights {
 /// has neither RPN nor RoI heads, gets torchvision's names of such a network (`layer1.0.conv1.weight`,
 /// `classifier.0.weight`) or, where torchvision has none, Caffe's own (`conv5.weight`, `fc6.weight`). Rows of
 /// the last layers change their order with the names; tensors whose rows stay are shared. Throws WeightsError
-/// when a tensor has not the shape that its name promises.
+/// when a tensor has not the shape that its name promises, and where no name has a counterpart.
 RCNN_EXPORT RenamedWeights to_torchvision(const TensorMap& tensors, WeightNames from,
                                           const WeightNamesOptions& options = {});
 

@@ -22,6 +22,11 @@ using TensorMap = std::map<std::string, at::Tensor>;
 /// A module's own parameters and buffers under their dotted names; one with several names has the first.
 RCNN_EXPORT TensorMap state_of(const torch::nn::Module& module);
 
+/// Throws WeightsError, with all names and how many values each, where floating-point tensors hold NaN,
+/// infinity, or what float32 has no finite number for; `origin` names the file in the message. Reads each
+/// tensor once.
+RCNN_EXPORT void check_finite(const TensorMap& tensors, const std::string& origin);
+
 /// What was copied, by name. Batch norm's num_batches_tracked is neither called fresh nor unused.
 struct LoadReport {
   std::vector<std::string> loaded;  ///< names in the module
@@ -35,8 +40,9 @@ enum class Classes { same, any };
 
 /// Copies `tensors` into the module's state, converting the floating-point type. Throws WeightsError, having
 /// changed nothing, when a name is missing or unexpected or a shape differs, listing all of them, and the
-/// prefix without or with which more names would match; `origin` names the file in the message. That counter,
-/// on which nothing depends, may be missing or too much; of a tensor with several names one suffices.
+/// prefix without or with which more names would match, and see check_finite(); `origin` names the file in
+/// the message. That counter, on which nothing depends, may be missing or too much; of a tensor with several
+/// names one suffices.
 RCNN_EXPORT LoadReport load_state(torch::nn::Module& module, const TensorMap& tensors,
                                   const std::string& origin, Classes classes = Classes::same);
 
@@ -45,7 +51,7 @@ RCNN_EXPORT LoadReport load_state(torch::nn::Module& module, const TensorMap& te
 /// `backbone.body.layer1.0.conv1.weight`; `classifier.0` and `classifier.3` of a VGG, `fc6` and `fc7` of
 /// a ZF are the head's fc6 and fc7). What depends on the classes, see Classes, stays fresh when the file has
 /// another number of them. Throws WeightsError, having changed nothing, when another shape differs or nothing
-/// fits at all.
+/// fits at all, and where what would be copied is not finite, see check_finite().
 ///
 /// With patterns in `only` (*: anything) these are copied alone: tensors whose name in the module one of them
 /// means. The others are neither called unused, nor is it an error then when nothing fits.
