@@ -28,6 +28,10 @@ class BackboneAndNeck : public FeatureExtractorImpl {
 
   std::vector<FeatureSpec> levels() const override { return neck_ ? neck_->features() : body_->features(); }
 
+  int64_t size_divisor() const override {
+    return neck_ ? neck_->size_divisor() : FeatureExtractorImpl::size_divisor();
+  }
+
  private:
   std::shared_ptr<BackboneImpl> body_;
   std::shared_ptr<NeckImpl> neck_;
@@ -44,12 +48,16 @@ void check_levels(const std::vector<FeatureSpec>& levels, const std::string& who
 
 }  // namespace
 
-int64_t FeatureExtractorImpl::size_divisor() const {
-  int64_t divisor = 1;
-  for (const auto& level : levels()) {
-    if (level.for_rois) divisor = std::max(divisor, level.stride);
+int64_t stride_for_rois(const std::vector<FeatureSpec>& levels) {
+  int64_t stride = 1;
+  for (const auto& level : levels) {
+    if (level.for_rois) stride = std::max(stride, level.stride);
   }
-  return divisor;
+  return stride;
+}
+
+int64_t FeatureExtractorImpl::size_divisor() const {
+  return stride_for_rois(levels());
 }
 
 std::shared_ptr<FeatureExtractorImpl> feature_extractor(std::shared_ptr<BackboneImpl> body,

@@ -9,8 +9,13 @@
 #include <rcnn/nn/models/fast_rcnn.h>
 #include <rcnn/nn/models/faster_rcnn.h>
 #include <rcnn/nn/models/rpn_model.h>
+#include <rcnn/nn/necks/bifpn.h>
 #include <rcnn/nn/necks/fpn.h>
+#include <rcnn/nn/necks/nas_fpn.h>
+#include <rcnn/nn/necks/panet.h>
 #include <rcnn/nn/registry.h>
+#include <rcnn/nn/roi/adaptive_head.h>
+#include <rcnn/nn/roi/adaptive_pooler.h>
 #include <rcnn/nn/roi/box_head.h>
 #include <rcnn/nn/roi/pooler.h>
 
@@ -68,21 +73,26 @@ Registry<BackboneImpl>& backbones() {
 }
 
 Registry<NeckImpl, const NeckInputs&>& necks() {
-  static Registry<NeckImpl, const NeckInputs&> registry({{"fpn", make_fpn}});
+  static Registry<NeckImpl, const NeckInputs&> registry(
+      {{"bifpn", make_bifpn}, {"fpn", make_fpn}, {"nas_fpn", make_nas_fpn}, {"panet", make_panet}});
   return registry;
 }
 
 Registry<RoiPoolerImpl, const std::vector<FeatureSpec>&>& poolers() {
   static Registry<RoiPoolerImpl, const std::vector<FeatureSpec>&> registry(
-      {{"align", level_pooler(RoiPoolerOptions::Kind::align)},
+      {{"adaptive", make_adaptive_pooler},
+       {"align", level_pooler(RoiPoolerOptions::Kind::align)},
        {"pool", level_pooler(RoiPoolerOptions::Kind::pool)}},
       "align");
   return registry;
 }
 
 Registry<BoxHeadImpl, const std::vector<GridSpec>&>& box_heads() {
-  static Registry<BoxHeadImpl, const std::vector<GridSpec>&> registry(
-      {{"mlp", make_mlp_head}, {"conv", make_conv_head}, {"res5", make_res5_head}}, "mlp");
+  static Registry<BoxHeadImpl, const std::vector<GridSpec>&> registry({{"adaptive", make_adaptive_head},
+                                                                       {"mlp", make_mlp_head},
+                                                                       {"conv", make_conv_head},
+                                                                       {"res5", make_res5_head}},
+                                                                      "mlp");
   return registry;
 }
 

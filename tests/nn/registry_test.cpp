@@ -24,7 +24,9 @@ TEST(Registry, AnUnknownNameListsTheKnownOnes) {
       message_of<ConfigError>([] { backbones().make(node(R"({"type": "resnet5"})")); }),
       "f.json: type: unknown type 'resnet5'; known: resnet101, resnet152, resnet18, resnet34, resnet50, "
       "vgg16, vgg16_bn, vgg_cnn_m_1024, zf");
-  EXPECT_NE(message_of<ConfigError>([] { necks().make(node(R"({"type": "pan"})"), {}); }).find("known: fpn"),
+  EXPECT_NE(message_of<ConfigError>([] {
+              necks().make(node(R"({"type": "pan"})"), {});
+            }).find("known: bifpn, fpn, nas_fpn, panet"),
             std::string::npos);
   EXPECT_NE(message_of<ConfigError>([] {
               models().make(node(R"({"type": "yolo"})"), 3);

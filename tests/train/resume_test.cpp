@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
 #include <rcnn/io/safetensors.h>
@@ -139,6 +140,31 @@ TEST_F(Resume, OfFastRcnnWithTargetStatisticsAndAveragedWeights) {
   options.ema = 0.9;
   options.checkpoint_period = 2;
   expect_exact(options, std::make_shared<WithProposals>(images()), kTinyFastRcnn);
+}
+
+TEST_F(Resume, OfEveryNeckWithItsNorms) {
+  auto options = few_iterations(3);
+  options.ema = 0.9;
+  options.checkpoint_period = 1;
+  // Levels end at p6: of one image a p7 would have one cell, of which batch norm has no statistics.
+  for (
+      const auto& [neck, roi] : std::vector<std::pair<const char*, const char*>>{
+          {R"({"type": "fpn", "norm": "batch", "extra_levels": {"type": "conv", "count": 1}, "channels": 8})",
+           R"("head": {"hidden": 16})"},
+          {R"({"type": "panet", "norm": "group", "norm_groups": 4, "channels": 8})",
+           R"("pooler": {"type": "adaptive", "size": 4}, "head": {"type": "adaptive", "hidden": 16})"},
+          {R"({"type": "bifpn", "repeats": 1, "extra_levels": {"count": 1}, "channels": 8})",
+           R"("head": {"hidden": 16})"},
+          {R"({"type": "nas_fpn", "stacks": 1, "channels": 8})", R"("head": {"hidden": 16})"}}) {
+    SCOPED_TRACE(neck);
+    const auto json = fmt::format(
+        R"({{"type": "faster_rcnn",
+             "backbone": {{"type": "resnet18", "width": 8, "levels": ["c2", "c3", "c4", "c5"],
+                           "norm": "group", "norm_groups": 4, "frozen_stages": 0}},
+             "neck": {}, "rpn": {{"anchors": {{"sizes": [16, 24, 32, 48, 64]}}}}, "roi": {{{}}}}})",
+        neck, roi);
+    expect_exact(options, images(), json.c_str());
+  }
 }
 
 TEST_F(Resume, InsideACheckpointTheStateIsOfTheWeightsThatLearn) {

@@ -41,7 +41,7 @@ class RCNN_EXPORT FeatureExtractorImpl : public torch::nn::Module {
   virtual std::vector<FeatureSpec> levels() const = 0;
 
   /// What the height and the width of its input have to be multiples of: the stride of the coarsest level
-  /// that RoIs are pooled from, unless an extractor says otherwise.
+  /// that RoIs are pooled from, unless an extractor, or the neck in it, says otherwise.
   virtual int64_t size_divisor() const;
 };
 
@@ -54,6 +54,9 @@ std::vector<T> for_rois(const std::vector<T>& list, const std::vector<FeatureSpe
   }
   return result;
 }
+
+/// The stride of the coarsest of these that RoIs are pooled from.
+RCNN_EXPORT int64_t stride_for_rois(const std::vector<FeatureSpec>& levels);
 
 /// A backbone, as "body", and a neck over it under a name of its own; or none, where `neck` is null.
 RCNN_EXPORT std::shared_ptr<FeatureExtractorImpl> feature_extractor(std::shared_ptr<BackboneImpl> body,

@@ -46,13 +46,13 @@ class RCNN_EXPORT Registry {
 /// resnet18, resnet34, resnet50, resnet101, resnet152, vgg16, vgg16_bn
 RCNN_EXPORT Registry<BackboneImpl>& backbones();
 
-/// fpn
+/// fpn, panet, bifpn, nas_fpn
 RCNN_EXPORT Registry<NeckImpl, const NeckInputs&>& necks();
 
-/// align (the default), pool; the argument is the maps that RoIs are pooled from, finest first
+/// align (the default), pool, adaptive; the argument is the maps that RoIs are pooled from, finest first
 RCNN_EXPORT Registry<RoiPoolerImpl, const std::vector<FeatureSpec>&>& poolers();
 
-/// mlp (the default), conv, res5; the argument is what the pooler gives
+/// mlp (the default), conv, res5, adaptive; the argument is what the pooler gives
 RCNN_EXPORT Registry<BoxHeadImpl, const std::vector<GridSpec>&>& box_heads();
 
 /// fast_rcnn, faster_rcnn, rpn; the argument is the number of classes, background not counted

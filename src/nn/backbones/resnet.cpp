@@ -46,7 +46,7 @@ int64_t ResNetShape::channels(int stage) const {
 
 void ResNetShape::read(const config::Node& node) {
   node.read("width", width, {.min = 1});
-  norm.read(node);
+  norm.read(node, width);
   node.read("stride_in_1x1", stride_in_1x1);
   if (stride_in_1x1 && !bottleneck())
     throw node.error("stride_in_1x1", "needs the blocks of resnet50 or deeper");

@@ -19,6 +19,7 @@ torch::nn::Conv2d conv(int64_t in, int64_t out) {
 
 std::shared_ptr<BackboneImpl> make(const config::Node& node, VggOptions options) {
   node.read("width", options.width, {.min = 1});
+  if (options.norm.type != Norm::none) options.norm.read(node, options.width);
   node.read("frozen_stages", options.frozen_stages, {.min = 0, .max = 5});
   return std::make_shared<VggImpl>(options);
 }
@@ -62,9 +63,7 @@ std::shared_ptr<BackboneImpl> make_vgg16(const config::Node& node) {
 }
 
 std::shared_ptr<BackboneImpl> make_vgg16_bn(const config::Node& node) {
-  VggOptions options{.norm = {.type = Norm::frozen}};
-  options.norm.read(node);
-  return make(node, options);
+  return make(node, {.norm = {.type = Norm::frozen}});
 }
 
 }  // namespace rcnn::nn

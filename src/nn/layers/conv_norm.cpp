@@ -1,3 +1,4 @@
+#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
 #include <rcnn/nn/layers/conv_norm.h>
@@ -5,13 +6,23 @@
 #include "nn/layers/fused_conv.h"
 
 namespace rcnn::nn {
-void NormOptions::read(const config::Node& node) {
-  if (type == Norm::none) {
-    node.read("norm", type, {{"none", Norm::none}, {"frozen", Norm::frozen}, {"batch", Norm::batch}});
+
+void NormOptions::read(const config::Node& node, int64_t channels) {
+  if (type != Norm::frozen) {
+    node.read(
+        "norm", type,
+        {{"none", Norm::none}, {"frozen", Norm::frozen}, {"batch", Norm::batch}, {"group", Norm::group}});
   } else {
-    node.read("norm", type, {{"frozen", Norm::frozen}, {"batch", Norm::batch}});
+    node.read("norm", type, {{"frozen", Norm::frozen}, {"batch", Norm::batch}, {"group", Norm::group}});
   }
   if (type != Norm::none) node.read("norm_eps", eps, {.min = 0, .max = 1});
+  if (type != Norm::group) return;
+  node.read("norm_groups", groups, {.min = 1});
+  if (channels % groups != 0) {
+    throw node.error(
+        "norm_groups",
+        fmt::format("must divide the number of channels: {} groups of {} channels", groups, channels));
+  }
 }
 
 ConvNorm::ConvNorm(torch::nn::Conv2d conv, const NormOptions& norm) : conv_(std::move(conv)) {
@@ -19,13 +30,19 @@ ConvNorm::ConvNorm(torch::nn::Conv2d conv, const NormOptions& norm) : conv_(std:
   if (norm.type == Norm::frozen) {
     frozen_ = FrozenBatchNorm(channels, norm.eps);
   } else if (norm.type == Norm::batch) {
-    batch_ = torch::nn::BatchNorm2d(torch::nn::BatchNorm2dOptions(channels).eps(norm.eps));
+    batch_ =
+        torch::nn::BatchNorm2d(torch::nn::BatchNorm2dOptions(channels).eps(norm.eps).momentum(norm.momentum));
+  } else if (norm.type == Norm::group) {
+    TORCH_CHECK(channels % norm.groups == 0, "ConvNorm: norm: expected groups that divide ", channels,
+                " channels, got ", norm.groups);
+    group_ = torch::nn::GroupNorm(torch::nn::GroupNormOptions(norm.groups, channels).eps(norm.eps));
   }
 }
 
 std::shared_ptr<torch::nn::Module> ConvNorm::norm() const {
   if (frozen_) return frozen_.ptr();
   if (batch_) return batch_.ptr();
+  if (group_) return group_.ptr();
   return nullptr;
 }
 
@@ -44,19 +61,24 @@ void ConvNorm::freeze() const {
   for (const auto& parameter : block()->parameters()) parameter.set_requires_grad(false);
 }
 
+/// In the type of the norm's parameters, which stay float32 where the convolution's become bfloat16.
+at::Tensor ConvNorm::group_normalised(const at::Tensor& y) {
+  return group_->forward(y.to(group_->weight.scalar_type())).to(y.scalar_type());
+}
+
 at::Tensor ConvNorm::operator()(const at::Tensor& x) {
-  if (fused_) return (*fused_)(x);
   if (frozen_) return conv_norm(conv_, frozen_, x);
-  const auto y = conv_->forward(x);
+  const auto y = fused_ ? (*fused_)(x) : conv_->forward(x);
+  if (group_) return group_normalised(y);
   return batch_ ? batch_->forward(y) : y;
 }
 
 at::Tensor ConvNorm::relu(const at::Tensor& x) {
-  return fused_ ? fused_->relu(x) : (*this)(x).relu_();
+  return fused_ && !group_ ? fused_->relu(x) : (*this)(x).relu_();
 }
 
 at::Tensor ConvNorm::add_relu(const at::Tensor& x, const at::Tensor& sum) {
-  return fused_ ? fused_->add_relu(x, sum) : ((*this)(x) += sum).relu_();
+  return fused_ && !group_ ? fused_->add_relu(x, sum) : ((*this)(x) += sum).relu_();
 }
 
 void ConvNorm::fuse(Precision precision) {

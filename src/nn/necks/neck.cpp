@@ -4,6 +4,10 @@
 
 namespace rcnn::nn {
 
+int64_t NeckImpl::size_divisor() const {
+  return stride_for_rois(features());
+}
+
 Features NeckImpl::extract(const at::Tensor& images, BackboneImpl& body) {
   return {.maps = forward(body.forward(images))};
 }

@@ -106,7 +106,8 @@ class Res5Head : public BoxHeadImpl {
 const GridSpec& only_grid(const config::Node& node, const std::vector<GridSpec>& grids) {
   if (grids.size() != 1) {
     throw node.error("type",
-                     fmt::format("takes one grid of features a RoI, the pooler gives {}", grids.size()));
+                     fmt::format("takes one grid of features a RoI, the pooler gives {}; adaptive fuses them",
+                                 grids.size()));
   }
   return grids.front();
 }
@@ -138,7 +139,7 @@ std::shared_ptr<BoxHeadImpl> make_conv_head(const config::Node& node, const std:
   node.read("convs", options.convs, {.min = 1});
   node.read("channels", options.channels, {.min = 1});
   node.read("hidden", options.hidden, {.min = 1});
-  options.norm.read(node);
+  options.norm.read(node, options.channels);
   const auto& grid = only_grid(node, grids);
   options.rank =
       svd_rank(node, ConvHead::hidden_name(options), ConvHead::inputs(options, grid), options.hidden);

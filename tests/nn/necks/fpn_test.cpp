@@ -2,6 +2,8 @@
 
 #include <rcnn/nn/necks/fpn.h>
 
+#include "tests/nn/necks/oracle.h"
+#include "tests/support/message_of.h"
 #include "tests/support/names.h"
 #include "tests/support/tensors.h"
 
@@ -81,6 +83,70 @@ TEST(Fpn, AddsLateralsAndSubsamplesTheLast) {
   EXPECT_TRUE(close(outputs[0], conv("layer_blocks.0", m4, 1), 1e-4));
   EXPECT_TRUE(close(outputs[1], conv("layer_blocks.1", m5, 1), 1e-4));
   EXPECT_TRUE(identical(outputs[2], outputs[1].slice(2, 0, at::nullopt, 2).slice(3, 0, at::nullopt, 2)));
+}
+
+TEST(Fpn, IsMmdetections) {
+  for (const char* key : {"fpn", "fpn_on_input", "fpn_on_lateral", "fpn_on_output"}) expect_golden(key);
+}
+
+TEST(Fpn, HoldsWhatEveryNeckHolds) {
+  for (const char* rest : {"", R"(, "norm": "batch")",
+                           R"(, "norm": "group", "norm_groups": 2, "extra_levels": {"type": "conv"})"}) {
+    expect_of_every_neck(fmt::format(R"({{"type": "fpn", "channels": 6{}}})", rest), kSmall);
+  }
+}
+
+TEST(Fpn, ExtraLevelsDecideWhatIsPaddedTo) {
+  const auto divisor = [](const std::string& rest) {
+    return make_neck(R"({"type": "fpn", "channels": 6)" + rest + "}", kSmall)->size_divisor();
+  };
+  EXPECT_EQ(divisor(""), 32);
+  EXPECT_EQ(divisor(R"(, "extra_levels": {"count": 0})"), 32);
+  EXPECT_EQ(divisor(R"(, "extra_levels": {"count": 3})"), 32) << "cells left out want no multiple";
+  EXPECT_EQ(divisor(R"(, "extra_levels": {"type": "conv"})"), 128);
+  EXPECT_EQ(divisor(R"(, "extra_levels": {"type": "conv", "count": 1})"), 64);
+  EXPECT_EQ(divisor(R"(, "extra_levels": {"count": 2}, "roi_levels": 6)"), 128);
+}
+
+TEST(Fpn, RoiLevelsAreTheFinest) {
+  const auto pooled = [](const std::string& rest) {
+    const auto levels = make_neck(R"({"type": "fpn", "channels": 6)" + rest + "}", kSmall)->features();
+    std::string names;
+    for (const auto& level : for_rois(levels, levels)) names += level.name;
+    return names;
+  };
+  EXPECT_EQ(pooled(""), "p2p3p4p5");
+  EXPECT_EQ(pooled(R"(, "extra_levels": {"type": "conv"})"), "p2p3p4p5");
+  EXPECT_EQ(pooled(R"(, "extra_levels": {"type": "conv"}, "roi_levels": 6)"), "p2p3p4p5p6p7");
+  EXPECT_EQ(pooled(R"(, "roi_levels": 2)"), "p2p3");
+}
+
+TEST(Fpn, ExtraConvolutionsHaveTorchvisionsNames) {
+  const auto shapes = shapes_of(
+      *make_neck(R"({"type": "fpn", "extra_levels": {"type": "conv", "source": "input"}})", kResNet50));
+  EXPECT_EQ(shapes.at("extra_blocks.p6.weight"), (std::vector<int64_t>{256, 2048, 3, 3}));
+  EXPECT_EQ(shapes.at("extra_blocks.p7.weight"), (std::vector<int64_t>{256, 256, 3, 3}));
+  EXPECT_EQ(shapes.at("extra_blocks.p6.bias"), (std::vector<int64_t>{256}));
+}
+
+TEST(Fpn, AWrongConfigNamesTheKey) {
+  for (const auto& [rest, part] : std::vector<std::pair<const char*, const char*>>{
+           {R"("chanels": 8)", "f.json: chanels"},
+           {R"("norm": "layer")", "f.json: norm"},
+           {R"("norm": "group", "channels": 48)",
+            "f.json: norm_groups: must divide the number of channels: 32 groups of 48"},
+           {R"("norm": "batch", "norm_groups": 8)", "f.json: norm_groups"},
+           {R"("extra_levels": 2)", "f.json: extra_levels"},
+           {R"("extra_levels": {"type": "linear"})", "f.json: extra_levels.type"},
+           {R"("extra_levels": {"count": 4})", "f.json: extra_levels.count"},
+           {R"("extra_levels": {"source": "input"})", "f.json: extra_levels.source"},
+           {R"("extra_levels": {"type": "conv", "source": "c5"})", "f.json: extra_levels.source"},
+           {R"("roi_levels": 0)", "f.json: roi_levels"},
+           {R"("roi_levels": 6)", "f.json: roi_levels"}}) {
+    const auto json = fmt::format(R"({{"type": "fpn", {}}})", rest);
+    const auto message = message_of<ConfigError>([&] { make_neck(json, kSmall); });
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
 }
 
 }  // namespace

@@ -136,7 +136,7 @@ TEST(BoxHead, Res5NamesAndShapesAreTorchvisions) {
 
 TEST(BoxHead, AWrongConfigNamesTheKey) {
   for (const auto& [json, part] : std::vector<std::pair<const char*, const char*>>{
-           {R"({"type": "cnn"})", "f.json: type: unknown type 'cnn'; known: conv"},
+           {R"({"type": "cnn"})", "f.json: type: unknown type 'cnn'; known: adaptive, conv"},
            {R"({"hidden": 0})", "f.json: hidden"},
            {R"({"hidden": [8, 0]})", "f.json: hidden"},
            {R"({"hidden": [8, 8, 8]})", "f.json: hidden: must be one number, or two"},
@@ -154,13 +154,13 @@ TEST(BoxHead, AWrongConfigNamesTheKey) {
   }
 }
 
-TEST(BoxHead, TheBuiltInOnesTakeOneGrid) {
+TEST(BoxHead, MostTakeOneGrid) {
   for (const char* type : {"mlp", "conv", "res5"}) {
     const auto config = config::Config::parse(fmt::format(R"({{"type": "{}"}})", type), "f.json");
     EXPECT_EQ(message_of<ConfigError>([&] {
                 box_heads().make(config.root(), {{1024, 7}, {1024, 7}});
               }),
-              "f.json: type: takes one grid of features a RoI, the pooler gives 2");
+              "f.json: type: takes one grid of features a RoI, the pooler gives 2; adaptive fuses them");
   }
 }
 

@@ -141,7 +141,7 @@ TEST(LevelPooler, ReadsAndChecksItsKeys) {
   EXPECT_EQ(options.sampling_ratio, 0);
   EXPECT_TRUE(options.aligned);
   for (const auto& [json, key] : std::vector<std::pair<const char*, const char*>>{
-           {R"({"type": "crop"})", "f.json: type: unknown type 'crop'; known: align"},
+           {R"({"type": "crop"})", "f.json: type: unknown type 'crop'; known: adaptive, align"},
            {R"({"size": 0})", "f.json: size"},
            {R"({"sampling_ratio": -1})", "f.json: sampling_ratio"},
            {R"({"sampling_ratio": 1025})", "f.json: sampling_ratio"},

@@ -23,8 +23,7 @@ struct RCNN_EXPORT ResNetShape {
   /// detectron2's weights from MSRA, or in its 3x3 one, as in torchvision's.
   bool stride_in_1x1 = false;
 
-  /// Keys: width, norm (frozen, batch), norm_eps, stride_in_1x1 (depth 50 and up). The depth is there
-  /// already.
+  /// Keys: width, those of NormOptions, stride_in_1x1 (depth 50 and up). The depth is there already.
   void read(const config::Node& node);
 
   static bool has_depth(int64_t depth);

@@ -37,8 +37,8 @@ class RCNN_EXPORT VggImpl : public BackboneImpl, public Fusible {
 /// Keys: width, frozen_stages.
 RCNN_EXPORT std::shared_ptr<BackboneImpl> make_vgg16(const config::Node& node);
 
-/// Keys: width, frozen_stages, norm (frozen, batch), norm_eps. With norm batch a frozen stage's statistics go
-/// on being learnt.
+/// Keys: width, frozen_stages, those of NormOptions. With norm batch a frozen stage's statistics go on being
+/// learnt.
 RCNN_EXPORT std::shared_ptr<BackboneImpl> make_vgg16_bn(const config::Node& node);
 
 }  // namespace rcnn::nn

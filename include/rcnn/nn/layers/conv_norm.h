@@ -5,6 +5,7 @@
 
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/normalization.h>
 
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
@@ -16,21 +17,28 @@ namespace rcnn::nn {
 class FusedConv;
 
 /// What follows a convolution: nothing; batch normalisation by the statistics it was loaded with, as
-/// detectors that start from ImageNet weights have it; or batch normalisation that learns, statistics
-/// included.
-enum class Norm { none, frozen, batch };
+/// detectors that start from ImageNet weights have it; batch normalisation that learns, statistics included;
+/// or group normalisation (Wu and He 2018), which learns and takes the statistics of each image alone, so
+/// that it does not depend on the size of the batch.
+enum class Norm { none, frozen, batch, group };
 
 /// The normalisation behind a convolution.
 struct RCNN_EXPORT NormOptions {
   Norm type = Norm::frozen;
   double eps = 1e-5;  ///< added to the variance; 0 with torchvision's fasterrcnn_resnet50_fpn COCO_V1 weights
+  int64_t groups = 32;    ///< of Norm::group
+  double momentum = 0.1;  ///< of Norm::batch's statistics: the share of a new batch, as torch counts it
 
-  /// Keys: norm (frozen, batch, and none where that is the default), norm_eps (where there is a norm).
-  void read(const config::Node& node);
+  /// Keys: norm (frozen, batch, group, and none, except where frozen is the default: in backbones, whose
+  /// weights settle it), norm_eps (where there is a norm), norm_groups (of group). Throws ConfigError when
+  /// the groups do not divide `channels`: those of the layers that get such a norm, or what all of them are
+  /// multiples of.
+  void read(const config::Node& node, int64_t channels);
 };
 
 /// A convolution and the normalisation behind it. No module itself: the owner registers both under the names
-/// that its weights have.
+/// that its weights have. Names inside of a norm are torch's: weight and bias, and of both kinds of batch
+/// norm running_mean and running_var.
 class RCNN_EXPORT ConvNorm {
  public:
   ConvNorm(torch::nn::Conv2d conv, const NormOptions& norm);
@@ -57,16 +65,20 @@ class RCNN_EXPORT ConvNorm {
   /// The end of a residual block: relu of the result plus `sum`, which stays as it is.
   at::Tensor add_relu(const at::Tensor& x, const at::Tensor& sum);
 
-  /// From here on it only computes, on the device where it is now, see prepare_for_inference(). The norm, of
-  /// either kind by the statistics it has, is folded into the weights for good, and ReLUs and sums are done
-  /// in the convolution. The weights of conv() are gone.
+  /// From here on it only computes, on the device where it is now, see prepare_for_inference(). A batch norm,
+  /// of either kind by the statistics it has, is folded into the weights for good, and ReLUs and sums are
+  /// done in the convolution; a group norm, whose statistics every image changes, goes on following it, in
+  /// float32. The weights of conv() are gone.
   void fuse(Precision precision);
 
  private:
+  at::Tensor group_normalised(const at::Tensor& y);
+
   torch::nn::Conv2d conv_;
   FrozenBatchNorm frozen_ = nullptr;
-  torch::nn::BatchNorm2d batch_ = nullptr;  // at most one of the two is there
-  std::shared_ptr<const FusedConv> fused_;  // instead of all of them
+  torch::nn::BatchNorm2d batch_ = nullptr;
+  torch::nn::GroupNorm group_ = nullptr;    // at most one of the three is there
+  std::shared_ptr<const FusedConv> fused_;  // instead of all but group_
 };
 
 /// A module that has such layers of its own.

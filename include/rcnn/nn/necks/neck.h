@@ -27,6 +27,10 @@ class RCNN_EXPORT NeckImpl : public torch::nn::Module {
   /// Which of the maps RoIs are pooled from each says itself.
   virtual std::vector<FeatureSpec> features() const = 0;
 
+  /// What the height and the width of images have to be multiples of: the stride of the coarsest level that
+  /// RoIs are pooled from, unless a neck says otherwise.
+  virtual int64_t size_divisor() const;
+
   /// The whole way from the images on, see FeatureExtractorImpl::forward(): the backbone's maps through
   /// forward(). To be overridden by a neck that looks at the images more than once, or that gives laterals.
   virtual Features extract(const at::Tensor& images, BackboneImpl& body);

@@ -27,13 +27,13 @@ class RCNN_EXPORT BoxHeadImpl : public torch::nn::Module {
 /// a list of two for fc6 and fc7; dropout = 0; dropout_scaling = training: what is left is scaled up by
 /// 1 / (1 - dropout); or inference: training drops alone, and otherwise activations are scaled down by
 /// (1 - dropout), as in Caffe with scale_train false, which ZF's weights learnt with; svd (an object: ranks
-/// of fc6 and fc7, see SvdLinear). This head and the other two take one grid: ConfigError for several.
+/// of fc6 and fc7, see SvdLinear). This head and the next two take one grid: ConfigError for several.
 RCNN_EXPORT std::shared_ptr<BoxHeadImpl> make_mlp_head(const config::Node& node,
                                                        const std::vector<GridSpec>& grids);
 
 /// 3x3 convolutions, each with its norm and ReLU, then one fully connected layer: torchvision's
 /// FastRCNNConvFCHead under its names (0.0, 0.1, 1.0, ..., and 5 for the layer behind four). Keys: convs = 4,
-/// channels = 256, hidden = 1024, norm = none (frozen, batch), norm_eps, svd (the rank of the last layer,
+/// channels = 256, hidden = 1024, those of NormOptions with norm = none, svd (the rank of the last layer,
 /// under its name: 5).
 RCNN_EXPORT std::shared_ptr<BoxHeadImpl> make_conv_head(const config::Node& node,
                                                         const std::vector<GridSpec>& grids);
