@@ -272,8 +272,7 @@ std::shared_ptr<Dataset> open(const DataOptions& options, const SplitOptions& sp
   } catch (const DataError& error) {
     problems.error(
         "the proposals cannot be used (rcnn propose makes a file of them; a model that makes its own needs "
-        "none: "
-        "proposals=null)",
+        "none: proposals=null)",
         error.what());
     return dataset;
   }

@@ -80,8 +80,7 @@ std::string to_text(const data::ProposalCheck& proposals, int64_t images) {
   };
   return fmt::format(
       "proposals of {}: {:.1f} an image, at most {}, {} images have none; with an IoU of 0.5 they cover {} "
-      "of {} "
-      "objects ({:.1f} %)\n",
+      "of {} objects ({:.1f} %)\n",
       printable(proposals.file.string()), share(proposals.boxes, images), proposals.most,
       proposals.empty_images, proposals.covered, proposals.objects,
       100 * share(proposals.covered, proposals.objects));

@@ -83,7 +83,8 @@ class Fitting {
         "proposals reach beyond their images: they were made for images of another size, for other images, "
         "or "
         "count pixels from another number than files of their kind do; make them again (rcnn propose) or "
-        "name the file that belongs to these images",
+        "name "
+        "the file that belongs to these images",
         fmt::format("{}: {} {} of {} {}, the first is {}", options_.file.string(), boxes_beyond_,
                     boxes_beyond_ == 1 ? "box" : "boxes", images_beyond_,
                     images_beyond_ == 1 ? "image" : "images", first_));
@@ -106,11 +107,12 @@ class Fitting {
 
 using Places = std::vector<std::optional<size_t>>;
 
+/// The images of a list by their ids, which are the list's.
+using ById = std::unordered_map<std::string_view, size_t>;
+
 /// For each record the image of the list that has the name; none where there is no such image.
 template <class NameOf>
-Places places_by(NameOf name_of, const Dataset& dataset, const ProposalList& list) {
-  std::unordered_map<std::string_view, size_t> by_id;
-  for (size_t i = 0; i < list.images.size(); ++i) by_id.emplace(list.images[i].id, i);
+Places places_by(NameOf name_of, const Dataset& dataset, const ById& by_id) {
   Places places;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const auto found = by_id.find(name_of(dataset.record(i)));
@@ -132,14 +134,16 @@ bool has_repeated(Places places) {
 /// Which of the list's images each record's are; none where the list lacks them.
 Places places_by_id(const Dataset& dataset, const ProposalList& list, const ProposalOptions& options,
                     Problems& problems) {
-  auto places = places_by([](const Record& record) { return record.id; }, dataset, list);
+  ById by_id;
+  for (size_t i = 0; i < list.images.size(); ++i) by_id.emplace(list.images[i].id, i);
+  auto places = places_by([](const Record& record) { return std::string_view(record.id); }, dataset, by_id);
   for (const bool with_ending : {false, true}) {
     if (!all_missing(places)) break;
     auto by_name = places_by(
         [&](const Record& record) {
           return (with_ending ? record.image.filename() : record.image.stem()).string();
         },
-        dataset, list);
+        dataset, by_id);
     if (!has_repeated(by_name)) places = std::move(by_name);
   }
   std::vector<std::string_view> missing;

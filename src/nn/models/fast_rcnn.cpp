@@ -62,18 +62,19 @@ std::vector<Loss> FastRcnnImpl::losses(const ImageBatch& images, const std::vect
                             without_ignored(targets, frames), frames);
 }
 
-std::vector<Detections> FastRcnnImpl::detect(const ImageBatch& images) {
+std::vector<Detections> FastRcnnImpl::find(Find find, const ImageBatch& images) {
   check_proposals(images);
-  return roi_heads_->detect(for_rois(trunk_.maps(images, parameter_), levels_), images.proposals,
-                            images.sizes, frames_of(images, roi_heads_->options().convention),
-                            RoiHeadsImpl::SameCells::once);
+  return ((*roi_heads_).*find)(for_rois(trunk_.maps(images, parameter_), levels_), images.proposals,
+                               images.sizes, frames_of(images, roi_heads_->options().convention),
+                               RoiHeadsImpl::SameCells::once);
+}
+
+std::vector<Detections> FastRcnnImpl::detect(const ImageBatch& images) {
+  return find(&RoiHeadsImpl::detect, images);
 }
 
 std::vector<Detections> FastRcnnImpl::candidates(const ImageBatch& images) {
-  check_proposals(images);
-  return roi_heads_->candidates(for_rois(trunk_.maps(images, parameter_), levels_), images.proposals,
-                                images.sizes, frames_of(images, roi_heads_->options().convention),
-                                RoiHeadsImpl::SameCells::once);
+  return find(&RoiHeadsImpl::candidates, images);
 }
 
 std::shared_ptr<DetectionModelImpl> make_fast_rcnn(const config::Node& model, int64_t num_classes) {

@@ -40,6 +40,9 @@ class RCNN_EXPORT FastRcnnImpl : public DetectionModelImpl {
   int64_t classes_in(const TensorMap& weights) const override;
 
  private:
+  using Find = decltype(&RoiHeadsImpl::detect);
+  std::vector<Detections> find(Find find, const ImageBatch& images);
+
   Trunk trunk_;
   std::vector<FeatureSpec> levels_;
   RoiHeads roi_heads_;
