@@ -1,6 +1,7 @@
 #include "ops/once_differentiable.h"
 
-#include <utility>
+#include <algorithm>
+#include <iterator>
 
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
@@ -18,13 +19,14 @@ struct Backward : torch::CustomClassHolder {
   decltype(OnceDifferentiable::backward) compute;
 };
 
-/// The backward pass as a node of its own, so that differentiating it meets a refusal.
+/// The backward pass as a node of its own, so that differentiating it meets a refusal. A gradient may depend
+/// on what was saved besides the output's gradient: each that learns is an input.
 class BackwardNode : public torch::autograd::Function<BackwardNode> {
  public:
-  static variable_list forward(AutogradContext* context, const at::Tensor& grad_output,
-                               const Backward* backward, const AutogradContext* forward_context) {
+  static variable_list forward(AutogradContext* context, at::TensorList, const at::Tensor& grad_output,
+                               const Backward* backward, const variable_list& saved) {
     context->saved_data["op"] = backward->op;
-    return backward->compute(forward_context->get_saved_variables(), grad_output);
+    return backward->compute(saved, grad_output);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list&) {
@@ -43,8 +45,12 @@ class ForwardNode : public torch::autograd::Function<ForwardNode> {
 
   static variable_list backward(AutogradContext* context, const variable_list& grad_outputs) {
     const auto capsule = context->saved_data["backward"].toCapsule();
-    variable_list gradients =
-        BackwardNode::apply(grad_outputs[0], static_cast<const Backward*>(capsule.get()), context);
+    const variable_list saved = context->get_saved_variables();
+    variable_list learning;
+    std::copy_if(saved.begin(), saved.end(), std::back_inserter(learning),
+                 [](const at::Tensor& tensor) { return tensor.defined() && tensor.requires_grad(); });
+    variable_list gradients = BackwardNode::apply(at::TensorList(learning), grad_outputs[0],
+                                                  static_cast<const Backward*>(capsule.get()), saved);
     gradients.emplace_back();  // forward's second argument is no tensor
     return gradients;
   }

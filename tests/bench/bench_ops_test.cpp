@@ -27,12 +27,13 @@ TEST(BenchOps, TimesEveryOperator) {
   const auto finished =
       run_bench({"--benchmark_filter=^(nms/1000|batched_nms/12000/groups:80|match_boxes/268569x1|"
                  "roi_align/128/levels:4/float32/channels_last/forward|roi_pool/128/bfloat16/contiguous/"
-                 "(forward|backward|forward_backward))/real_time$",
+                 "(forward|backward|forward_backward)|deform_conv/c5/dilation:3/float32/contiguous/"
+                 "forward_backward)/real_time$",
                  "--benchmark_min_time=0.01", "--benchmark_format=json"});
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   const auto report = nlohmann::json::parse(finished.out);
   EXPECT_EQ(report.at("context").at("device"), "cpu");
-  EXPECT_EQ(report.at("benchmarks").size(), 7);
+  EXPECT_EQ(report.at("benchmarks").size(), 8);
   for (const auto& figures : report.at("benchmarks")) {
     EXPECT_GT(figures.at("real_time"), 0) << figures;
     EXPECT_GT(figures.at("bytes_per_second"), 0) << figures;

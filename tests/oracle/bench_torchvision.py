@@ -9,7 +9,7 @@ with exit code 1. Then both are timed in turn, so that whatever else the machine
 over single calls for at least 0.1 s after calls for 0.2 s that do not count, a figure is the median over the rounds.
 bench_ops runs as a program of its own, torchvision here.
 
-What torchvision runs: ops.nms, ops.batched_nms, ops.roi_align, ops.roi_pool; over a pyramid, the loop of its
+What torchvision runs: ops.nms, ops.batched_nms, ops.roi_align, ops.roi_pool, ops.deform_conv2d; over a pyramid, the loop of its
 MultiScaleRoIAlign, with the RoIs' levels given; for matching, ops.box_iou and the maximum over both axes. It has no
 bfloat16 kernels: there it gets the same values as float32; and no gradient of RoIs, whose cases are left out. GB/s counts what the operator has to read and write at
 least, its inputs and results; extra is how far resident memory rises in one call of ours on a CPU, results included.
@@ -121,6 +121,32 @@ def roi_call(case, inputs):
     return lambda: gradients(output)
 
 
+def deform_conv_call(case, inputs):
+    _, _, dilation, _, memory_format, direction = case.split("/")
+    layout = getattr(torch, {"contiguous": "contiguous_format"}.get(memory_format, memory_format))
+    reach = int(dilation.removeprefix("dilation:"))
+    ready = {name: tensor.float().contiguous(memory_format=layout) for name, tensor in inputs.items()}
+    leaves = {name: ready[name].requires_grad_(direction != "forward") for name in ("input", "offset", "weight")}
+
+    def convolve():
+        return ops.deform_conv2d(**leaves, padding=reach, dilation=reach)
+
+    def gradients(output):
+        found = torch.autograd.grad(output, list(leaves.values()), ready["grad"], retain_graph=True)
+        return {f"of_{name}": gradient for name, gradient in zip(leaves, found)}
+
+    def both():
+        output = convolve()
+        return gradients(output) | {"output": output.detach()}
+
+    if direction == "forward":
+        return lambda: {"output": convolve()}
+    if direction == "forward_backward":
+        return both
+    output = convolve()
+    return lambda: gradients(output)
+
+
 def match_call(inputs):
     def match():
         iou = ops.box_iou(inputs["truths"], inputs["candidates"])
@@ -138,6 +164,8 @@ def torchvision_call(case, inputs):
         return lambda: {"kept": ops.batched_nms(inputs["boxes"], inputs["scores"], inputs["groups"], IOU_THRESHOLD)}
     if operator == "match_boxes":
         return match_call(inputs)
+    if operator == "deform_conv":
+        return deform_conv_call(case, inputs)
     return roi_call(case, inputs)
 
 

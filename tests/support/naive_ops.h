@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <numeric>
@@ -149,6 +150,64 @@ inline at::Tensor naive_roi_align(const at::Tensor& features, const at::Tensor& 
             output.select(0, k).select(1, p).select(1, q) +=
                 naive_bilinear(f[rois[k][0].item<int64_t>()], y, x) / (rows * columns);
           }
+        }
+      }
+    }
+  }
+  return output;
+}
+
+/// Everything is [y, x] where there are two.
+struct NaiveDeformConv {
+  std::array<int64_t, 2> stride, padding, dilation;
+  int64_t groups;
+};
+
+/// A tap reads the four cells around it, of which those outside the map are 0.
+inline at::Tensor naive_deform_conv(const at::Tensor& input, const at::Tensor& offset,
+                                    const at::Tensor& weight, const at::Tensor& bias,
+                                    const NaiveDeformConv& options) {
+  const int64_t height = input.size(2), width = input.size(3), kernel_height = weight.size(2),
+                kernel_width = weight.size(3), in_group = weight.size(1),
+                out_group = weight.size(0) / options.groups;
+  const int64_t offset_groups = offset.size(1) / (2 * kernel_height * kernel_width);
+  const at::Tensor output =
+      at::zeros({input.size(0), weight.size(0), offset.size(2), offset.size(3)}, at::kDouble);
+  const auto in = input.to(at::kDouble).contiguous(), moved = offset.to(at::kDouble).contiguous(),
+             factors = weight.to(at::kDouble).contiguous();
+  const auto in_at = in.accessor<double, 4>(), moved_at = moved.accessor<double, 4>(),
+             factor_at = factors.accessor<double, 4>();
+  auto out_at = output.accessor<double, 4>();
+  const auto cell = [&](int64_t n, int64_t c, double y, double x) {
+    const bool on_map = y >= 0 && y < static_cast<double>(height) && x >= 0 && x < static_cast<double>(width);
+    return on_map ? in_at[n][c][static_cast<int64_t>(y)][static_cast<int64_t>(x)] : 0.0;
+  };
+  for (int64_t n = 0; n < output.size(0); ++n) {
+    for (int64_t o = 0; o < output.size(1); ++o) {
+      for (int64_t p = 0; p < output.size(2); ++p) {
+        for (int64_t q = 0; q < output.size(3); ++q) {
+          double sum = bias.defined() ? bias[o].item<double>() : 0;
+          for (int64_t i = 0; i < in_group * kernel_height * kernel_width; ++i) {
+            const int64_t j = i / (kernel_height * kernel_width), c = o / out_group * in_group + j;
+            const int64_t ky = i / kernel_width % kernel_height, kx = i % kernel_width;
+            const int64_t dy = 2 * (c / (input.size(1) / offset_groups) * kernel_height * kernel_width +
+                                    ky * kernel_width + kx);
+            const double y = static_cast<double>(p * options.stride[0] - options.padding[0] +
+                                                 ky * options.dilation[0]) +
+                             moved_at[n][dy][p][q],
+                         x = static_cast<double>(q * options.stride[1] - options.padding[1] +
+                                                 kx * options.dilation[1]) +
+                             moved_at[n][dy + 1][p][q];
+            const double top = std::floor(y), left = std::floor(x), down = y - top, across = x - left;
+            const double value = std::isinf(y) || std::isinf(x)
+                                     ? 0
+                                     : (1 - down) * ((1 - across) * cell(n, c, top, left) +
+                                                     across * cell(n, c, top, left + 1)) +
+                                           down * ((1 - across) * cell(n, c, top + 1, left) +
+                                                   across * cell(n, c, top + 1, left + 1));
+            sum += factor_at[o][j][ky][kx] * value;
+          }
+          out_at[n][o][p][q] = sum;
         }
       }
     }

@@ -125,7 +125,7 @@ int bench_ops(int argc, char** argv) {
   benchmark::AddCustomContext("threads", c10::str(at::get_num_threads()));
 
   Tensors dump;
-  for (const auto& cases : {nms_cases(), roi_cases(), match_cases()}) {
+  for (const auto& cases : {nms_cases(), roi_cases(), match_cases(), deform_conv_cases()}) {
     for (const Case& one : cases) {
       const auto measure = [&dump, one, options](benchmark::State& state) {
         run(state, one, options.device, options.dump ? &dump : nullptr);

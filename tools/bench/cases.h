@@ -24,6 +24,7 @@ struct Case {
   std::function<Work(at::Device)> prepare;
 };
 
+std::vector<Case> deform_conv_cases();
 std::vector<Case> nms_cases();
 std::vector<Case> roi_cases();
 std::vector<Case> match_cases();

@@ -113,7 +113,7 @@ if has detect test -x "$build/bin/bench_detect" && has detect peer && has detect
 fi
 if has operators peer && has operators test -x "$build/bin/bench_ops"; then
   check operators python3 tests/oracle/bench_torchvision.py --bench "$build/bin/bench_ops" --device cuda --repetitions 1 \
-    --filter '^nms/(2000|12000)/|batched|^roi_align/1000/levels:./float32/.*/(forward|backward)/|^roi_pool/300/float32/.*/(forward|backward)/|268569x(1|10|100)/'
+    --filter '^nms/(2000|12000)/|batched|^roi_align/1000/levels:./float32/.*/(forward|backward)/|^roi_pool/300/float32/.*/(forward|backward)/|268569x(1|10|100)/|^deform_conv/.*:1/float32/channels_last/'
 fi
 for tool in memcheck racecheck synccheck; do
   if has "$tool" command -v compute-sanitizer; then

@@ -5,8 +5,8 @@
 
 #include "ops/kernels/real.h"
 
-/// The geometry that decides which cells a RoI reads and which boxes overlap: one copy for both twins.
-/// Comparisons are written so that a NaN takes the harmless branch.
+/// The geometry that decides which cells a RoI or a moved tap reads and which boxes overlap: one copy for
+/// both twins. Comparisons are written so that a NaN takes the harmless branch.
 namespace rcnn::ops::kernels {
 
 template <class Number>
@@ -170,6 +170,29 @@ RCNN_HOST_DEVICE inline LinearTaps<Real> linear_taps(Real position, int64_t leng
 template <class Real>
 RCNN_HOST_DEVICE inline bool follows_position(Real position, int64_t length) {
   return position > 0 && position < static_cast<Real>(length - 1);
+}
+
+// ---- deformable convolution: a map goes on with zeros on all sides
+
+/// The two neighbouring cells around a sample along one axis, the weights of both, and whether they lie on
+/// the map.
+template <class Real>
+struct PaddedTaps {
+  int64_t low;                   ///< the other one is low + 1
+  Real low_weight, high_weight;  ///< NaN where the position is, 0 where no cell is near
+  bool has_low, has_high;
+};
+
+/// Unlike linear_taps, which moves what is outside to the border.
+template <class Real>
+RCNN_HOST_DEVICE inline PaddedTaps<Real> padded_taps(Real position, int64_t length) {
+  if (!(position >= Real(-1) && position < static_cast<Real>(length))) {
+    const Real none = position == position ? Real(0) : position;
+    return {-1, none, none, false, false};
+  }
+  const Real floor = std::floor(position), fraction = position - floor;
+  const auto low = static_cast<int64_t>(floor);
+  return {low, Real(1) - fraction, fraction, low >= 0, low + 1 < length};
 }
 
 }  // namespace rcnn::ops::kernels

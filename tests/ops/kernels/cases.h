@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "tests/ops/kernels/random_inputs.h"
@@ -193,6 +194,61 @@ struct RoiAlignCase {
   Pyramid<const T> features;
   RoiAlignSpec<R> spec;
   std::vector<T> grad_output;
+};
+
+template <class T>
+struct DeformConvCase {
+  using R = Real<T>;
+
+  explicit DeformConvCase(Random& random) {
+    const int64_t groups = random.between(1, 3), offset_groups = random.between(1, 3);
+    shape = {
+        .images = random_images(random),
+        .channels = std::lcm(groups, offset_groups) * random.one_of<int64_t>({1, 2, 3, 4, 8, 16, 20, 35}),
+        .height = random.between(1, 9),
+        .width = random.between(1, 9),
+        .out_height = 0,
+        .out_width = 0,
+        .kernel_height = random.between(1, 3),
+        .kernel_width = random.between(1, 4),
+        .stride_y = random.between(1, 3),
+        .stride_x = random.between(1, 2),
+        .padding_y = random.below(4),
+        .padding_x = random.below(4),
+        .dilation_y = random.between(1, 3),
+        .dilation_x = random.between(1, 3),
+        .groups = groups,
+        .offset_groups = offset_groups};
+    const auto length = [](int64_t map, int64_t padding, int64_t dilation, int64_t kernel, int64_t stride) {
+      return std::max<int64_t>(map + 2 * padding - dilation * (kernel - 1) - 1, 0) / stride + 1;
+    };
+    shape.out_height =
+        length(shape.height, shape.padding_y, shape.dilation_y, shape.kernel_height, shape.stride_y);
+    shape.out_width =
+        length(shape.width, shape.padding_x, shape.dilation_x, shape.kernel_width, shape.stride_x);
+    features = random_values<T>(random, shape.images * shape.cells() * shape.channels);
+    const bool whole = random.once_in(4), none = random.once_in(8);
+    offsets.resize(shape.positions() * shape.offset_groups * shape.taps() * 2);
+    for (R& offset : offsets) {
+      const double cells = none ? 0 : random.uniform(-5, 5);
+      offset = static_cast<R>(std::round(whole ? cells : cells * 64) / (whole ? 1 : 64));
+      if (random.once_in(50))
+        offset = random.one_of<R>({R(-1e30), R(1e30), -std::numeric_limits<R>::infinity(),
+                                   std::numeric_limits<R>::infinity(), std::numeric_limits<R>::quiet_NaN(),
+                                   R(-1e9), R(0x1p40)});
+    }
+    positions.first = random.once_in(2) ? 0 : random.below(shape.positions() + 1);
+    positions.count = random.once_in(2) ? shape.positions() - positions.first
+                                        : random.below(shape.positions() - positions.first + 1);
+    grad_columns = random_values<R>(random, positions.count * shape.taps() * shape.channels);
+  }
+
+  int64_t offsets_of_position() const { return shape.offset_groups * shape.taps() * 2; }
+
+  DeformConvShape shape;
+  Positions positions;
+  std::vector<T> features;
+  std::vector<R> offsets, grad_columns;
 };
 
 }  // namespace rcnn::ops::kernels::test

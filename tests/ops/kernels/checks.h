@@ -26,12 +26,17 @@ inline void check(bool holds, const char* what) {
   std::exit(1);
 }
 
+/// NaN where that is expected.
 template <class T>
 void check_close(const std::vector<T>& actual, const std::vector<reference::Expected>& expected, double slack,
                  const char* what) {
   check(actual.size() == expected.size(), what);
-  for (size_t i = 0; i < actual.size(); ++i)
-    check(std::abs(to_real(actual[i]) - expected[i].value) <= expected[i].error + slack, what);
+  for (size_t i = 0; i < actual.size(); ++i) {
+    const double value = to_real(actual[i]);
+    check(std::abs(value - expected[i].value) <= expected[i].error + slack ||
+              (std::isnan(value) && std::isnan(expected[i].value)),
+          what);
+  }
 }
 
 template <class T>

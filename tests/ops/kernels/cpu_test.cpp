@@ -2,6 +2,7 @@
 // definition, on random inputs. Needs a compiler and nothing else:
 //   rcnn_kernels_cpu_test [cases of each kind = 1000] [first seed = 0]
 
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <thread>
@@ -241,6 +242,52 @@ void test_roi_align_of_nan(Random& random) {
   }
 }
 
+// ---- deformable convolution
+
+template <class T>
+void test_deform_conv(Random& random) {
+  using R = Real<T>;
+  const DeformConvCase<T> c(random);
+  const R *offsets = c.offsets.data(), *grad_columns = c.grad_columns.data();
+  const T* features = c.features.data();
+  const std::vector<R> columns = same_in_all_ways(random, "columns", [&](const Way& way) {
+    std::vector<R> got(c.grad_columns.size(), R(77));
+    cpu::deform_conv_columns(c.shape, offsets, features, c.positions, got.data(), way.parallel,
+                             way.instruction_set);
+    return got;
+  });
+  check_close(columns, reference::deform_conv_columns(c.shape, offsets, features, c.positions), 0, "columns");
+
+  const std::vector<R> of_offsets = same_in_all_ways(random, "gradient of offsets", [&](const Way& way) {
+    std::vector<R> all(c.offsets.size(), R(77));
+    cpu::deform_conv_backward_offsets(c.shape, offsets, features, c.positions, grad_columns, all.data(),
+                                      way.parallel, way.instruction_set);
+    const auto first = all.begin() + c.positions.first * c.offsets_of_position(),
+               last = first + c.positions.count * c.offsets_of_position();
+    check(std::all_of(all.begin(), first, [](R value) { return value == R(77); }) &&
+              std::all_of(last, all.end(), [](R value) { return value == R(77); }),
+          "gradients of other positions' offsets");
+    return std::vector<R>(first, last);
+  });
+  check_close(of_offsets,
+              reference::deform_conv_backward_offsets(c.shape, offsets, features, c.positions, grad_columns),
+              0, "gradient of offsets");
+
+  const std::vector<R> before = random_values<R>(random, static_cast<int64_t>(c.features.size()));
+  const std::vector<R> of_features = same_in_all_ways(random, "gradient", [&](const Way& way) {
+    std::vector<R> got = before;
+    cpu::deform_conv_backward_features(c.shape, offsets, c.positions, grad_columns, got.data(), way.parallel,
+                                       way.instruction_set);
+    return got;
+  });
+  auto expected = reference::deform_conv_backward_features(c.shape, offsets, c.positions, grad_columns);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    expected[i].value += before[i];
+    expected[i].error += reference::kRelativeError<R> * std::abs(before[i]);
+  }
+  check_close(of_features, expected, 0, "gradient");
+}
+
 }  // namespace
 }  // namespace rcnn::ops::kernels
 
@@ -264,5 +311,8 @@ int main(int argc, char** argv) {
   run("roi_align of RoIs float", test_roi_align_of_rois<float>, first_seed, cases);
   run("roi_align of RoIs double", test_roi_align_of_rois<double>, first_seed, cases);
   run("roi_align of RoIs bfloat16", test_roi_align_of_rois<BFloat16>, first_seed, cases);
+  run("deform_conv float", test_deform_conv<float>, first_seed, cases);
+  run("deform_conv double", test_deform_conv<double>, first_seed, cases);
+  run("deform_conv bfloat16", test_deform_conv<BFloat16>, first_seed, cases);
   run("roi_align of NaN", test_roi_align_of_nan<float>, first_seed, cases);
 }

@@ -270,6 +270,56 @@ void test_roi_align_of_rois(Random& random) {
   check_same_bits(backward(), gradient, "gradient of RoIs, again");
 }
 
+// ---- deformable convolution
+
+template <class T>
+void test_deform_conv(Random& random) {
+  using R = Real<T>;
+  const DeformConvCase<T> one(random);
+  OnDevice<T> features(one.features);
+  OnDevice<R> offsets(one.offsets);
+  const auto columns = [&] {
+    OnDevice<R> got(one.grad_columns.size());
+    check_success(cuda::deform_conv_columns(one.shape, offsets.data(), features.data(), one.positions,
+                                            got.data(), stream));
+    return got.read();
+  };
+  const std::vector<R> sampled = columns();
+  check_close(
+      sampled,
+      reference::deform_conv_columns(one.shape, one.offsets.data(), one.features.data(), one.positions), 0,
+      "columns");
+  check_same_bits(columns(), sampled, "columns, again");
+
+  const auto of_offsets = [&] {
+    OnDevice<R> grad_columns(one.grad_columns), got(one.offsets.size());
+    check_success(cuda::deform_conv_backward_offsets(one.shape, offsets.data(), features.data(),
+                                                     one.positions, grad_columns.data(), got.data(), stream));
+    const std::vector<R> all = got.read();
+    const auto first = all.begin() + one.positions.first * one.offsets_of_position();
+    return std::vector<R>(first, first + one.positions.count * one.offsets_of_position());
+  };
+  const std::vector<R> moved = of_offsets();
+  check_close(moved,
+              reference::deform_conv_backward_offsets(one.shape, one.offsets.data(), one.features.data(),
+                                                      one.positions, one.grad_columns.data()),
+              0, "gradient of offsets");
+  check_same_bits(of_offsets(), moved, "gradient of offsets, again");
+
+  const auto backward = [&](const std::vector<R>& grad, bool deterministic) {
+    OnDevice<R> grad_columns(grad), grad_features(std::vector<R>(one.features.size(), R(0)));
+    OnDevice<int64_t> scratch(cuda::scratch_size(one.shape));
+    check_success(cuda::deform_conv_backward_features(one.shape, offsets.data(), one.positions,
+                                                      grad_columns.data(), grad_features.data(),
+                                                      deterministic ? scratch.data() : nullptr, stream));
+    return Gradient<R>{grad_features.read()};
+  };
+  check_gradient(random, one.grad_columns,
+                 {reference::deform_conv_backward_features(one.shape, one.offsets.data(), one.positions,
+                                                           one.grad_columns.data())},
+                 backward);
+}
+
 }  // namespace
 }  // namespace rcnn::ops::kernels
 
@@ -296,5 +346,8 @@ int main(int argc, char** argv) {
   run("roi_align of RoIs float", test_roi_align_of_rois<float>, first_seed, cases);
   run("roi_align of RoIs double", test_roi_align_of_rois<double>, first_seed, cases);
   run("roi_align of RoIs bfloat16", test_roi_align_of_rois<BFloat16>, first_seed, cases);
+  run("deform_conv float", test_deform_conv<float>, first_seed, cases);
+  run("deform_conv double", test_deform_conv<double>, first_seed, cases);
+  run("deform_conv bfloat16", test_deform_conv<BFloat16>, first_seed, cases);
   check_success(cudaStreamDestroy(stream));
 }

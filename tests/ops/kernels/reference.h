@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "ops/kernels/deform_conv.h"
 #include "ops/kernels/match_boxes.h"
 #include "ops/kernels/nms.h"
 #include "ops/kernels/real.h"
@@ -458,6 +459,106 @@ std::vector<Expected> roi_align_backward_rois(const RoiAlignSpec<Real<T>>& spec,
       }
     }
   }
+  return gradient;
+}
+
+// ---- deformable convolution
+
+/// The share of a cell in a sample along an axis: a hat around the cell.
+inline double hat(double position, int64_t cell) {
+  return std::max(0.0, 1 - std::abs(position - static_cast<double>(cell)));
+}
+
+/// Calls visit(c, cells, column, y, x, moved) for every channel of every tap at these positions: the first
+/// number of the channel's cells, the index of its column, where the tap reads, and the index of its dy.
+template <class R, class Visit>
+void visit_columns(const DeformConvShape& shape, const R* offsets, Positions positions, Visit visit) {
+  const int64_t of_group = shape.channels / shape.groups, taps = shape.kernel_height * shape.kernel_width;
+  for (int64_t i = 0; i < positions.count; ++i) {
+    const int64_t position = positions.first + i, image = position / (shape.out_height * shape.out_width);
+    const int64_t out_y = position / shape.out_width % shape.out_height, out_x = position % shape.out_width;
+    for (int64_t tap = 0; tap < taps; ++tap) {
+      for (int64_t c = 0; c < shape.channels; ++c) {
+        const int64_t offset_group = c / (shape.channels / shape.offset_groups);
+        const int64_t moved = ((position * shape.offset_groups + offset_group) * taps + tap) * 2;
+        const int64_t y =
+            out_y * shape.stride_y - shape.padding_y + tap / shape.kernel_width * shape.dilation_y;
+        const int64_t x =
+            out_x * shape.stride_x - shape.padding_x + tap % shape.kernel_width * shape.dilation_x;
+        visit(image * shape.height * shape.width * shape.channels + c,
+              ((c / of_group * positions.count + i) * taps + tap) * of_group + c % of_group,
+              static_cast<double>(y) + offsets[moved], static_cast<double>(x) + offsets[moved + 1], moved);
+      }
+    }
+  }
+}
+
+/// A sample at (y, x), NaN where one of these is.
+template <class T>
+double hat_sample(const DeformConvShape& shape, const T* channel, double y, double x) {
+  if (std::isnan(y) || std::isnan(x)) return NAN;
+  double sum = 0;
+  for (int64_t row = 0; row < shape.height; ++row) {
+    for (int64_t column = 0; column < shape.width; ++column)
+      sum += hat(y, row) * hat(x, column) * to_real(channel[(row * shape.width + column) * shape.channels]);
+  }
+  return sum;
+}
+
+template <class T>
+std::vector<Expected> deform_conv_columns(const DeformConvShape& shape, const Real<T>* offsets,
+                                          const T* features, Positions positions) {
+  std::vector<Expected> columns(positions.count * shape.kernel_height * shape.kernel_width * shape.channels);
+  visit_columns(shape, offsets, positions, [&](int64_t channel, int64_t column, double y, double x, int64_t) {
+    double largest = 0;
+    for (int64_t i = 0; i < shape.height * shape.width; ++i)
+      largest = std::max<double>(largest, std::abs(to_real(features[channel + i * shape.channels])));
+    columns[column] = {hat_sample(shape, features + channel, y, x), kRelativeError<Real<T>> * largest};
+  });
+  return columns;
+}
+
+/// Of offsets that are NaN, or multiples of 1/64 so small that positions are too: the slope towards higher
+/// coordinates is then the same for half a 64th. Of a NaN in one direction it is NaN in the other.
+template <class T>
+std::vector<Expected> deform_conv_backward_offsets(const DeformConvShape& shape, const Real<T>* offsets,
+                                                   const T* features, Positions positions,
+                                                   const Real<T>* grad_columns) {
+  constexpr double kStep = 0x1p-7;
+  const int64_t of_position = 2 * shape.offset_groups * shape.kernel_height * shape.kernel_width;
+  std::vector<Expected> gradient(positions.count * of_position);
+  visit_columns(
+      shape, offsets, positions, [&](int64_t channel, int64_t column, double y, double x, int64_t moved) {
+        const auto at = [&](double dy, double dx) {
+          return hat_sample(shape, features + channel, y + dy, x + dx);
+        };
+        double largest = 0;
+        for (int64_t i = 0; i < shape.height * shape.width; ++i)
+          largest = std::max<double>(largest, std::abs(to_real(features[channel + i * shape.channels])));
+        const double grad = grad_columns[column];
+        Expected* of = gradient.data() + moved - positions.first * of_position;
+        of[0].value += std::isnan(x) ? NAN : std::isnan(y) ? 0 : grad * (at(kStep, 0) - at(0, 0)) / kStep;
+        of[1].value += std::isnan(y) ? NAN : std::isnan(x) ? 0 : grad * (at(0, kStep) - at(0, 0)) / kStep;
+        for (int axis = 0; axis < 2; ++axis)
+          of[axis].error += kRelativeError<Real<T>> * std::abs(grad) * largest;
+      });
+  return gradient;
+}
+
+template <class R>
+std::vector<Expected> deform_conv_backward_features(const DeformConvShape& shape, const R* offsets,
+                                                    Positions positions, const R* grad_columns) {
+  std::vector<Expected> gradient(shape.images * shape.height * shape.width * shape.channels);
+  visit_columns(shape, offsets, positions, [&](int64_t channel, int64_t column, double y, double x, int64_t) {
+    if (std::isnan(y) || std::isnan(x)) return;
+    for (int64_t cell = 0; cell < shape.height * shape.width; ++cell) {
+      const double weight = hat(y, cell / shape.width) * hat(x, cell % shape.width);
+      Expected& sum = gradient[channel + cell * shape.channels];
+      sum.value += weight * grad_columns[column];
+      // A rounding of a position may bring a little of what lies next to it.
+      sum.error += kRelativeError<R> * std::abs(grad_columns[column]);
+    }
+  });
   return gradient;
 }
 

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "ops/kernels/real.h"
+#include "ops/kernels/cpu/simd/vec.h"
 
 /// The inner loops of RoIAlign. A bin's average of bilinear samples is separable: the weight of cell (y, x)
 /// is the product of its weights along y and x. So an output row is made in two steps, along y into one value
@@ -55,10 +55,6 @@ void average_row(const Cells<const T>& map, const Tap<Real<T>>* rows, int64_t ro
 template <class Isa, class T>
 void spread_row(const Cells<Real<T>>& map, const Tap<Real<T>>* rows, int64_t row_count,
                 const BinTaps<Real<T>>& bins, const Columns& columns, Real<T>* scratch, const T* grad_output);
-
-/// Lanes of a sum over channels: channel c counts in lane c % kSumLanes, whatever the instruction set.
-template <class Real>
-constexpr int kSumLanes = 64 / static_cast<int>(sizeof(Real));
 
 /// Gradients of the weights of an output row's taps, added to of_rows [row_count, kSumLanes] and of_bins
 /// [bins.bins, bins.count, kSumLanes]. scratch: 2 * kSumLanes for each of the columns and one more.

@@ -168,6 +168,10 @@ template <class F>
   }
 }
 
+/// Lanes of a sum over channels: channel c counts in lane c % kSumLanes, whatever the instruction set.
+template <class Real>
+constexpr int kSumLanes = 64 / static_cast<int>(sizeof(Real));
+
 /// Bytes of the channels that for_each_block takes at a time.
 constexpr int kBlockBytes = 256;
 
