@@ -21,6 +21,11 @@ CentreForm centre_form(const at::Tensor& boxes) {
   return {corners[0] + 0.5 * width, corners[1] + 0.5 * height, width, height};
 }
 
+at::Tensor limited(const at::Tensor& delta, BoxCoderOptions::Limit limit) {
+  return limit == BoxCoderOptions::Limit::both ? delta.clamp(-kMaxLogScale, kMaxLogScale)
+                                               : delta.clamp_max(kMaxLogScale);
+}
+
 }  // namespace
 
 at::Tensor BoxCoder::encode(const at::Tensor& references, const at::Tensor& boxes) const {
@@ -47,8 +52,8 @@ at::Tensor BoxCoder::decode(const at::Tensor& references, const at::Tensor& delt
     const auto half_height = 0.5 * (at::exp(delta[3] / weights_[3]) * from.height);
     return at::stack({x - half_width, y - half_height, x + half_width + 1, y + half_height + 1}, -1);
   }
-  const auto half_width = 0.5 * (at::exp((delta[2] / weights_[2]).clamp_max(kMaxLogScale)) * from.width);
-  const auto half_height = 0.5 * (at::exp((delta[3] / weights_[3]).clamp_max(kMaxLogScale)) * from.height);
+  const auto half_width = 0.5 * (at::exp(limited(delta[2] / weights_[2], limit_)) * from.width);
+  const auto half_height = 0.5 * (at::exp(limited(delta[3] / weights_[3], limit_)) * from.height);
   return at::stack({x - half_width, y - half_height, x + half_width, y + half_height}, -1);
 }
 

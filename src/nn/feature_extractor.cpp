@@ -28,9 +28,15 @@ class BackboneAndNeck : public FeatureExtractorImpl {
 
   std::vector<FeatureSpec> levels() const override { return neck_ ? neck_->features() : body_->features(); }
 
+  std::vector<FeatureSpec> laterals() const override {
+    return neck_ ? neck_->laterals() : std::vector<FeatureSpec>();
+  }
+
   int64_t size_divisor() const override {
     return neck_ ? neck_->size_divisor() : FeatureExtractorImpl::size_divisor();
   }
+
+  int64_t least_side() const override { return body_->least_side(); }
 
  private:
   std::shared_ptr<BackboneImpl> body_;
@@ -82,7 +88,7 @@ std::shared_ptr<FeatureExtractorImpl> make_feature_extractor(const config::Node&
   if (!model.has("neck")) return feature_extractor(std::move(body));
   const auto node = model.child("neck");
   auto neck = built(model, "neck", "its channels", [&] {
-    return necks().make(node, {.features = body->features(), .another_body = make_body});
+    return necks().make(node, {.features = body->features(), .body = body, .another_body = make_body});
   });
   check_levels(neck->features(), node.require("type"));
   return feature_extractor(std::move(body), std::move(neck), node.require("type"));

@@ -79,7 +79,7 @@ PixelOptions PixelOptions::from(const config::Node& node, boxes::Convention conv
 }
 
 at::Tensor network_input(const ImageBatch& batch, const PixelOptions& options, int64_t size_divisor,
-                         const at::TensorOptions& like) {
+                         const at::TensorOptions& like, int64_t least_side) {
   TORCH_CHECK(!batch.images.empty() && batch.images.size() == batch.sizes.size(), "a batch has ",
               batch.images.size(), " images and ", batch.sizes.size(), " sizes");
   for (const auto& size : batch.sizes) {
@@ -87,8 +87,8 @@ at::Tensor network_input(const ImageBatch& batch, const PixelOptions& options, i
                 size.width);
   }
   const auto largest = batch.largest_size();
-  const auto padded_height = round_up(largest.height, size_divisor);
-  const auto padded_width = round_up(largest.width, size_divisor);
+  const auto padded_height = round_up(std::max(largest.height, least_side), size_divisor);
+  const auto padded_width = round_up(std::max(largest.width, least_side), size_divisor);
   const auto input = ops::empty_in_huge_pages({std::ssize(batch.images), 3, padded_height, padded_width},
                                               like, at::MemoryFormat::ChannelsLast);
   const auto scaling = scaling_of(options);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <rcnn/boxes/coder.h>
 #include <rcnn/boxes/matcher.h>
 #include <rcnn/boxes/sampler.h>
 #include <rcnn/config/node.h>
@@ -18,6 +19,12 @@ inline void read_sampling(const config::Node& node, boxes::MatcherOptions& match
   if (matcher.negative_iou > matcher.positive_iou) {
     throw node.error("negative_iou", "must not be above positive_iou");
   }
+}
+
+/// The key delta_limit (above, both), which both stages have, too.
+inline void read_delta_limit(const config::Node& node, boxes::BoxCoderOptions::Limit& limit) {
+  using Limit = boxes::BoxCoderOptions::Limit;
+  node.read("delta_limit", limit, {{"above", Limit::above}, {"both", Limit::both}});
 }
 
 }  // namespace rcnn::nn

@@ -9,15 +9,18 @@
 #include <rcnn/nn/models/fast_rcnn.h>
 #include <rcnn/nn/models/faster_rcnn.h>
 #include <rcnn/nn/models/rpn_model.h>
+#include <rcnn/nn/necks/aug_fpn.h>
 #include <rcnn/nn/necks/bifpn.h>
 #include <rcnn/nn/necks/fpn.h>
 #include <rcnn/nn/necks/nas_fpn.h>
 #include <rcnn/nn/necks/panet.h>
+#include <rcnn/nn/necks/rfp.h>
 #include <rcnn/nn/registry.h>
 #include <rcnn/nn/roi/adaptive_head.h>
 #include <rcnn/nn/roi/adaptive_pooler.h>
 #include <rcnn/nn/roi/box_head.h>
 #include <rcnn/nn/roi/pooler.h>
+#include <rcnn/nn/roi/soft_pooler.h>
 
 namespace rcnn::nn {
 
@@ -73,8 +76,12 @@ Registry<BackboneImpl>& backbones() {
 }
 
 Registry<NeckImpl, const NeckInputs&>& necks() {
-  static Registry<NeckImpl, const NeckInputs&> registry(
-      {{"bifpn", make_bifpn}, {"fpn", make_fpn}, {"nas_fpn", make_nas_fpn}, {"panet", make_panet}});
+  static Registry<NeckImpl, const NeckInputs&> registry({{"aug_fpn", make_aug_fpn},
+                                                         {"bifpn", make_bifpn},
+                                                         {"fpn", make_fpn},
+                                                         {"nas_fpn", make_nas_fpn},
+                                                         {"panet", make_panet},
+                                                         {"rfp", make_rfp}});
   return registry;
 }
 
@@ -82,7 +89,8 @@ Registry<RoiPoolerImpl, const std::vector<FeatureSpec>&>& poolers() {
   static Registry<RoiPoolerImpl, const std::vector<FeatureSpec>&> registry(
       {{"adaptive", make_adaptive_pooler},
        {"align", level_pooler(RoiPoolerOptions::Kind::align)},
-       {"pool", level_pooler(RoiPoolerOptions::Kind::pool)}},
+       {"pool", level_pooler(RoiPoolerOptions::Kind::pool)},
+       {"soft", make_soft_pooler}},
       "align");
   return registry;
 }

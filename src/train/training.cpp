@@ -83,7 +83,7 @@ void Training::load_initial_weights() {
   if (std::exchange(has_initial_weights, true)) return;
   const auto node = described.config.root().child("model");
   auto& model = *described.model;
-  std::set<std::string> loaded;  // by any of the files
+  std::set<std::string> loaded, derived;  // by any of the files
   nn::LoadReport all;
   std::string files;
   bool chosen = false;
@@ -95,14 +95,17 @@ void Training::load_initial_weights() {
     auto report = nn::load_initial(model, model.published(weights.tensors), file, source.only);
     source.check_patterns(report.loaded, model);
     loaded.insert(report.loaded.begin(), report.loaded.end());
-    std::erase_if(report.fresh, [&](const std::string& name) { return loaded.contains(name); });
+    derived.insert(report.derived.begin(), report.derived.end());
+    std::erase_if(report.fresh,
+                  [&](const std::string& name) { return loaded.contains(name) || derived.contains(name); });
     all.fresh = report.fresh;
     all.unused.insert(all.unused.end(), report.unused.begin(), report.unused.end());
     report.unused.insert(report.unused.end(), weights.left_out.begin(), weights.left_out.end());
-    log::info(fmt::format("initial weights {}: {} tensors; start fresh: {}; unused: {}", file,
-                          report.loaded.size(),
-                          report.fresh.empty() ? "none" : nn::counted_parts(report.fresh),
-                          report.unused.empty() ? "none" : nn::counted_parts(report.unused)));
+    log::info(fmt::format(
+        "initial weights {}: {} tensors{}; start fresh: {}; unused: {}", file, report.loaded.size(),
+        report.derived.empty() ? "" : fmt::format(", {} more made of them", report.derived.size()),
+        report.fresh.empty() ? "none" : nn::counted_parts(report.fresh),
+        report.unused.empty() ? "none" : nn::counted_parts(report.unused)));
     chosen |= !source.only.empty();
     files += files.empty() ? file : ", " + file;
   }
@@ -110,6 +113,7 @@ void Training::load_initial_weights() {
   // What is left fresh on request is no cause for doubt.
   if (files.empty() || chosen) return;
   all.loaded.assign(loaded.begin(), loaded.end());
+  all.derived.assign(derived.begin(), derived.end());
   const auto doubts = nn::doubts_about(all, model);
   if (!doubts.empty()) log::warn(fmt::format("initial weights {}: {}", files, doubts));
 }

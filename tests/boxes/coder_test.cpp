@@ -55,6 +55,13 @@ TEST(BoxCoder, DeltasAreThePapers) {
   EXPECT_TRUE(identical(BoxCoder().decode(reference, torch::zeros({1, 4})), reference));
 }
 
+TEST(BoxCoder, OrBothAreLimited) {
+  const auto reference = torch::tensor({{0.f, 0.f, 16.f, 16.f}});
+  const auto deltas = torch::tensor({{0.f, 0.f, -1e4f, 1e30f}});
+  const auto box = BoxCoder({.limit = BoxCoderOptions::Limit::both}).decode(reference, deltas);
+  EXPECT_TRUE(close(box, torch::tensor({{8.f - 0.128f, 8.f - 500.f, 8.f + 0.128f, 8.f + 500.f}}), 1e-5));
+}
+
 TEST(BoxCoder, GrowthIsLimitedAndShrinkingIsNot) {
   const auto reference = torch::tensor({{0.f, 0.f, 16.f, 16.f}});
   const auto grown = BoxCoder().decode(reference, torch::tensor({{0.f, 0.f, 1e4f, 1e30f}}));

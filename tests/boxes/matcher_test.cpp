@@ -82,6 +82,33 @@ TEST(Matcher, ALowQualityCandidateLearnsItsOwnBestTruth) {
   EXPECT_TRUE(identical(got.truth, labels({0, 0})));
 }
 
+constexpr MatcherOptions kReached{.positive_iou = 0.7,
+                                  .negative_iou = 0.3,
+                                  .low_quality = true,
+                                  .low_quality_iou = 0.2,
+                                  .low_quality_target = MatcherOptions::LowQualityTarget::reached};
+
+TEST(Matcher, OrTheTruthWhoseBestItIs) {
+  // The second candidate overlaps truth 0 by a half and truth 1 by a sixth, too little, then by a quarter.
+  const auto truths = torch::tensor({{0.f, 0.f, 10.f, 10.f}, {8.f, 0.f, 28.f, 10.f}});
+  const auto candidates = torch::tensor({{0.f, 0.f, 10.f, 10.f}, {4.f, 0.f, 12.f, 10.f}});
+  EXPECT_TRUE(identical(match(candidates, target(truths), kReached).labels, labels({7, -1})));
+  truths.select(1, 2).select(0, 1).fill_(20);
+  const auto got = match(candidates, target(truths), kReached);
+  EXPECT_TRUE(identical(got.labels, labels({7, 8})));
+  EXPECT_TRUE(identical(got.truth, labels({0, 1})));
+  // Of truths that share their best candidate the last has it, though another overlaps it by more.
+  const auto shared = torch::tensor({{0.f, 0.f, 10.f, 10.f}, {0.f, 0.f, 10.f, 8.f}});
+  EXPECT_TRUE(identical(match(part(10), target(shared), kReached).labels, labels({8})));
+  EXPECT_TRUE(identical(match(part(10), target(shared), kRpnLowQuality).labels, labels({7})));
+  auto own = kReached;
+  own.low_quality_target = MatcherOptions::LowQualityTarget::own;
+  EXPECT_TRUE(identical(match(candidates, target(truths), own).truth, labels({0, 0})));
+  for (const auto& boxes : {torch::zeros({0, 4}), torch::tensor({{90.f, 90.f, 95.f, 95.f}})})
+    EXPECT_TRUE(identical(match(candidates, target(boxes), kReached).labels, labels({0, 0})));
+  EXPECT_EQ(match(torch::zeros({0, 4}), target(truths), kReached).labels.size(0), 0);
+}
+
 TEST(Matcher, ATruthThatNothingOverlapsMakesNothingPositive) {
   const auto far = torch::tensor({{50.f, 50.f, 60.f, 60.f}});
   EXPECT_TRUE(

@@ -69,7 +69,8 @@ TEST(FeatureExtractor, WhatIsWrongIsNamed) {
 class TwoLooks : public NeckImpl {
  public:
   explicit TwoLooks(const NeckInputs& inputs) : features_(inputs.features) {
-    again_ = std::dynamic_pointer_cast<ResNetImpl>(register_module("again", inputs.another_body()));
+    again_ = register_module("again", inputs.another_body());
+    again_->take_feedback(features_.back().channels);
     auto extra = features_.back();
     features_.push_back({"p6", extra.channels, 2 * extra.stride, /*for_rois=*/false});
   }
@@ -82,12 +83,12 @@ class TwoLooks : public NeckImpl {
   std::vector<FeatureSpec> features() const override { return features_; }
   Features extract(const at::Tensor& images, BackboneImpl& body) override {
     const auto first = body.forward(images);
-    return {.maps = forward(again_->forward(images, first)), .laterals = first};
+    return {.maps = forward(again_->forward_with(images, first)), .laterals = first};
   }
 
  private:
   std::vector<FeatureSpec> features_;
-  std::shared_ptr<ResNetImpl> again_;
+  std::shared_ptr<BackboneImpl> again_;
 };
 
 TEST(FeatureExtractor, ANeckFromOutsideMaySeeTheImagesTwiceAndGiveLaterals) {
@@ -101,6 +102,7 @@ TEST(FeatureExtractor, ANeckFromOutsideMaySeeTheImagesTwiceAndGiveLaterals) {
   const auto state = state_of(*extractor);
   EXPECT_TRUE(state.contains("body.layer1.0.conv1.weight"));
   EXPECT_TRUE(state.contains("two_looks.again.layer1.0.conv1.weight")) << "weights of its own";
+  EXPECT_TRUE(state.contains("two_looks.again.layer2.0.rfp_conv.weight"));
   const auto features = extractor->forward(at::randn({1, 3, 32, 32}));
   ASSERT_EQ(features.maps.size(), 3u);
   ASSERT_EQ(features.laterals.size(), 2u);

@@ -21,6 +21,14 @@ at::Tensor as_tensor(const nlohmann::json& image) {
   return at::tensor(values).reshape({std::ssize(image), std::ssize(image[0]), 3});
 }
 
+TEST(NetworkInput, IsOfTheLeastSideAtLeast) {
+  const ImageBatch batch{{torch::full({2, 70, 3}, 255, at::kByte)}, {{2, 70}}};
+  const auto got = network_input(batch, {}, 32, at::kFloat, 65);
+  EXPECT_EQ(got.sizes(), (std::vector<int64_t>{1, 3, 96, 96}));
+  EXPECT_TRUE(identical(got.slice(2, 2), at::zeros({1, 3, 94, 96})));
+  EXPECT_TRUE(identical(got.slice(2, 0, 2), network_input(batch, {}, 32, at::kFloat).slice(2, 0, 2)));
+}
+
 TEST(NetworkInput, ShiftsAndScalesEachChannelAndZeroesThePadding) {
   const PixelOptions options{.mean = {0.5, 0.25, 0}, .std = {0.5, 1, 2}};
   auto pixels = torch::full({2, 3, 3}, 255, at::kByte);

@@ -1,5 +1,6 @@
 #include <rcnn/config/config.h>
 #include <rcnn/nn/backbones/vgg.h>
+#include <rcnn/nn/necks/neck.h>
 #include <rcnn/nn/registry.h>
 
 #include "tests/support/message_of.h"
@@ -26,7 +27,7 @@ TEST(Registry, AnUnknownNameListsTheKnownOnes) {
       "vgg16, vgg16_bn, vgg_cnn_m_1024, zf");
   EXPECT_NE(message_of<ConfigError>([] {
               necks().make(node(R"({"type": "pan"})"), {});
-            }).find("known: bifpn, fpn, nas_fpn, panet"),
+            }).find("known: aug_fpn, bifpn, fpn, nas_fpn, panet, rfp"),
             std::string::npos);
   EXPECT_NE(message_of<ConfigError>([] {
               models().make(node(R"({"type": "yolo"})"), 3);

@@ -7,58 +7,27 @@ Usage: python tests/oracle/make_necks.py MMDET MMCV EFFDET
 MMDET holds mmdet 3.3.0, mmengine 0.10.7, mmcv-lite 2.1.0 with what they import, and omegaconf; EFFDET holds effdet 0.4.1 and
 timm (all: pip install --no-deps --target); MMCV is mmcv 2.1.0's unpacked source archive, whose merging cells mmcv-lite lacks.
 """
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import json
 import pathlib
 import sys
-import types
 
-import numpy as np
 import torch
+
+import mmdet_operators
+from formulas import golden, halves
 
 MMDET, MMCV, EFFDET = sys.argv[1:]
 FIXTURE = pathlib.Path(__file__).parent.parent / "fixtures" / "necks.json"
 
 
-class Operators(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """mmcv's compiled operators, none of which is used here, and its merging cells, which are Python."""
-
-    def find_spec(self, name, path=None, target=None):
-        if name == "mmcv.ops.merge_cells":
-            return importlib.util.spec_from_file_location(name, f"{MMCV}/mmcv/ops/merge_cells.py")
-        if name == "mmcv.ops" or name.startswith("mmcv.ops."):
-            return importlib.machinery.ModuleSpec(name, self, is_package=True)
-
-    def create_module(self, spec):
-        module = types.ModuleType(spec.name)
-        module.__getattr__ = lambda name: type(name, (torch.nn.Module,), {}) if not name.startswith("__") else None
-        return module
-
-    def exec_module(self, module):
-        pass
-
-
 def judges():
-    sys.path[:0] = [MMDET, EFFDET]
-    sys.meta_path.insert(0, Operators())
-    import mmcv.cnn.bricks.transformer as transformer
-
-    transformer.MultiScaleDeformableAttention = type("MultiScaleDeformableAttention", (torch.nn.Module,), {})
+    sys.path.insert(0, EFFDET)
+    mmdet_operators.use(MMDET, MMCV)
     from effdet.config import get_efficientdet_config
     from effdet.efficientdet import BiFpn
     from mmdet.models.necks import FPN, NASFPN, PAFPN
 
     return FPN, PAFPN, NASFPN, BiFpn, get_efficientdet_config
-
-
-def noise(count, stream):
-    """Uniform numbers in [-1, 1) by an integer hash, the same on every machine."""
-    h = (np.arange(count, dtype=np.uint64) * 2654435761 + stream * 40503 + 12345) & 0xFFFFFFFF
-    for shift, factor in ((15, 2246822519), (13, 3266489917)):
-        h = ((h ^ (h >> np.uint64(shift))) * np.uint64(factor)) & np.uint64(0xFFFFFFFF)
-    return (h ^ (h >> np.uint64(16))).astype(np.float64) / 2**31 - 1
 
 
 def pyramid_name(name, levels):
@@ -90,58 +59,6 @@ def bifpn_name(name, finest, coarsest, maps):
         return f"{repeat}.p{level}_{'down_channel' if up else 'level_connection'}.{layer[parts[8]]}.{leaf}"
     conv = {"conv_dw": "depthwise_conv", "conv_pw": "pointwise_conv", "conv": "conv", "bn": "bn"}[parts[6]]
     return f"{repeat}.conv{level}_{'up' if up else 'down'}.{conv}.{leaf}"
-
-
-def fill(state):
-    """`state`: tensors by our names."""
-    for stream, name in enumerate(sorted(state)):
-        tensor = state[name]
-        values = noise(tensor.numel(), stream)
-        if tensor.dim() > 1:
-            values = values * np.sqrt(3 * tensor.shape[0] / tensor.numel())
-        elif name.endswith(("_w1", "_w2")):
-            values = 0.7 + values  # some are negative
-        elif name.endswith(("running_var", "weight")):
-            values = 1 + 0.2 * values
-        else:
-            values = 0.1 * values
-        with torch.no_grad():
-            tensor.copy_(torch.from_numpy(values).view(tensor.shape))
-
-
-def summary(tensor):
-    flat = tensor.detach().contiguous().flatten()
-    return [flat.norm().item(), (flat @ torch.from_numpy(np.cos(0.3 * np.arange(len(flat))))).item()]
-
-
-def golden(neck, channels, sizes, rename):
-    """With the statistics of the batch outputs and gradients of the sum of all numbers of all maps, each with its cosine;
-    then outputs by what the norms have kept."""
-    neck = neck.double()
-    state = {rename(k): v for k, v in neck.state_dict().items() if not k.endswith("num_batches_tracked")}
-    fill(state)
-    maps = [torch.from_numpy(noise(2 * c * h * w, 1000 + i)).view(2, c, h, w).requires_grad_()
-            for i, (c, (h, w)) in enumerate(zip(channels, sizes))]
-    neck.train()
-    outputs = neck(list(maps))
-    sum((o.flatten() * torch.from_numpy(np.cos(0.3 * np.arange(o.numel())))).sum() for o in outputs).backward()
-    neck.eval()
-    with torch.no_grad():
-        later = neck(list(maps))
-    return {
-        "channels": channels, "sizes": sizes, "parameters": sum(p.numel() for p in neck.parameters()),
-        "shapes": [list(o.shape) for o in outputs],
-        "outputs": [summary(o) for o in outputs], "later": [summary(o) for o in later],
-        "input_gradients": [summary(m.grad) for m in maps],
-        "gradients": {rename(k): summary(p.grad) for k, p in neck.named_parameters()}}
-
-
-def halves(height, width, count):
-    """Sizes of maps, each rounded up from half of the one before."""
-    sizes = [(height, width)]
-    while len(sizes) < count:
-        sizes.append(tuple((side + 1) // 2 for side in sizes[-1]))
-    return sizes
 
 
 def main():

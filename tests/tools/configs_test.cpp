@@ -59,7 +59,10 @@ std::string test_name(const testing::TestParamInfo<fs::path>& info) {
 std::vector<std::string> narrow(const fs::path& file) {
   std::vector<std::string> overrides = {"model.backbone.width=8"};
   for (const auto& [key, value, origin] : config::Config::load(file).entries()) {
-    if (key == "model.roi.head.hidden") overrides.push_back(key + "=16");
+    if (key == "model.roi.head.hidden" || key == "model.roi.auxiliary.head.hidden") {
+      overrides.push_back(key + "=64");
+    }
+    if (key == "model.neck.channels") overrides.push_back(key + "=32");
     if (key == "model.roi.head.depth") overrides.push_back("model.roi.head.width=8");
   }
   return overrides;
@@ -125,7 +128,7 @@ TEST_P(Recipe, HasAQuickFormOfTheSameNetwork) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Recipe, testing::ValuesIn(configs([](const fs::path& folder) {
-                           return folder == "faster_rcnn" || folder == "fast_rcnn";
+                           return folder == "faster_rcnn" || folder == "fast_rcnn" || folder == "necks";
                          })),
                          test_name);
 

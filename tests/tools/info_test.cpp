@@ -96,6 +96,22 @@ TEST_F(InfoCommand, SaysAllInJson) {
   EXPECT_EQ(json({"train.momentum=0"})["memory"]["solver"], 0);
 }
 
+TEST_F(InfoCommand, SaysWhatOnlyATrainingNeeds) {
+  const std::vector<std::string> words = {"model.neck={\"type\": \"aug_fpn\", \"channels\": 8}",
+                                          "model.rpn.anchors.sizes=[16, 32]",
+                                          "model.roi.auxiliary={\"head\": {\"hidden\": 16}}"};
+  const auto with = json(words);
+  // 8 channels of 4 x 4; 5 classes and background.
+  EXPECT_EQ(with["memory"]["training_only_weights"], 4 * (129 * 16 + 17 * 16 + 17 * 6 + 17 * 24));
+  EXPECT_EQ(json()["memory"]["training_only_weights"], 0);
+  EXPECT_THAT(
+      info(words).out,
+      AllOf(testing::ContainsRegex("backbone.aug_fpn +[0-9]+ +[0-9]+ +0.[0-9]+ G"),
+            testing::ContainsRegex("auxiliary_heads.box_head +2336 +2336 +0.000 G"),
+            testing::ContainsRegex("weights [0-9.]+ MB, of which detecting does without [0-9.]+ MB; a")));
+  EXPECT_THAT(info().out, Not(HasSubstr("does without")));
+}
+
 TEST_F(InfoCommand, AsksTheDataSetForItsClasses) {
   const auto unnamed = std::string("data.classes=null");
   EXPECT_THAT(error_of(info({unnamed}), 3), HasSubstr("or say how many classes there are: --classes N"));

@@ -80,6 +80,41 @@ TEST_F(WeightsCommand, ADescribedFileNeedsNothingElseToDetect) {
               testing::Contains(list[0]["category_name"].get<std::string>()));
 }
 
+TEST_F(WeightsCommand, WithoutAuxiliaryHeadsADetectorFindsTheSameAndTrainsThemAfresh) {
+  tools::draw_scenes(folder_.path() / "scenes", {.train = 1, .test = 1, .size = {64, 96}});
+  const auto train = [&](const char* run, const std::string& weights) {
+    return run_rcnn(
+        {"train", config_, "--output", file(run), "--device", "cpu", "train.iterations=1",
+         "model.neck={\"type\": \"aug_fpn\", \"channels\": 8}", "model.rpn.anchors.sizes=[16, 32]",
+         "model.roi.auxiliary={\"head\": {\"hidden\": 16}}", "model.weights=" + weights},
+        folder_.path());
+  };
+  const auto first = train("run", "null");
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const auto whole = file("run/last.safetensors"), small = file("small.safetensors");
+  const auto made = weights({"convert", whole, small, "--inference-only"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_THAT(made.err, AllOf(HasSubstr("left out: auxiliary_heads.box_head.fc6 (2), "),
+                              HasSubstr("small.safetensors, which describes itself")));
+  EXPECT_THAT(weights({"inspect", whole}).out, HasSubstr("auxiliary_heads.box_head.fc7.weight"));
+  EXPECT_THAT(weights({"inspect", small}).out, testing::Not(HasSubstr("auxiliary_heads.")));
+  std::vector<std::string> found;
+  for (const auto& weights : {whole, small}) {
+    const auto output = file(fmt::format("found{}", found.size()).c_str());
+    const auto finished = run_rcnn({"detect", folder_.path() / "scenes" / "JPEGImages", "--weights", weights,
+                                    "--output", output, "--score", "0"});
+    EXPECT_EQ(finished.exit_code, 0) << finished.err;
+    std::ifstream list(output + "/detections.json");
+    found.emplace_back(std::istreambuf_iterator<char>(list), std::istreambuf_iterator<char>());
+  }
+  EXPECT_GT(found[0].size(), 100u);
+  EXPECT_EQ(found[0], found[1]);
+  const auto again = train("again", small);
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.err, AllOf(HasSubstr("start fresh: auxiliary_heads.box_head.fc6 (2), "),
+                               testing::Not(HasSubstr("warning"))));
+}
+
 TEST_F(WeightsCommand, ACompressedDetectorDetectsAndSaysWhatItIs) {
   tools::draw_scenes(folder_.path() / "scenes", {.train = 1, .test = 1, .size = {64, 96}});
   ASSERT_EQ(weights({"convert", file("a.pth"), file("b.safetensors"), "--config", config_}).exit_code, 0);

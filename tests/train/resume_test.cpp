@@ -155,7 +155,10 @@ TEST_F(Resume, OfEveryNeckWithItsNorms) {
            R"("pooler": {"type": "adaptive", "size": 4}, "head": {"type": "adaptive", "hidden": 16})"},
           {R"({"type": "bifpn", "repeats": 1, "extra_levels": {"count": 1}, "channels": 8})",
            R"("head": {"hidden": 16})"},
-          {R"({"type": "nas_fpn", "stacks": 1, "channels": 8})", R"("head": {"hidden": 16})"}}) {
+          {R"({"type": "nas_fpn", "stacks": 1, "channels": 8})", R"("head": {"hidden": 16})"},
+          {R"({"type": "aug_fpn", "norm": "batch", "channels": 8})",
+           R"("pooler": {"type": "soft", "size": 4}, "head": {"hidden": 16},
+              "auxiliary": {"head": {"hidden": 16}})"}}) {
     SCOPED_TRACE(neck);
     const auto json = fmt::format(
         R"({{"type": "faster_rcnn",

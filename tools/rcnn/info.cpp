@@ -111,8 +111,11 @@ void print_text(const ModelReport& report, bool every_layer) {
                              static_cast<double>(row.multiply_adds) / 1e9, shapes(row));
   }
   const auto& [gradients, solver, ema] = report.training;
-  std::cout << fmt::format("weights {}; a training keeps also gradients {}, the solver's state {}{}\n",
-                           megabytes(report.model.weight_bytes), megabytes(gradients), megabytes(solver),
+  const auto spare = report.model.spare_bytes;
+  std::cout << fmt::format("weights {}{}; a training keeps also gradients {}, the solver's state {}{}\n",
+                           megabytes(report.model.weight_bytes),
+                           spare > 0 ? ", of which detecting does without " + megabytes(spare) : "",
+                           megabytes(gradients), megabytes(solver),
                            ema > 0 ? ", averaged weights " + megabytes(ema) : "")
             << fmt::format("detecting: at most {} of tensors at once, besides the weights\n",
                            megabytes(report.model.inference_bytes));
@@ -144,11 +147,10 @@ void print_json(const ModelReport& report, bool every_layer) {
             {"multiply_adds", all.multiply_adds},
             {"parts", to_json(nn::parts(report.model.layers))}};
   if (every_layer) json["layers"] = to_json(report.model.layers);
-  json["memory"] = {{"weights", report.model.weight_bytes},
-                    {"gradients", report.training.gradients},
-                    {"solver", report.training.solver},
-                    {"averaged_weights", report.training.ema},
-                    {"detecting", report.model.inference_bytes}};
+  json["memory"] = {
+      {"weights", report.model.weight_bytes},    {"training_only_weights", report.model.spare_bytes},
+      {"gradients", report.training.gradients},  {"solver", report.training.solver},
+      {"averaged_weights", report.training.ema}, {"detecting", report.model.inference_bytes}};
   if (report.training_bytes > 0) json["memory"]["training"] = report.training_bytes;
   std::cout << json.dump(1) << '\n';
 }

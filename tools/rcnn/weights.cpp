@@ -26,6 +26,7 @@ constexpr size_t kShownText = 80;
 
 const std::map<std::string, nn::WeightNames> kNames = {{"torchvision", nn::WeightNames::torchvision},
                                                        {"detectron2", nn::WeightNames::detectron2},
+                                                       {"mmdetection", nn::WeightNames::mmdetection},
                                                        {"caffe2", nn::WeightNames::caffe2},
                                                        {"caffe", nn::WeightNames::caffe}};
 const std::map<std::string, at::ScalarType> kTypes = {
@@ -243,7 +244,8 @@ void add_convert(CLI::App& app) {
   command
       ->add_option(
           "in", arguments->from,
-          ".safetensors, .pth, .pkl or .caffemodel of torchvision, detectron2, Detectron or py-faster-rcnn")
+          ".safetensors, .pth, .pkl or .caffemodel of torchvision, detectron2, mmdetection, Detectron or "
+          "py-faster-rcnn")
       ->required();
   command->add_option("out", arguments->to, "new .safetensors, .pth, .pt or .pkl file")->required();
   command->add_option("overrides", arguments->overrides, "key=value ..., instead of what the config says");
@@ -254,9 +256,12 @@ void add_convert(CLI::App& app) {
       ->add_option(
           "--names", options.names,
           "whose names and conventions the result has; detectron2's in a .pkl, torchvision's otherwise")
-      ->transform(CLI::CheckedTransformer(kNames).description("torchvision, detectron2, caffe2 or caffe"));
+      ->transform(CLI::CheckedTransformer(kNames).description(
+          "torchvision, detectron2, mmdetection, caffe2 or caffe"));
   command->add_option("--dtype", options.type, "of the floating-point tensors")
       ->transform(CLI::CheckedTransformer(kTypes).description("float32, float16, bfloat16 or float64"));
+  command->add_flag("--inference-only", options.inference_only,
+                    "leave out what only a training needs: auxiliary heads");
   add_averages(*command, options.read.averages,
                "take the averaged copy that lies beside the weights (ema, model_ema, ...)");
   command->add_option("--drop-prefix", options.read.drop_prefix, "take it from the names that begin with it");

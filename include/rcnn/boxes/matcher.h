@@ -12,6 +12,10 @@ struct MatcherOptions {
   double negative_low = 0.0;  ///< ... at least this, makes it negative; what remains is left out
   /// Also makes positive each ground truth's best candidates, however low their IoU, provided it is above 0.
   bool low_quality = false;
+  double low_quality_iou = 0;  ///< ... and at least this (mmdetection's min_pos_iou)
+  /// What such a candidate learns: its own best truth, as in py-faster-rcnn, torchvision and detectron2, or
+  /// the truth whose best it is, the last of several (mmdetection's MaxIoUAssigner).
+  enum class LowQualityTarget { own, reached } low_quality_target = LowQualityTarget::own;
   /// A candidate with at least this share of its area inside one ignore region is never negative.
   double ignore_share = 0.5;
 };
@@ -19,13 +23,11 @@ struct MatcherOptions {
 /// What each candidate is to learn.
 struct Assignment {
   at::Tensor labels;  ///< int64 [N]: the ground truth's label (1..C), 0 for background, -1 for left out
-  at::Tensor
-      truth;  ///< int64 [N]: the index of its best ground truth; meaningful where the label is positive
+  at::Tensor truth;   ///< int64 [N]: the index of the truth it learns; meaningful where the label is positive
 };
 
 /// Assigns ground truth to candidates (anchors or proposals, float32 [N, 4]) by IoU (Faster R-CNN,
-/// section 3.1.2; Fast R-CNN, section 2.3). A candidate that is positive only by `low_quality` still learns
-/// its own best truth, as in the reference code. Without truth all is background. Throws c10::Error.
+/// section 3.1.2; Fast R-CNN, section 2.3). Without truth all is background. Throws c10::Error.
 RCNN_EXPORT Assignment match(const at::Tensor& candidates, const Target& target,
                              const MatcherOptions& options);
 

@@ -26,7 +26,7 @@ struct RCNN_EXPORT FeatureSpec {
 struct Features {
   std::vector<at::Tensor> maps;  ///< [N, channels, H, W], one for each level, finest first
   /// Maps on the way to them, such as a pyramid's 1x1 convolutions before their sums, for those who supervise
-  /// these too; none unless an extractor says so.
+  /// these too: one for each of FeatureExtractorImpl::laterals() in training mode, none otherwise.
   std::vector<at::Tensor> laterals = {};
 };
 
@@ -40,9 +40,16 @@ class RCNN_EXPORT FeatureExtractorImpl : public torch::nn::Module {
   /// What the maps are, finest first.
   virtual std::vector<FeatureSpec> levels() const = 0;
 
+  /// What Features::laterals are, finest first; none, unless an extractor, or the neck in it, gives some.
+  virtual std::vector<FeatureSpec> laterals() const { return {}; }
+
   /// What the height and the width of its input have to be multiples of: the stride of the coarsest level
   /// that RoIs are pooled from, unless an extractor, or the neck in it, says otherwise.
   virtual int64_t size_divisor() const;
+
+  /// The smallest height and width of its input; 1 unless an extractor, or the backbone in it, says
+  /// otherwise.
+  virtual int64_t least_side() const { return 1; }
 };
 
 /// Those of a list, one for each of `levels`, that belong to levels which RoIs are pooled from.

@@ -36,9 +36,11 @@ struct RCNN_EXPORT PixelOptions {
 ///
 /// batch     at least one image, on any device; images are uploaded as they are, or as resized bytes
 /// returns   [N, 3, H, W] of `like`'s dtype and device, float32 or float64, channels_last; H and W are
-///           batch.largest_size() rounded up to multiples of `size_divisor`
+///           batch.largest_size(), or `least_side` where that is more, rounded up to multiples of
+///           `size_divisor`
 /// Throws c10::Error for what is no image.
 RCNN_EXPORT at::Tensor network_input(const ImageBatch& batch, const PixelOptions& options,
-                                     int64_t size_divisor, const at::TensorOptions& like);
+                                     int64_t size_divisor, const at::TensorOptions& like,
+                                     int64_t least_side = 1);
 
 }  // namespace rcnn::nn

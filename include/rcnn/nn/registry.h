@@ -43,13 +43,14 @@ class RCNN_EXPORT Registry {
   std::string default_type_;
 };
 
-/// resnet18, resnet34, resnet50, resnet101, resnet152, vgg16, vgg16_bn
+/// resnet18, resnet34, resnet50, resnet101, resnet152, vgg16, vgg16_bn, zf, vgg_cnn_m_1024
 RCNN_EXPORT Registry<BackboneImpl>& backbones();
 
-/// fpn, panet, bifpn, nas_fpn
+/// fpn, panet, bifpn, nas_fpn, rfp, aug_fpn
 RCNN_EXPORT Registry<NeckImpl, const NeckInputs&>& necks();
 
-/// align (the default), pool, adaptive; the argument is the maps that RoIs are pooled from, finest first
+/// align (the default), pool, adaptive, soft; the argument is the maps that RoIs are pooled from, finest
+/// first
 RCNN_EXPORT Registry<RoiPoolerImpl, const std::vector<FeatureSpec>&>& poolers();
 
 /// mlp (the default), conv, res5, adaptive; the argument is what the pooler gives

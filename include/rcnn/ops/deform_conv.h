@@ -26,7 +26,7 @@ struct DeformConvOptions {
 /// offset   [N, 2 * G * kh * kw, H', W'] float32 or the input's dtype, in cells: for each of the G groups of
 ///          offsets and each tap (dy, dx). G is what the number of channels says, and divides C; group g
 ///          moves the channels from g * C / G on. H' = (H + 2 * padding - dilation * (kh - 1) - 1) / stride +
-///          1, W' likewise
+///          1, rounded down, W' likewise
 /// weight   [O, C / groups, kh, kw] float32 or the input's dtype
 /// bias     [O] likewise, or undefined
 /// returns  [N, O, H', W'] in the input's dtype and memory format, computed in float32 where that is

@@ -6,18 +6,38 @@
 #include <torch/torch.h>
 
 #include <rcnn/nn/backbones/resnet.h>
+#include <rcnn/nn/layers/conv_aws.h>
+#include <rcnn/nn/layers/switchable_atrous_conv.h>
 
 namespace rcnn::nn {
 namespace {
 
-torch::nn::Conv2d conv(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t dilation = 1) {
-  torch::nn::Conv2d layer(torch::nn::Conv2dOptions(in, out, kernel)
-                              .stride(stride)
-                              .padding(kernel / 2 * dilation)
-                              .dilation(dilation)
-                              .bias(false));
-  torch::nn::init::kaiming_normal_(layer->weight, 0, torch::kFanOut, torch::kReLU);
-  return layer;
+using Conv = ResNetShape::Conv;
+
+torch::nn::Conv2d conv(const ResNetShape& shape, int64_t in, int64_t out, int64_t kernel, int64_t stride,
+                       int64_t dilation = 1) {
+  const auto options = torch::nn::Conv2dOptions(in, out, kernel)
+                           .stride(stride)
+                           .padding(kernel / 2 * dilation)
+                           .dilation(dilation)
+                           .bias(false);
+  const auto initialised = [](auto layer) {
+    torch::nn::init::kaiming_normal_(layer->weight, 0, torch::kFanOut, torch::kReLU);
+    return layer;
+  };
+  if (shape.conv == Conv::plain) return initialised(torch::nn::Conv2d(options));
+  const auto layer =
+      initialised(shape.is_switchable() && kernel == 3 ? std::make_shared<SwitchableAtrousConvImpl>(
+                                                             options, shape.conv == Conv::deformable_sac)
+                                                       : std::make_shared<ConvAwsImpl>(options));
+  layer->take_factors();
+  return torch::nn::Conv2d(std::static_pointer_cast<torch::nn::Conv2dImpl>(layer));
+}
+
+/// What blocks of stage 1..4, or the stem for 0, are made of.
+ResNetShape in_stage(ResNetShape shape, int stage) {
+  if (stage < 2 && shape.is_switchable()) shape.conv = Conv::aws;
+  return shape;
 }
 
 /// Blocks of stages 1..4 by depth.
@@ -55,7 +75,7 @@ void ResNetShape::read(const config::Node& node) {
 ResidualBlockImpl::ResidualBlockImpl(const ResNetShape& shape, int64_t in_channels, int64_t width,
                                      int64_t stride, int64_t dilation) {
   const auto add = [&](int64_t in, int64_t out, int64_t kernel, int64_t conv_stride) {
-    path_.emplace_back(conv(in, out, kernel, conv_stride, kernel == 3 ? dilation : 1), shape.norm);
+    path_.emplace_back(conv(shape, in, out, kernel, conv_stride, kernel == 3 ? dilation : 1), shape.norm);
     path_.back().register_in(*this, fmt::format("conv{}", path_.size()), fmt::format("bn{}", path_.size()));
   };
   const int64_t out_channels = shape.bottleneck() ? 4 * width : width;
@@ -68,7 +88,7 @@ ResidualBlockImpl::ResidualBlockImpl(const ResNetShape& shape, int64_t in_channe
     add(width, out_channels, 3, 1);
   }
   if (stride != 1 || in_channels != out_channels) {
-    shortcut_.emplace(conv(in_channels, out_channels, 1, stride), shape.norm);
+    shortcut_.emplace(conv(shape, in_channels, out_channels, 1, stride), shape.norm);
     register_module("downsample", shortcut_->block());
   }
 }
@@ -78,18 +98,30 @@ at::Tensor ResidualBlockImpl::forward(const at::Tensor& x) {
 }
 
 at::Tensor ResidualBlockImpl::forward_with(const at::Tensor& x, const at::Tensor& feedback) {
+  TORCH_CHECK(!feedback.defined() || feedback_, "ResidualBlock: feedback: take_feedback() was not called");
   auto y = x;
   for (size_t i = 0; i + 1 < path_.size(); ++i) y = path_[i].relu(y);
   const auto shortcut = shortcut_ ? (*shortcut_)(x) : x;
-  return path_.back().add_relu(y, feedback.defined() ? shortcut + feedback : shortcut);
+  return path_.back().add_relu(y, feedback.defined() ? shortcut + (*feedback_)(feedback) : shortcut);
+}
+
+void ResidualBlockImpl::take_feedback(int64_t channels) {
+  const int64_t out = path_.back().conv()->options.out_channels();
+  torch::nn::Conv2d layer(torch::nn::Conv2dOptions(channels, out, 1));
+  torch::nn::init::zeros_(layer->weight);
+  torch::nn::init::zeros_(layer->bias);
+  feedback_.emplace(layer, NormOptions{.type = Norm::none});
+  register_module("rfp_conv", layer);
 }
 
 void ResidualBlockImpl::fuse(Precision precision) {
   for (auto& layer : path_) layer.fuse(precision);
   if (shortcut_) shortcut_->fuse(precision);
+  if (feedback_) feedback_->fuse(precision);
 }
 
-torch::nn::Sequential make_resnet_stage(const ResNetShape& shape, int stage, int64_t dilation) {
+torch::nn::Sequential make_resnet_stage(const ResNetShape& net, int stage, int64_t dilation) {
+  const auto shape = in_stage(net, stage);
   torch::nn::Sequential blocks;
   const int64_t width = shape.width << (stage - 1), stride = stage == 1 || dilation > 1 ? 1 : 2;
   blocks->push_back(ResidualBlock(shape, shape.channels(stage - 1), width, stride, dilation));
@@ -105,7 +137,7 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options) {
     const int stage = stage_of(level);
     features_.push_back({level, options.shape.channels(stage), (int64_t{2} << stage) / dilation_of(stage)});
   }
-  stem_.emplace(conv(3, options.shape.width, 7, 2), options.shape.norm);
+  stem_.emplace(conv(in_stage(options.shape, 0), 3, options.shape.width, 7, 2), options.shape.norm);
   stem_->register_in(*this, "conv1", "bn1");
   if (options.frozen_stages > 0) stem_->freeze();
   for (int stage = 1; stage <= stage_of(options.levels.back()); ++stage) {
@@ -113,19 +145,40 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options) {
                                       make_resnet_stage(options.shape, stage, dilation_of(stage))));
     if (options.frozen_stages > stage) freeze(*stages_.back());
   }
+  if (options.shape.is_switchable() && stages_.size() > 1) {
+    least_side_ = (SwitchableAtrousConvImpl::kLeastSide - 1) * features_.back().stride + 1;
+  }
 }
 
-std::vector<at::Tensor> ResNetImpl::forward(const at::Tensor& images,
-                                            const std::vector<at::Tensor>& feedback) {
+std::vector<size_t> ResNetImpl::feedback_levels() const {
+  std::vector<size_t> levels;
+  for (size_t i = 0; i < features_.size(); ++i) {
+    if (stage_of(features_[i].name) > 1) levels.push_back(i);
+  }
+  return levels;
+}
+
+void ResNetImpl::take_feedback(int64_t channels) {
+  for (const size_t level : feedback_levels()) {
+    const auto stage = static_cast<size_t>(stage_of(features_[level].name));
+    stages_[stage - 1]->at<ResidualBlockImpl>(0).take_feedback(channels);
+  }
+}
+
+std::vector<at::Tensor> ResNetImpl::forward_with(const at::Tensor& images,
+                                                 const std::vector<at::Tensor>& feedback) {
   std::vector<at::Tensor> maps;
   auto x = stem_->relu(images);
   x = at::max_pool2d(x, 3, 2, 1);
   for (size_t stage = 0; stage < stages_.size(); ++stage) {
+    const auto level = maps.size();
+    const bool given = features_[level].name == fmt::format("c{}", stage + 2);
     for (size_t block = 0; block < stages_[stage]->size(); ++block) {
-      const auto given = block == 0 && stage < feedback.size() ? feedback[stage] : at::Tensor();
-      x = stages_[stage]->at<ResidualBlockImpl>(block).forward_with(x, given);
+      const bool joins = given && block == 0 && stage > 0 && level < feedback.size();
+      x = stages_[stage]->at<ResidualBlockImpl>(block).forward_with(x,
+                                                                    joins ? feedback[level] : at::Tensor());
     }
-    if (features_[maps.size()].name == fmt::format("c{}", stage + 2)) maps.push_back(x);
+    if (given) maps.push_back(x);
   }
   return maps;
 }
@@ -133,6 +186,14 @@ std::vector<at::Tensor> ResNetImpl::forward(const at::Tensor& images,
 std::shared_ptr<BackboneImpl> make_resnet(int64_t depth, const config::Node& node) {
   ResNetOptions options{.shape = {.depth = depth}};
   options.shape.read(node);
+  node.read("conv", options.shape.conv,
+            {{"plain", Conv::plain},
+             {"aws", Conv::aws},
+             {"sac", Conv::sac},
+             {"deformable_sac", Conv::deformable_sac}});
+  if (options.shape.conv != Conv::plain && options.shape.width < 2) {
+    throw node.error("conv", "needs a width of 2 at least: what is standardised are several weights");
+  }
   node.read("levels", options.levels);
   node.read("frozen_stages", options.frozen_stages, {.min = 0, .max = 5});
   node.read("c5_dilation", options.c5_dilation, {.min = 1, .max = 2});

@@ -1,7 +1,10 @@
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
+#include <rcnn/error.h>
+#include <rcnn/nn/layers/conv_aws.h>
 #include <rcnn/nn/layers/conv_norm.h>
+#include <rcnn/nn/layers/switchable_atrous_conv.h>
 
 #include "nn/layers/fused_conv.h"
 
@@ -25,7 +28,10 @@ void NormOptions::read(const config::Node& node, int64_t channels) {
   }
 }
 
-ConvNorm::ConvNorm(torch::nn::Conv2d conv, const NormOptions& norm) : conv_(std::move(conv)) {
+ConvNorm::ConvNorm(torch::nn::Conv2d conv, const NormOptions& norm)
+    : conv_(std::move(conv)),
+      aws_(std::dynamic_pointer_cast<ConvAwsImpl>(conv_.ptr())),
+      sac_(std::dynamic_pointer_cast<SwitchableAtrousConvImpl>(aws_)) {
   const auto channels = conv_->options.out_channels();
   if (norm.type == Norm::frozen) {
     frozen_ = FrozenBatchNorm(channels, norm.eps);
@@ -66,11 +72,27 @@ at::Tensor ConvNorm::group_normalised(const at::Tensor& y) {
   return group_->forward(y.to(group_->weight.scalar_type())).to(y.scalar_type());
 }
 
+/// What the convolution computes with.
+at::Tensor ConvNorm::weight() const {
+  return aws_ ? aws_->standardised() : conv_->weight;
+}
+
 at::Tensor ConvNorm::operator()(const at::Tensor& x) {
-  if (frozen_) return conv_norm(conv_, frozen_, x);
-  const auto y = fused_ ? (*fused_)(x) : conv_->forward(x);
+  if (frozen_ && !sac_) return conv_norm(conv_, frozen_, x, weight());
+  const auto y = sac_     ? sac_->forward(x)
+                 : fused_ ? (*fused_)(x)
+                 : aws_   ? aws_->forward(x)
+                          : conv_->forward(x);
+  if (frozen_) return frozen_->forward(y);
   if (group_) return group_normalised(y);
-  return batch_ ? batch_->forward(y) : y;
+  if (!batch_) return y;
+  if (batch_->is_training() && y.numel() == y.size(1)) {
+    throw ConfigError(
+        "batch normalisation learns from more than one value a channel, and one image of this batch gives a "
+        "level of one cell: take norm group, larger images (data.min_size) or more of them "
+        "(train.batch_size)");
+  }
+  return batch_->forward(y);
 }
 
 at::Tensor ConvNorm::relu(const at::Tensor& x) {
@@ -83,8 +105,9 @@ at::Tensor ConvNorm::add_relu(const at::Tensor& x, const at::Tensor& sum) {
 
 void ConvNorm::fuse(Precision precision) {
   if (fused_) return;
+  if (sac_) return sac_->fuse(precision);
   const torch::NoGradGuard no_grad;
-  at::Tensor weight = conv_->weight;
+  auto weight = this->weight();
   at::Tensor bias = conv_->bias.defined() ? conv_->bias : at::zeros({weight.size(0)}, weight.options());
   if (frozen_ || batch_) {
     const auto [scale, shift] = frozen_ ? frozen_->factors()
@@ -94,7 +117,7 @@ void ConvNorm::fuse(Precision precision) {
     bias = bias * scale + shift;
   }
   const auto type = precision == Precision::bf16 ? at::kBFloat16 : weight.scalar_type();
-  fused_ = std::make_shared<FusedConv>(weight.to(type), bias.to(type), *conv_);
+  fused_ = std::make_shared<FusedConv>(weight.to(type), bias.to(type), conv_->options);
   conv_->weight.set_data(at::empty({0}, weight.options()));
   frozen_ = nullptr;
   batch_ = nullptr;

@@ -25,14 +25,16 @@ at::Tensor FrozenBatchNormImpl::forward(const at::Tensor& x) {
   const auto [scale, shift] = factors();
   std::vector<int64_t> shape(x.dim(), 1);
   shape[1] = -1;
-  return x * scale.view(shape) + shift.view(shape);
+  const auto as_x = [&](const at::Tensor& factor) { return factor.view(shape).to(x.scalar_type()); };
+  return at::addcmul(as_x(shift), x, as_x(scale));
 }
 
-at::Tensor conv_norm(const torch::nn::Conv2d& conv, const FrozenBatchNorm& norm, const at::Tensor& x) {
+at::Tensor conv_norm(const torch::nn::Conv2d& conv, const FrozenBatchNorm& norm, const at::Tensor& x,
+                     const at::Tensor& weight) {
   const auto [scale, shift] = norm->factors();
   const auto& options = conv->options;
   const auto bias = conv->bias.defined() ? conv->bias * scale + shift : shift;
-  return at::conv2d(x, conv->weight * scale.view({-1, 1, 1, 1}), bias, options.stride(),
+  return at::conv2d(x, weight * scale.view({-1, 1, 1, 1}), bias, options.stride(),
                     std::get<torch::ExpandingArray<2>>(options.padding()), options.dilation(),
                     options.groups());
 }

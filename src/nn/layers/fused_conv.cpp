@@ -50,14 +50,15 @@ bool has_cudnn(const at::Tensor& weight) {
 
 }  // namespace
 
-FusedConv::FusedConv(const at::Tensor& weight, const at::Tensor& bias, const torch::nn::Conv2dImpl& conv)
+FusedConv::FusedConv(const at::Tensor& weight, const at::Tensor& bias,
+                     const torch::nn::detail::ConvNdOptions<2>& options)
     : weight_(weight.detach().contiguous(at::MemoryFormat::ChannelsLast)),
       bias_(bias.detach()),
       onednn_(takes_onednn(weight)),
-      stride_(conv.options.stride()->begin(), conv.options.stride()->end()),
-      dilation_(conv.options.dilation()->begin(), conv.options.dilation()->end()),
-      groups_(conv.options.groups()) {
-  const auto& padding = std::get<torch::ExpandingArray<2>>(conv.options.padding());
+      stride_(options.stride()->begin(), options.stride()->end()),
+      dilation_(options.dilation()->begin(), options.dilation()->end()),
+      groups_(options.groups()) {
+  const auto& padding = std::get<torch::ExpandingArray<2>>(options.padding());
   padding_.assign(padding->begin(), padding->end());
   if (onednn_ && !depends_on_the_image(weight)) {
     static const auto pack = operator_named<Pack>("mkldnn::_reorder_convolution_weight", "");

@@ -13,8 +13,9 @@ class FusedConv {
   /// weight    [out, in, kh, kw], of the type that is computed in: input is converted. Whose it is may give
   ///           the memory up by set_data(): this keeps it
   /// bias      [out], of the same type
-  /// conv      has the stride, the padding, the dilation and the groups
-  FusedConv(const at::Tensor& weight, const at::Tensor& bias, const torch::nn::Conv2dImpl& conv);
+  /// options   have the stride, the padding, the dilation and the groups
+  FusedConv(const at::Tensor& weight, const at::Tensor& bias,
+            const torch::nn::detail::ConvNdOptions<2>& options);
 
   at::Tensor operator()(const at::Tensor& x) const;
 

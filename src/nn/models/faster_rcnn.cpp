@@ -21,28 +21,39 @@ at::Tensor joined_boxes(const RoiBatch& rois, const Proposals& proposals, Rpn& r
 
 FasterRcnnImpl::FasterRcnnImpl(std::shared_ptr<FeatureExtractorImpl> extractor, Rpn rpn, RoiHeads roi_heads,
                                const PixelOptions& pixels, int64_t size_divisor,
-                               ProposalGradient proposal_gradient, double proposal_gradient_clip)
+                               ProposalGradient proposal_gradient, double proposal_gradient_clip,
+                               AuxiliaryHeads auxiliary_heads)
     : trunk_{.extractor = std::move(extractor), .pixels = pixels, .size_divisor = size_divisor},
       levels_(trunk_.extractor->levels()),
       rpn_(std::move(rpn)),
       roi_heads_(std::move(roi_heads)),
       proposal_gradient_(proposal_gradient),
-      proposal_gradient_clip_(proposal_gradient_clip) {
+      proposal_gradient_clip_(proposal_gradient_clip),
+      auxiliary_heads_(std::move(auxiliary_heads)) {
   TORCH_CHECK(
       proposal_gradient == ProposalGradient::none || roi_heads_->pooler().is_differentiable_in_boxes(),
       "FasterRcnn: proposal_gradient: expected none for a pooler that has no gradient of its boxes");
   register_module("backbone", trunk_.extractor);
   register_module("rpn", rpn_);
   register_module("roi_heads", roi_heads_);
+  if (auxiliary_heads_) register_module(std::string(kAuxiliaryHeads), auxiliary_heads_);
   parameter_ = parameters().front();
 }
 
 bool FasterRcnnImpl::depends_on_classes(std::string_view name) const {
-  return roi_heads_depend_on_classes(name);
+  return roi_heads_depend_on_classes(name) || auxiliary_heads_depend_on_classes(name);
 }
 
 int64_t FasterRcnnImpl::classes_in(const TensorMap& weights) const {
   return classes_in_roi_heads(weights);
+}
+
+bool FasterRcnnImpl::only_trains(std::string_view name) const {
+  return auxiliary_heads_ && is_of_auxiliary_heads(name);
+}
+
+void FasterRcnnImpl::drop_training_parts() {
+  if (auxiliary_heads_) auxiliary_heads_->drop();
 }
 
 std::vector<at::Tensor> FasterRcnnImpl::feature_maps(const ImageBatch& images) {
@@ -55,7 +66,7 @@ std::vector<Loss> FasterRcnnImpl::losses(const ImageBatch& images, const std::ve
   const bool joined = proposal_gradient_ != ProposalGradient::none;
   const auto frames = frames_of(images, roi_heads_->options().convention);
   const auto truth = to_network_pixels(targets, frames);
-  const auto maps = feature_maps(images);
+  const auto [maps, laterals] = trunk_.features(images, parameter_);
   auto [proposals, losses] = rpn_->forward(maps, images.sizes, &truth, frames, /*with_anchors=*/joined);
   const auto roi_maps = for_rois(maps, levels_);
   const auto rois = roi_heads_->sample(roi_maps, proposals.boxes, truth);
@@ -63,6 +74,8 @@ std::vector<Loss> FasterRcnnImpl::losses(const ImageBatch& images, const std::ve
                                            proposal_gradient_clip_)
                             : rois.boxes;
   for (auto& loss : roi_heads_->losses(roi_maps, rois, boxes)) losses.push_back(std::move(loss));
+  if (!auxiliary_heads_) return losses;
+  for (auto& loss : auxiliary_heads_->losses(laterals, rois, boxes)) losses.push_back(std::move(loss));
   return losses;
 }
 
@@ -117,8 +130,10 @@ std::shared_ptr<DetectionModelImpl> make_faster_rcnn(const config::Node& model, 
         "needs a pooler with a gradient of its boxes, as roi.pooler.type align has; pool rounds "
         "them");
   }
+  const auto auxiliary_heads =
+      make_auxiliary_heads(model, *trunk.extractor, num_classes, roi_heads->branch_options());
   return std::make_shared<FasterRcnnImpl>(trunk.extractor, rpn, roi_heads, trunk.pixels, trunk.size_divisor,
-                                          gradient, clip);
+                                          gradient, clip, auxiliary_heads);
 }
 
 }  // namespace rcnn::nn

@@ -27,6 +27,7 @@ bool only_detects(const ModelImpl& model) {
 void prepare_for_inference(ModelImpl& model, Precision precision) {
   const torch::NoGradGuard no_grad;
   model.eval();
+  model.drop_training_parts();
   for (auto& parameter : model.parameters()) {
     parameter.set_requires_grad(false);
     TORCH_CHECK(precision == Precision::fp32 || parameter.scalar_type() == at::kFloat,

@@ -15,6 +15,12 @@ TensorMap ModelImpl::published(TensorMap state) const {
   return state;
 }
 
+bool ModelImpl::only_trains(std::string_view) const {
+  return false;
+}
+
+void ModelImpl::drop_training_parts() {}
+
 int64_t ModelImpl::classes_in(const TensorMap&) const {
   return 0;
 }

@@ -130,8 +130,11 @@ ModelSummary summarize(ModelImpl& model, ImageSize size) {
   model.eval();
   const auto image = grey_image(model, size);
   ModelSummary summary{.layers = layers_of(model)};
-  for (const auto& tensor : model.parameters()) summary.weight_bytes += static_cast<int64_t>(tensor.nbytes());
-  for (const auto& tensor : model.buffers()) summary.weight_bytes += static_cast<int64_t>(tensor.nbytes());
+  for (const auto& [name, tensor] : state_of(model)) {
+    const auto bytes = static_cast<int64_t>(tensor.nbytes());
+    summary.weight_bytes += bytes;
+    if (model.only_trains(name)) summary.spare_bytes += bytes;
+  }
   {
     const ProductCounter counter(model);
     use(model, image);

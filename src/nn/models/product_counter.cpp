@@ -19,9 +19,9 @@ struct Operator {
 };
 
 // What others, such as conv2d, linear and matmul, come down to.
-constexpr Operator kOperators[] = {{"aten::convolution", 0, 1}, {"aten::mm", 0, 1},
-                                   {"aten::addmm", 1, 2},       {"aten::bmm", 0, 1},
-                                   {"aten::baddbmm", 1, 2},     {"aten::addbmm", 1, 2}};
+constexpr Operator kOperators[] = {
+    {"aten::convolution", 0, 1}, {"aten::mm", 0, 1},     {"aten::addmm", 1, 2},      {"aten::bmm", 0, 1},
+    {"aten::baddbmm", 1, 2},     {"aten::addbmm", 1, 2}, {"rcnn::deform_conv", 0, 2}};
 
 const Operator* operator_of(const at::RecordFunction& function) {
   for (const auto& known : kOperators) {
@@ -33,10 +33,11 @@ const Operator* operator_of(const at::RecordFunction& function) {
 /// The first is for each number of the output, the second for all of it.
 std::pair<int64_t, int64_t> multiply_adds(const Operator& op, at::ArrayRef<c10::IValue> inputs) {
   const auto& first = inputs[op.first].toTensor();
-  if (op.name != "aten::convolution") return {first.size(-1), 0};
+  const bool convolution = op.name == "aten::convolution";
+  if (!convolution && op.name != "rcnn::deform_conv") return {first.size(-1), 0};
   // Weights are [out, in / groups, ...], or [in, out / groups, ...] when transposed.
   const auto a_place = c10::multiply_integers(inputs[op.second].toTensor().sizes().slice(1));
-  const bool transposed = inputs[6].toBool();
+  const bool transposed = convolution && inputs[6].toBool();
   return transposed ? std::pair{int64_t{0}, first.numel() * a_place} : std::pair{a_place, int64_t{0}};
 }
 

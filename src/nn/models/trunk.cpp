@@ -1,16 +1,18 @@
 #include <ATen/record_function.h>
 #include <torch/torch.h>
 
+#include <rcnn/nn/convention.h>
 #include <rcnn/nn/models/trunk.h>
 
 namespace rcnn::nn {
 
-std::vector<at::Tensor> Trunk::maps(const ImageBatch& images, const at::Tensor& parameter) const {
+Features Trunk::features(const ImageBatch& images, const at::Tensor& parameter) const {
   RECORD_USER_SCOPE("rcnn::backbone");
   // Layers that compute in bfloat16 convert what they are given.
   const auto type = parameter.scalar_type() == at::kBFloat16 ? at::kFloat : parameter.scalar_type();
-  return extractor->forward(network_input(images, pixels, size_divisor, parameter.options().dtype(type)))
-      .maps;
+  const auto input =
+      network_input(images, pixels, size_divisor, parameter.options().dtype(type), extractor->least_side());
+  return extractor->forward(input);
 }
 
 Trunk make_trunk(const config::Node& model) {

@@ -13,7 +13,7 @@ FpnImpl::FpnImpl(const std::vector<FeatureSpec>& inputs, const FpnOptions& optio
       extra_(*this, inputs.back(), features_, options.extra) {}
 
 std::vector<at::Tensor> FpnImpl::forward(const std::vector<at::Tensor>& maps) {
-  auto [sums, outputs] = top_down_(maps);
+  auto [laterals, sums, outputs] = top_down_(maps);
   extra_.append_to(outputs, maps.back(), sums.back());
   return outputs;
 }

@@ -28,7 +28,7 @@ at::Tensor PanetImpl::apply(ConvNorm& layer, const at::Tensor& x) const {
 }
 
 std::vector<at::Tensor> PanetImpl::forward(const std::vector<at::Tensor>& maps) {
-  const auto [sums, pyramid] = top_down_(maps);
+  const auto [laterals, sums, pyramid] = top_down_(maps);
   std::vector<at::Tensor> outputs = {pyramid.front()};
   auto below = pyramid.front();
   for (size_t i = 0; i < output_.size(); ++i) {

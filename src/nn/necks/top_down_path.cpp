@@ -22,19 +22,26 @@ TopDownPath::TopDownPath(torch::nn::Module& owner, const std::vector<FeatureSpec
   }
 }
 
-TopDownPath::Maps TopDownPath::operator()(const std::vector<at::Tensor>& maps) {
+TopDownPath::Maps TopDownPath::operator()(const std::vector<at::Tensor>& maps, const at::Tensor& augmentation,
+                                          Laterals laterals) {
   const auto apply = [&](ConvNorm& layer, const at::Tensor& x) {
     return rectified_ ? layer.relu(x) : layer(x);
   };
-  Maps result{.sums = std::vector<at::Tensor>(maps.size()), .outputs = std::vector<at::Tensor>(maps.size())};
+  Maps result{.laterals = {},
+              .sums = std::vector<at::Tensor>(maps.size()),
+              .outputs = std::vector<at::Tensor>(maps.size())};
+  if (laterals == Laterals::keep) result.laterals.resize(maps.size());
   for (size_t i = maps.size(); i-- > 0;) {
     auto& sum = result.sums[i];
     sum = apply(inner_[i], maps[i]);
-    if (i + 1 < maps.size()) {
-      const auto above = at::upsample_nearest2d(result.sums[i + 1], sum.sizes().slice(2));
-      // A ReLU's output is kept for its gradient.
-      sum = rectified_ ? sum + above : sum.add_(above);
+    if (laterals == Laterals::keep) {
+      result.laterals[i] = sum;
+      sum = sum.clone();
     }
+    const auto above =
+        i + 1 < maps.size() ? at::upsample_nearest2d(result.sums[i + 1], sum.sizes().slice(2)) : augmentation;
+    // A ReLU's output is kept for its gradient.
+    if (above.defined()) sum = rectified_ ? sum + above : sum.add_(above);
     result.outputs[i] = apply(layer_[i], sum);
   }
   return result;

@@ -9,6 +9,8 @@
 #include <rcnn/nn/roi/box_branch.h>
 #include <rcnn/printable.h>
 
+#include "nn/read_sampling.h"
+
 namespace rcnn::nn {
 namespace {
 
@@ -36,6 +38,7 @@ void BoxBranchOptions::read(const config::Node& node) {
   std::copy(weights.begin(), weights.end(), coder.weights.begin());
   node.read("class_agnostic", class_agnostic);
   node.read("beta", beta, {.min = 0});
+  read_delta_limit(node, coder.limit);
   node.read("target_statistics", target_statistics,
             {{"none", TargetStatistics::none}, {"per_class", TargetStatistics::per_class}});
   if (class_agnostic && target_statistics == TargetStatistics::per_class) {
@@ -115,6 +118,12 @@ void BoxBranchImpl::begin_training(const TrainingSet& images, const boxes::Match
         statistics.too_few.size(), num_classes, classes_without_statistics(statistics, images.classes)));
   }
   predictor_->normalise_targets(statistics, plain);
+}
+
+void BoxBranchImpl::share_statistics(const BoxBranchImpl& other, std::span<const std::string> plain) {
+  const auto& of_other = other.predictor_;
+  if (!of_other->target_mean().defined()) return;
+  predictor_->normalise_targets({.mean = of_other->target_mean(), .std = of_other->target_std()}, plain);
 }
 
 }  // namespace rcnn::nn

@@ -15,6 +15,8 @@ namespace {
 
 // FPN pools a box of ImageNet's size (224 pixels) from the map of stride 16.
 constexpr double kCanonicalSize = 224, kCanonicalLevel = 4;
+// mmdetection's finest_scale, the least size of what the second finest map is for being twice that.
+constexpr double kFinestSize = 56;
 
 /// The levels that the paper's equation numbers: each of twice the stride of the one before, powers of two.
 bool are_of_a_pyramid(const std::vector<int64_t>& strides) {
@@ -58,10 +60,14 @@ LevelPoolerImpl::LevelPoolerImpl(const std::vector<FeatureSpec>& features, const
 at::Tensor LevelPoolerImpl::levels(const at::Tensor& boxes) const {
   const auto corners = boxes.unbind(1);
   const auto size = at::sqrt((corners[2] - corners[0]) * (corners[3] - corners[1]));
+  const auto coarsest = static_cast<double>(scales_.size()) - 1;
+  if (options_.level_rule == RoiPoolerOptions::LevelRule::mmdetection) {
+    return at::floor(at::log2(size / kFinestSize + 1e-6)).clamp(0, coarsest).to(at::kLong);
+  }
   // torchvision's 1e-6 keeps exact powers (112, 224, ...) on the upper side of the floor.
   const auto level = at::floor(kCanonicalLevel + at::log2(size / kCanonicalSize) + 1e-6);
   const double finest = -std::log2(scales_.front());
-  return (level.clamp(finest, finest + static_cast<double>(scales_.size()) - 1) - finest).to(at::kLong);
+  return (level.clamp(finest, finest + coarsest) - finest).to(at::kLong);
 }
 
 at::Tensor LevelPoolerImpl::cells(const at::Tensor& boxes) const {
@@ -89,6 +95,10 @@ std::shared_ptr<RoiPoolerImpl> make_level_pooler(RoiPoolerOptions::Kind kind, co
                                                  const std::vector<FeatureSpec>& features) {
   RoiPoolerOptions options{.kind = kind};
   options.read(node);
+  using Rule = RoiPoolerOptions::LevelRule;
+  if (kind == RoiPoolerOptions::Kind::align)
+    node.read("level_rule", options.level_rule,
+              {{"torchvision", Rule::torchvision}, {"mmdetection", Rule::mmdetection}});
   return std::make_shared<LevelPoolerImpl>(features, options);
 }
 

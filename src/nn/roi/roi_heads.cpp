@@ -134,6 +134,7 @@ BoxBranchImpl::Prediction RoiHeadsImpl::predict(const std::vector<at::Tensor>& m
 
 RoiBatch RoiHeadsImpl::sample(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& proposals,
                               const std::vector<Target>& targets, const std::vector<Frame>& frames) {
+  RECORD_USER_SCOPE("rcnn::roi_heads");
   using Sampling = RoiHeadsOptions::Sampling;
   if (options_.sampling == Sampling::random) {
     return sample_rois(proposals, targets, options_.matcher, options_.sampler);
@@ -151,13 +152,13 @@ RoiBatch RoiHeadsImpl::sample(const std::vector<at::Tensor>& maps, const std::ve
 
 std::vector<Loss> RoiHeadsImpl::losses(const std::vector<at::Tensor>& maps, const RoiBatch& rois,
                                        const at::Tensor& boxes, const std::vector<Frame>& frames) {
+  RECORD_USER_SCOPE("rcnn::roi_heads");
   return branch_->losses(predict(maps, rois.unpadded(boxes), frames), rois);
 }
 
 std::vector<Loss> RoiHeadsImpl::losses(const std::vector<at::Tensor>& maps,
                                        const std::vector<at::Tensor>& proposals,
                                        const std::vector<Target>& targets, const std::vector<Frame>& frames) {
-  RECORD_USER_SCOPE("rcnn::roi_heads");
   const auto rois = sample(maps, proposals, targets, frames);
   return losses(maps, rois, rois.boxes, frames);
 }
@@ -286,6 +287,7 @@ RoiHeads make_roi_heads(const config::Node& node, const std::vector<FeatureSpec>
   options.read(node);
   branch_options.read(node);
   const auto head_node = node.child("head");
+  node.has("auxiliary");  // known here, read by make_auxiliary_heads()
   node.finish();
   const auto ranks = head_node.child("svd");  // of the head's layers and the predictor's
   const auto head = box_heads().make(head_node, pooler->grids());

@@ -30,6 +30,17 @@ std::vector<int64_t> strides(const std::vector<FeatureSpec>& features) {
   return result;
 }
 
+/// bool [A]: whether the cells that anchors lie around are those of an image of `size` alone, padded to a
+/// multiple of `divisor`. Cells are a pixel apart at least.
+at::Tensor are_around_cells_of(const at::Tensor& anchors, ImageSize size, int64_t divisor) {
+  const auto padded = [&](int64_t side) {
+    return static_cast<double>((side + divisor - 1) / divisor * divisor) - 0.5;
+  };
+  const auto corners = anchors.unbind(1);
+  return (corners[0] + corners[2] < 2 * padded(size.width))
+      .logical_and(corners[1] + corners[3] < 2 * padded(size.height));
+}
+
 }  // namespace
 
 RpnOptions RpnOptions::from(const config::Node& node, boxes::Convention convention) {
@@ -50,9 +61,16 @@ RpnOptions RpnOptions::from(const config::Node& node, boxes::Convention conventi
   node.read("convs", options.convs, {.min = 1});
   if (node.has("channels")) node.read("channels", options.channels.emplace(), {.min = 1});
   read_sampling(node, options.matcher, options.sampler);
+  node.read("low_quality_iou", options.matcher.low_quality_iou, {.min = 0, .max = 1});
+  using LowQuality = boxes::MatcherOptions::LowQualityTarget;
+  node.read("low_quality_target", options.matcher.low_quality_target,
+            {{"own", LowQuality::own}, {"reached", LowQuality::reached}});
   node.read("cross_boundary", options.cross_boundary,
-            {{"keep", CrossBoundary::keep}, {"drop", CrossBoundary::drop}});
+            {{"keep", CrossBoundary::keep},
+             {"drop", CrossBoundary::drop},
+             {"drop_padding", CrossBoundary::drop_padding}});
   node.read("beta", options.beta, {.min = 0});
+  read_delta_limit(node, options.delta_limit);
   node.read("nms_threshold", options.train.nms_threshold, {.min = 0, .max = 1});
   node.read("min_size", options.train.min_size, {.min = 0});
   options.test.nms_threshold = options.train.nms_threshold;
@@ -76,7 +94,7 @@ void check_anchors(const config::Node& model, const boxes::AnchorOptions& anchor
 
 RpnImpl::RpnImpl(const std::vector<FeatureSpec>& features, const RpnOptions& options)
     : options_(options),
-      coder_({.convention = options.anchors.convention}),
+      coder_({.convention = options.anchors.convention, .limit = options.delta_limit}),
       generator_(std::make_unique<boxes::AnchorGenerator>(options.anchors, strides(features))) {
   head_ = register_module("head",
                           RpnHead(features.front().channels, generator_->anchors_per_cell(), options.convs,
@@ -140,7 +158,10 @@ boxes::Assignment RpnImpl::assign(const at::Tensor& anchors, ImageSize size, con
   if (options_.cross_boundary == RpnOptions::CrossBoundary::keep) {
     return boxes::match(anchors, target, options_.matcher);
   }
-  const auto inside = boxes::inside(anchors, size, coder_.convention()).nonzero().squeeze(1);
+  const bool of_padding = options_.cross_boundary == RpnOptions::CrossBoundary::drop_padding;
+  const auto taking_part = of_padding ? are_around_cells_of(anchors, size, options_.size_divisor)
+                                      : boxes::inside(anchors, size, coder_.convention());
+  const auto inside = taking_part.nonzero().squeeze(1);
   const auto assignment = boxes::match(anchors.index_select(0, inside), target, options_.matcher);
   const auto options = inside.options();
   return {at::full({anchors.size(0)}, -1, options).index_copy(0, inside, assignment.labels),
@@ -173,7 +194,8 @@ std::vector<Loss> RpnImpl::losses(const std::vector<at::Tensor>& maps, const at:
 }
 
 Rpn make_rpn(const config::Node& model, const std::vector<FeatureSpec>& levels, int64_t size_divisor) {
-  const auto options = RpnOptions::from(model.child("rpn"), read_convention(model));
+  auto options = RpnOptions::from(model.child("rpn"), read_convention(model));
+  options.size_divisor = size_divisor;
   check_anchors(model, options.anchors, levels);
   if (options.anchors.spacing == boxes::AnchorOptions::Spacing::fitted &&
       size_divisor % levels.front().stride != 0) {

@@ -9,6 +9,7 @@
 #include <rcnn/printable.h>
 
 #include "nn/weights/in_file.h"
+#include "nn/weights/mmdetection_names.h"
 
 namespace rcnn::nn {
 namespace {
@@ -51,6 +52,15 @@ void write(const std::filesystem::path& file, Kind kind, TensorMap tensors, Meta
   }
 }
 
+/// `config`, or else the one that the source's metadata has.
+std::optional<config::Config> config_of(const RecognisedWeights& source, const std::filesystem::path& from,
+                                        const std::optional<config::Config>& config) {
+  if (config) return config;
+  const auto own = source.metadata.find("config");
+  if (own == source.metadata.end() || !source.metadata.contains("rcnn_version")) return std::nullopt;
+  return config::Config::parse(own->second, from.string());
+}
+
 std::string counted(const std::vector<std::string>& names) {
   return fmt::format("{} ({})", fmt::join(names, ", "), names.size());
 }
@@ -75,13 +85,30 @@ Conversion convert_weights(const std::filesystem::path& from, const std::filesys
   const auto usual = kind == Kind::detectron2 ? WeightNames::detectron2 : WeightNames::torchvision;
   Conversion result{
       .source = weight_names_of(named), .target = options.names.value_or(usual), .summary = source.summary};
+  const auto config = config_of(source, from, options.config);
   const auto names_options =
-      options.config ? WeightNamesOptions::from(options.config->root().child("model")) : WeightNamesOptions();
+      config ? WeightNamesOptions::from(config->root().child("model")) : WeightNamesOptions();
+  if (config && result.target == WeightNames::mmdetection && result.source != result.target) {
+    in_file(from, [&] { check_mmdetection_has(config->root().child("model")); });
+  }
   const bool renames = result.source != result.target || options.config;
 
   RenamedWeights weights{named, {}};
   if (renames) weights = in_file(from, [&] { return to_torchvision(named, result.source, names_options); });
   auto& [tensors, left_out] = weights;
+  if (options.inference_only) {
+    if (!config) {
+      throw ConfigError(fmt::format(
+          "{}: does not say what model it is of, and with it what only a training needs: give --config",
+          from.string()));
+    }
+    const auto model = make_model(config->root().child("model"), 1);
+    std::erase_if(tensors, [&](const auto& entry) {
+      const bool is_spare = model->only_trains(entry.first);
+      if (is_spare) left_out.push_back(entry.first);
+      return is_spare;
+    });
+  }
   Metadata metadata;
   if (options.config) {
     const auto described = describe_weights(tensors, *options.config, options.categories, from.string());

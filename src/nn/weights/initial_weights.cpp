@@ -52,13 +52,16 @@ std::string doubts_about(const LoadReport& report, const ModelImpl& model) {
   for (auto& name : spare_names) {
     if (name.starts_with("layer") || name.starts_with("features.")) name.insert(0, "backbone.body.");
   }
-  const auto loaded = by_part(report.loaded), fresh = by_part(report.fresh), unused = by_part(spare_names);
+  auto known = report.loaded;
+  known.insert(known.end(), report.derived.begin(), report.derived.end());
+  const auto loaded = by_part(known), fresh = by_part(report.fresh), unused = by_part(spare_names);
   const auto count = [](const Parts& parts, const std::string& part) {
     const auto found = parts.find(part);
     return found == parts.end() ? size_t{0} : found->second.size();
   };
   const auto is_as_it_should_be = [&](const std::vector<std::string>& names) {
-    return std::ranges::all_of(names, [&](const auto& name) { return model.depends_on_classes(name); });
+    return std::ranges::all_of(
+        names, [&](const auto& name) { return model.depends_on_classes(name) || model.only_trains(name); });
   };
   const bool classifier = fills_a_backbone_alone(report);
   const bool vgg = loaded.contains("backbone.body.features") || loaded.contains("backbone.body.conv5");
@@ -84,9 +87,11 @@ std::string doubts_about(const LoadReport& report, const ModelImpl& model) {
     doubts.push_back(fmt::format("most of a part starts fresh ({}); {}", fmt::join(missing, ", "), cause));
   }
   if (!spare.empty()) {
-    doubts.push_back(
-        fmt::format("most of what the file has of a part finds no place ({}); weights of a deeper model",
-                    fmt::join(spare, ", ")));
+    const bool standardised =
+        std::ranges::any_of(report.unused, [](const auto& name) { return name.ends_with(".weight_gamma"); });
+    doubts.push_back(fmt::format(
+        "most of what the file has of a part finds no place ({}); weights of {}", fmt::join(spare, ", "),
+        standardised ? "a backbone whose conv is aws or sac: see model.backbone.conv" : "a deeper model"));
   }
   return fmt::format("{}", fmt::join(doubts, "; "));
 }

@@ -5,6 +5,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "nn/weights/name_parts.h"
+
 namespace rcnn::nn {
 namespace {
 
@@ -19,19 +21,6 @@ const Leaves kSameLayer = {{".weight", ".weight"}, {".bias", ".bias"}};
 const Leaves kCaffe2Norm = {
     {".weight", "_s"}, {".bias", "_b"}, {".running_mean", "_rm"}, {".running_var", "_riv"}};
 const Leaves kCaffe2Layer = {{".weight", "_w"}, {".bias", "_b"}};
-
-bool has(const TensorMap& tensors, const std::string& prefix) {
-  const auto found = tensors.lower_bound(prefix);
-  return found != tensors.end() && found->first.starts_with(prefix);
-}
-
-/// How many of format(first), format(first + 1), ... begin a name.
-template <class Format>
-int count(const TensorMap& tensors, int first, Format format) {
-  int n = 0;
-  while (has(tensors, format(first + n))) ++n;
-  return n;
-}
 
 class TableBuilder {
  public:
@@ -157,43 +146,49 @@ NamedParts parts_of(const TensorMap& tensors, WeightNames names) {
   const auto blocks = [&](const std::string& format) {
     for (int stage = 1; stage <= 4; ++stage) {
       const int number = names == WeightNames::torchvision ? stage : stage + 1;
-      parts.blocks[static_cast<size_t>(stage)] =
-          count(tensors, 0, [&](int block) { return fmt::format(fmt::runtime(format), number, block); });
+      parts.blocks[static_cast<size_t>(stage)] = count_prefixes(
+          tensors, 0, [&](int block) { return fmt::format(fmt::runtime(format), number, block); });
     }
   };
   const auto head_blocks = [&](const std::string& prefix) {
-    const int found = count(tensors, 0, [&](int block) { return fmt::format("{}{}.", prefix, block); });
+    const int found =
+        count_prefixes(tensors, 0, [&](int block) { return fmt::format("{}{}.", prefix, block); });
     parts.res5_head = found > 0;
     if (found > 0) parts.blocks[4] = found;
   };
   switch (names) {
     case WeightNames::torchvision:
-      parts.detector = has(tensors, "rpn.") || has(tensors, "roi_heads.");
-      parts.pyramid = has(tensors, "backbone.fpn.");
+      parts.detector = has_prefix(tensors, "rpn.") || has_prefix(tensors, "roi_heads.");
+      parts.pyramid = has_prefix(tensors, "backbone.fpn.");
       blocks(parts.detector ? "backbone.body.layer{}.{}." : "layer{}.{}.");
       head_blocks("roi_heads.box_head.layer4.");
-      parts.rpn_convs = count(tensors, 0, [](int i) { return fmt::format("rpn.head.conv.{}.0.", i); });
-      parts.box_convs = count(tensors, 0, [](int i) { return fmt::format("roi_heads.box_head.{}.0.", i); });
+      parts.rpn_convs =
+          count_prefixes(tensors, 0, [](int i) { return fmt::format("rpn.head.conv.{}.0.", i); });
+      parts.box_convs =
+          count_prefixes(tensors, 0, [](int i) { return fmt::format("roi_heads.box_head.{}.0.", i); });
       break;
     case WeightNames::detectron2:
-      parts.detector = has(tensors, "proposal_generator.") || has(tensors, "roi_heads.");
-      parts.pyramid = has(tensors, "backbone.fpn_");
+      parts.detector = has_prefix(tensors, "proposal_generator.") || has_prefix(tensors, "roi_heads.");
+      parts.pyramid = has_prefix(tensors, "backbone.fpn_");
       blocks(!parts.detector ? "res{}.{}."
              : parts.pyramid ? "backbone.bottom_up.res{}.{}."
                              : "backbone.res{}.{}.");
       head_blocks("roi_heads.res5.");
-      parts.rpn_convs = std::max(1, count(tensors, 0, [](int i) {
+      parts.rpn_convs = std::max(1, count_prefixes(tensors, 0, [](int i) {
                                    return fmt::format("proposal_generator.rpn_head.conv.conv{}.", i);
                                  }));
-      parts.box_convs = count(tensors, 1, [](int i) { return fmt::format("roi_heads.box_head.conv{}.", i); });
+      parts.box_convs =
+          count_prefixes(tensors, 1, [](int i) { return fmt::format("roi_heads.box_head.conv{}.", i); });
       break;
     case WeightNames::caffe2:
-      parts.detector = has(tensors, "rpn_") || has(tensors, "conv_rpn") || has(tensors, "cls_score");
-      parts.pyramid = has(tensors, "fpn_");
+      parts.detector =
+          has_prefix(tensors, "rpn_") || has_prefix(tensors, "conv_rpn") || has_prefix(tensors, "cls_score");
+      parts.pyramid = has_prefix(tensors, "fpn_");
       blocks("res{}_{}_");
-      parts.res5_head = parts.detector && !parts.pyramid && !has(tensors, "fc6_");
+      parts.res5_head = parts.detector && !parts.pyramid && !has_prefix(tensors, "fc6_");
       break;
-    case WeightNames::caffe:  // has a table of its own, caffe_names.h
+    case WeightNames::mmdetection:  // these have tables of their own, mmdetection_names.h
+    case WeightNames::caffe:        // and caffe_names.h
       break;
   }
   return parts;

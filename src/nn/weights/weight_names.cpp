@@ -9,6 +9,7 @@
 
 #include "nn/weights/caffe_names.h"
 #include "nn/weights/in_file.h"
+#include "nn/weights/mmdetection_names.h"
 #include "nn/weights/recognised_names.h"
 #include "nn/weights/state_file.h"
 #include "nn/weights/weight_name_table.h"
@@ -41,10 +42,11 @@ at::Tensor swap_anchor_order(const at::Tensor& tensor, int64_t outer, int64_t ro
 
 enum class Direction { to_torchvision, from_torchvision };
 
-/// The rows of detectron2's last layers in torchvision's order, or back: its background class is the last,
-/// has no boxes, and its anchors count sizes outside and ratios inside.
-at::Tensor reorder_rows(const std::string& name, const at::Tensor& tensor, Direction direction,
-                        const WeightNamesOptions& options) {
+/// The rows of the last layers of detectron2 and mmdetection in torchvision's order, or back: their
+/// background class is the last and has no boxes, and detectron2's anchors count sizes outside and ratios
+/// inside.
+at::Tensor reorder_rows(const std::string& name, const at::Tensor& tensor, WeightNames other,
+                        Direction direction, const WeightNamesOptions& options) {
   const bool to_torchvision = direction == Direction::to_torchvision;
   if (name.starts_with(kClassScores)) {
     check_rows(name, tensor, 1);
@@ -55,6 +57,7 @@ at::Tensor reorder_rows(const std::string& name, const at::Tensor& tensor, Direc
     return to_torchvision ? at::cat({at::zeros_like(tensor.narrow(0, 0, 4)), tensor})
                           : tensor.narrow(0, 4, tensor.size(0) - 4);
   }
+  if (other == WeightNames::mmdetection) return tensor;
   for (const auto& [prefix, rows] : kAnchorLayers) {
     if (!name.starts_with(prefix)) continue;
     check_rows(name, tensor, options.anchor_ratios * rows);
@@ -147,15 +150,32 @@ std::string summary_of(const io::WeightFile& file, const RecognisedNames& names,
   return fmt::format("{}", fmt::join(said, "; "));
 }
 
+/// `options`, and class-agnostic boxes where the rows of `tensors`, which have torchvision's names, leave no
+/// doubt: four of them, and scores of several classes or, in torchvision's order, of any.
+WeightNamesOptions as_rows_say(const TensorMap& tensors, Direction direction, WeightNamesOptions options) {
+  const auto rows = [&](const std::string& layer) {
+    const auto weight = tensors.find(layer + "weight");
+    return weight == tensors.end() || weight->second.dim() == 0 ? 0 : weight->second.size(0);
+  };
+  const int64_t doubtful = direction == Direction::to_torchvision ? 2 : 1;  // rows of scores
+  if (rows(std::string(kBoxes)) == 4 && rows(std::string(kClassScores)) > doubtful)
+    options.class_agnostic = true;
+  return options;
+}
+
+/// What was renamed, with torchvision's rows.
+RenamedWeights with_rows(RenamedWeights renamed, WeightNames from, const WeightNamesOptions& given) {
+  const auto options = as_rows_say(renamed.tensors, Direction::to_torchvision, given);
+  for (auto& [name, tensor] : renamed.tensors)
+    tensor = reorder_rows(name, tensor, from, Direction::to_torchvision, options);
+  return renamed;
+}
+
 /// to_torchvision() of detectron2's and Detectron's names.
 RenamedWeights from_detectron(const TensorMap& tensors, WeightNames from, const WeightNamesOptions& options) {
   const auto table = name_table(parts_of(tensors, from), from).to_torchvision;
   auto result = rename(tensors, table);
-  if (from == WeightNames::detectron2) {
-    for (auto& [name, tensor] : result.tensors)
-      tensor = reorder_rows(name, tensor, Direction::to_torchvision, options);
-    return result;
-  }
+  if (from == WeightNames::detectron2) return with_rows(std::move(result), from, options);
   // A scale and a shift alone get the statistics that change nothing.
   for (const auto& [name, scale] : tensors) {
     const auto norm = name.substr(0, name.find("_bn_s"));
@@ -201,6 +221,7 @@ WeightNamesOptions WeightNamesOptions::from(const config::Node& model) {
 
 WeightNames weight_names_of(const TensorMap& tensors) {
   if (has_caffe_names(tensors)) return WeightNames::caffe;
+  if (has_mmdetection_names(tensors)) return WeightNames::mmdetection;
   for (const auto& [name, tensor] : tensors) {
     if (name.find("stem.conv1.") != std::string::npos || name.starts_with("proposal_generator.")) {
       return WeightNames::detectron2;
@@ -213,8 +234,9 @@ WeightNames weight_names_of(const TensorMap& tensors) {
 
 RenamedWeights to_torchvision(const TensorMap& tensors, WeightNames from, const WeightNamesOptions& options) {
   if (from == WeightNames::torchvision) return {tensors, {}};
-  auto result =
-      from == WeightNames::caffe ? from_caffe(tensors, options) : from_detectron(tensors, from, options);
+  auto result = from == WeightNames::caffe         ? from_caffe(tensors, options)
+                : from == WeightNames::mmdetection ? with_rows(from_mmdetection_names(tensors), from, options)
+                                                   : from_detectron(tensors, from, options);
   if (result.tensors.empty()) throw unknown_names(result.left_out, from);
   return result;
 }
@@ -222,13 +244,14 @@ RenamedWeights to_torchvision(const TensorMap& tensors, WeightNames from, const 
 RenamedWeights from_torchvision(const TensorMap& tensors, WeightNames to, const WeightNamesOptions& options) {
   if (to == WeightNames::torchvision) return {tensors, {}};
   if (to == WeightNames::caffe) return to_caffe(tensors, options);
-  const auto table = name_table(parts_of(tensors, WeightNames::torchvision), to).to_other;
-  if (to == WeightNames::caffe2) return rename(with_folded_statistics(tensors, options.norm_eps), table);
+  const auto table = [&] { return name_table(parts_of(tensors, WeightNames::torchvision), to).to_other; };
+  if (to == WeightNames::caffe2) return rename(with_folded_statistics(tensors, options.norm_eps), table());
   TensorMap rows;
+  const auto seen = as_rows_say(tensors, Direction::from_torchvision, options);
   for (const auto& [name, tensor] : tensors) {
-    rows.emplace(name, reorder_rows(name, tensor, Direction::from_torchvision, options));
+    rows.emplace(name, reorder_rows(name, tensor, to, Direction::from_torchvision, seen));
   }
-  return rename(rows, table);
+  return to == WeightNames::mmdetection ? to_mmdetection_names(rows) : rename(rows, table());
 }
 
 RecognisedWeights recognise_weights(const std::filesystem::path& file, const ReadOptions& options) {

@@ -58,6 +58,16 @@ bool depends_on_classes(const torch::nn::Module& module, const std::string& name
   return model && model->depends_on_classes(name);
 }
 
+/// The module, if it is a model with parts that only its losses need, and `tensors` have nothing of them.
+ModelImpl* model_without_training_parts(torch::nn::Module& module, const TensorMap& state,
+                                        const TensorMap& tensors) {
+  auto* const model = dynamic_cast<ModelImpl*>(&module);
+  const auto has_some = [&](const TensorMap& map) {
+    return std::ranges::any_of(map, [&](const auto& entry) { return model->only_trains(entry.first); });
+  };
+  return model && has_some(state) && !has_some(tensors) ? model : nullptr;
+}
+
 /// A number for torch.nn.BatchNorm's momentum None, which is not used here; old files lack it.
 bool is_batch_counter(const std::string& name) {
   return name.ends_with(".num_batches_tracked");
@@ -140,6 +150,28 @@ std::vector<std::string> places(const std::string& name) {
   return result;
 }
 
+/// What the module's parts derive from what is copied into it, for the names that `state` still has.
+std::vector<Copy> derived_from(const std::vector<Copy>& copies, const torch::nn::Module& module,
+                               const TensorMap& state) {
+  TensorMap tensors;
+  for (const auto& copy : copies) tensors.emplace(copy.name, copy.from);
+  const auto ask = [&](const torch::nn::Module& part, const std::string& prefix) {
+    if (const auto* deriving = dynamic_cast<const DerivesWeights*>(&part)) deriving->derive(prefix, tensors);
+  };
+  ask(module, "");
+  // The module itself may be on the stack, where torch cannot share it.
+  for (const auto& item : module.named_modules("", /*include_self=*/false)) {
+    ask(*item.value(), item.key() + ".");
+  }
+  std::vector<Copy> derived;
+  for (const auto& [name, tensor] : state) {
+    const auto found = tensors.find(name);
+    if (found != tensors.end() && fits(tensor, found->second))
+      derived.push_back({name, tensor, found->second});
+  }
+  return derived;
+}
+
 }  // namespace
 
 TensorMap state_of(const torch::nn::Module& module) {
@@ -181,7 +213,9 @@ LoadReport load_state(torch::nn::Module& module, const TensorMap& given, const s
   std::vector<std::string> missing, unexpected, misshaped;
   std::vector<Copy> copies;
   const auto state = state_of(module);
+  auto* const only_inferring = model_without_training_parts(module, state, tensors);
   for (const auto& [name, tensor] : state) {
+    if (only_inferring && only_inferring->only_trains(name)) continue;
     const auto found = tensors.find(name);
     if (found != tensors.end() && fits(tensor, found->second)) {
       copies.push_back({name, tensor, found->second});
@@ -211,6 +245,7 @@ LoadReport load_state(torch::nn::Module& module, const TensorMap& given, const s
     throw WeightsError(message + suggestion(state, tensors));
   }
   run(copies, origin);
+  if (only_inferring) only_inferring->drop_training_parts();
   return report;
 }
 
@@ -243,6 +278,11 @@ LoadReport load_initial(torch::nn::Module& module, const TensorMap& given, const
       break;
     }
     if (!used && !is_batch_counter(name)) report.unused.push_back(name);
+  }
+  for (auto& copy : derived_from(copies, module, state)) {
+    state.erase(copy.name);
+    report.derived.push_back(copy.name);
+    copies.push_back(std::move(copy));
   }
   for (const auto& entry : state) {
     if (!is_batch_counter(entry.first)) report.fresh.push_back(entry.first);

@@ -61,24 +61,68 @@ TEST(ResNet, FeedbackIsAddedInTheFirstBlockOfItsStage) {
   const torch::NoGradGuard no_grad;
   for (const int64_t depth : {18, 50}) {
     const auto made = resnet(depth, R"({"width": 4, "levels": ["c2", "c3", "c4", "c5"]})");
-    auto& backbone = dynamic_cast<ResNetImpl&>(*made);
+    EXPECT_EQ(made->feedback_levels(), (std::vector<size_t>{1, 2, 3}));
+    made->take_feedback(6);
     const auto images = at::randn({2, 3, 64, 96});
     const auto plain = made->forward(images);
-    const auto none = backbone.forward(images, {at::Tensor(), at::Tensor()});
+    const auto none = made->forward_with(images, {at::Tensor(), at::Tensor()});
     for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(identical(none[i], plain[i])) << i;
 
-    const auto with =
-        backbone.forward(images, {at::Tensor(), at::zeros_like(plain[1]), at::rand_like(plain[2])});
+    const auto like = [](const at::Tensor& map) { return at::rand({2, 6, map.size(2), map.size(3)}); };
+    const std::vector<at::Tensor> feedback = {like(plain[0]), like(plain[1]), like(plain[2])};
+    const auto fresh = made->forward_with(images, feedback);
+    for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(close(fresh[i], plain[i])) << "it counts nothing at first";
+    state_of(*made).at("layer3.0.rfp_conv.weight").normal_();
+    const auto with = made->forward_with(images, feedback);
     EXPECT_TRUE(identical(with[0], plain[0]));
-    EXPECT_TRUE(identical(with[1], plain[1]));
+    EXPECT_TRUE(close(with[1], plain[1]));
     EXPECT_FALSE(close(with[2], plain[2]));
     EXPECT_FALSE(close(with[3], plain[3]));
   }
   ResidualBlock block(ResNetShape{.depth = 18, .width = 4}, 4, 4, 1);
+  block->take_feedback(4);
+  state_of(*block).at("rfp_conv.weight").copy_(at::eye(4).view({4, 4, 1, 1}));
   const auto x = at::randn({1, 4, 5, 5}), feedback = at::randn({1, 4, 5, 5});
   // What is left of the sum where the ReLU is open.
   const auto big = at::full_like(x, 100);
   EXPECT_TRUE(close(block->forward_with(x, big + feedback) - block->forward_with(x, big), feedback, 1e-4));
+}
+
+TEST(ResNet, FeedbackLearnsInFrozenStagesToo) {
+  const auto backbone = resnet(18, R"({"width": 4, "levels": ["c3", "c4"], "frozen_stages": 5})");
+  EXPECT_EQ(backbone->feedback_levels(), (std::vector<size_t>{0, 1}));
+  backbone->take_feedback(2);
+  for (const auto& item : backbone->named_parameters()) {
+    EXPECT_EQ(item.value().requires_grad(), item.key().find("rfp_conv") != std::string::npos) << item.key();
+  }
+}
+
+TEST(ResNet, ASwitchableOneIsThePlainOneAtFirstAndHasMmdetectionsNames) {
+  const torch::NoGradGuard no_grad;
+  for (const int64_t depth : {18, 50}) {
+    torch::manual_seed(3);
+    const auto plain = resnet(depth, R"({"width": 4, "levels": ["c2", "c5"]})");
+    const auto images = at::rand({1, 3, 96, 65});
+    for (const char* conv : {"aws", "sac", "deformable_sac"}) {
+      const auto made =
+          resnet(depth, fmt::format(R"({{"width": 4, "levels": ["c2", "c5"], "conv": "{}"}})", conv));
+      const auto report = load_initial(*made, state_of(*plain), "plain");
+      EXPECT_EQ(report.loaded.size(), state_of(*plain).size());
+      const auto maps = made->forward(images), want = plain->forward(images);
+      for (size_t i = 0; i < 2; ++i) {
+        EXPECT_LT((maps[i] - want[i]).norm().item<double>(), 1e-4 * want[i].norm().item<double>()) << conv;
+      }
+      const bool switchable = std::string(conv) != "aws";
+      EXPECT_EQ(made->least_side(), switchable ? 65 : 1);
+      const auto state = state_of(*made);
+      EXPECT_TRUE(state.contains("conv1.weight_gamma"));
+      EXPECT_TRUE(state.contains("layer2.0.downsample.0.weight_beta"));
+      EXPECT_FALSE(state.contains("layer1.0.conv2.weight_diff"));
+      EXPECT_EQ(state.contains("layer2.1.conv2.weight_diff"), switchable);
+      EXPECT_EQ(state.contains("layer2.1.conv1.weight_diff"), switchable && depth == 18) << "both 3x3 ones";
+      EXPECT_EQ(state.contains("layer4.0.conv2.offset_l.bias"), std::string(conv) == "deformable_sac");
+    }
+  }
 }
 
 TEST(ResNet, FreezesTheFirstStages) {
@@ -180,6 +224,9 @@ TEST(ResNet, AWrongConfigNamesTheKey) {
   }
   EXPECT_EQ(message_of<ConfigError>([] { resnet(50, R"({"c5_dilation": 2})"); }),
             "f.json: c5_dilation: has no meaning without the level c5");
+  EXPECT_NE(message(R"({"conv": "deformable"})").find("f.json: conv"), std::string::npos);
+  EXPECT_NE(message(R"({"width": 1, "conv": "sac"})").find("f.json: conv: needs a width of 2"),
+            std::string::npos);
   EXPECT_NE(message(R"({"width": 0})").find("f.json: width"), std::string::npos);
   EXPECT_NE(message(R"({"dephts": 0})").find("f.json: dephts"), std::string::npos);
 }

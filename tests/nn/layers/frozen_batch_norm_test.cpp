@@ -52,7 +52,7 @@ TEST(FrozenBatchNorm, ConvNormIsTheNormOfTheConvolution) {
     torch::nn::Conv2d conv(options);
     auto norm = random_norm(6);
     const auto x = at::randn({2, 4, 9, 8}).requires_grad_();
-    const auto fused = conv_norm(conv, norm, x), plain = norm->forward(conv->forward(x));
+    const auto fused = conv_norm(conv, norm, x, conv->weight), plain = norm->forward(conv->forward(x));
     EXPECT_TRUE(close(fused, plain, 1e-5));
     const auto weight = at::randn_like(plain);
     const auto gradients = [&](const at::Tensor& y) {

@@ -29,7 +29,7 @@ TEST_P(FusedConvTest, IsTheConvolutionWithWhatFollows) {
   const torch::NoGradGuard no_grad;
   for (auto& conv : convs()) {
     conv->to(device());
-    const FusedConv fused(conv->weight, conv->bias, *conv);
+    const FusedConv fused(conv->weight, conv->bias, conv->options);
     for (const auto format : {at::MemoryFormat::ChannelsLast, at::MemoryFormat::Contiguous}) {
       const auto x = torch::randn({2, 3, 17, 22}, device()).contiguous(format);
       const auto plain = conv->forward(x);
@@ -49,7 +49,7 @@ TEST_P(FusedConvTest, DoesNotReadWhatLiesInRecycledMemory) {
   const torch::NoGradGuard no_grad;
   for (auto& conv : convs()) {
     conv->to(device());
-    const FusedConv fused(conv->weight, conv->bias, *conv);
+    const FusedConv fused(conv->weight, conv->bias, conv->options);
     const auto x = torch::randn({2, 3, 17, 22}, device());
     const auto plain = conv->forward(x).relu();
     // Blocks of NaN, given back: the next ones of this size are among them.
@@ -70,7 +70,7 @@ TEST_P(FusedConvTest, TakesABatchOfNothing) {
   const torch::NoGradGuard no_grad;
   auto conv = convs().front();
   conv->to(device());
-  const FusedConv fused(conv->weight, conv->bias, *conv);
+  const FusedConv fused(conv->weight, conv->bias, conv->options);
   const auto x = torch::zeros({0, 3, 16, 16}, device());
   EXPECT_EQ(fused(x).sizes(), (std::vector<int64_t>{0, 8, 8, 8}));
   EXPECT_EQ(fused.relu(x).sizes(), (std::vector<int64_t>{0, 8, 8, 8}));

@@ -4,6 +4,7 @@
 
 #include <ATen/record_function.h>
 #include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
 #include <rcnn/nn/models/model_summary.h>
@@ -24,6 +25,20 @@ std::map<std::string, LayerSummary> by_name(const std::vector<LayerSummary>& lay
 
 std::shared_ptr<DetectionModelImpl> model(const std::string& text, int64_t classes) {
   return make_detection_model(config::Config::parse(text, "here").root(), classes);
+}
+
+TEST(ModelSummary, BothKernelsOfASwitchableConvolutionCount) {
+  for (const char* conv : {"sac", "deformable_sac"}) {
+    const auto summary = summarize(*model(fmt::format(R"({{"type": "rpn",
+      "backbone": {{"type": "resnet18", "width": 4, "levels": ["c3"], "conv": "{}"}}}})",
+                                                      conv),
+                                          1),
+                                   {64, 96});
+    auto layers = by_name(summary.layers);
+    const auto& layer = layers["backbone.body.layer2.1.conv2"];
+    EXPECT_EQ(layer.multiply_adds, 2 * 8 * 12 * 8 * 8 * 9) << conv;
+    EXPECT_EQ(layer.outputs, (std::vector<Shape>{{1, 8, 8, 12}, {1, 8, 8, 12}})) << conv;
+  }
 }
 
 TEST(ModelSummary, OfATinyDetectorIsWhatPaperAndPencilSay) {

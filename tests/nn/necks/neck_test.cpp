@@ -11,10 +11,13 @@ using namespace rcnn::test;
 /// A detector over c3..c5 of a small ResNet.
 std::shared_ptr<FasterRcnnImpl> detector_with(const std::string& neck, const std::string& sizes,
                                               const std::string& roi = R"({"head": {"hidden": 16}})",
-                                              const std::string& more = "") {
+                                              const std::string& more = "",
+                                              const std::string& conv = "plain") {
   torch::manual_seed(1);
   const auto json = R"({"type": "faster_rcnn",
-    "backbone": {"type": "resnet18", "width": 8, "levels": ["c3", "c4", "c5"], "frozen_stages": 0},
+    "backbone": {"type": "resnet18", "width": 8, "levels": ["c3", "c4", "c5"], "frozen_stages": 0,
+                 "conv": ")" +
+                    conv + R"("},
     "neck": )" + neck +
                     R"(, "rpn": {"anchors": {"sizes": )" + sizes + R"(}}, "roi": )" + roi + more + "}";
   return std::dynamic_pointer_cast<FasterRcnnImpl>(
@@ -53,8 +56,21 @@ TEST(Neck, APoolerThatTheHeadCannotTakeIsNamed) {
             std::string::npos);
 }
 
+TEST(Neck, ImagesArePaddedUntilEverySwitchableConvolutionHasItsLeastMap) {
+  const torch::NoGradGuard no_grad;
+  const std::string fpn = R"({"type": "fpn", "channels": 8})";
+  const auto finest = [&](const std::string& conv, ImageSize size) {
+    const auto model = detector_with(fpn, "[16, 32, 64, 96]", R"({"head": {"hidden": 16}})", "", conv);
+    const auto maps = model->feature_maps({.images = {image(size.height, size.width, 0)}, .sizes = {size}});
+    return maps.front().sizes().slice(2).vec();
+  };
+  EXPECT_EQ(finest("aws", {1, 40}), (std::vector<int64_t>{4, 8}));
+  EXPECT_EQ(finest("sac", {1, 40}), (std::vector<int64_t>{12, 12}));
+  EXPECT_EQ(finest("deformable_sac", {100, 64}), (std::vector<int64_t>{16, 12}));
+}
+
 struct Combination {
-  std::string neck, sizes, roi;
+  std::string neck, sizes, roi, conv = "plain";
 };
 
 const std::string kHidden = R"({"head": {"hidden": 16}})";
@@ -70,12 +86,17 @@ const std::vector<Combination> kCombinations = {
      R"({"pooler": {"type": "adaptive", "size": 4},
          "head": {"type": "adaptive", "hidden": 16, "convs": 2, "channels": 8, "fusion": "sum"}})"},
     {R"({"type": "bifpn", "channels": 8, "repeats": 2})", kFive, kHidden},
-    {R"({"type": "nas_fpn", "channels": 8, "stacks": 2})", kFive, kHidden}};
+    {R"({"type": "nas_fpn", "channels": 8, "stacks": 2})", kFive, kHidden},
+    {R"({"type": "rfp", "channels": 8})", "[16, 32, 64, 96]", kHidden},
+    {R"({"type": "rfp", "channels": 8, "shared": true})", "[16, 32, 64, 96]", kHidden, "deformable_sac"},
+    {R"({"type": "aug_fpn", "channels": 8, "norm": "group", "norm_groups": 4})", "[16, 32, 64, 96]",
+     R"({"pooler": {"type": "soft", "size": 4}, "head": {"hidden": 16},
+         "auxiliary": {"head": {"hidden": 16}}})"}};
 
 TEST(Neck, TrainsInADetectorAndAllOfItLearns) {
-  for (const auto& [neck, sizes, roi] : kCombinations) {
+  for (const auto& [neck, sizes, roi, conv] : kCombinations) {
     SCOPED_TRACE(neck);
-    const auto model = detector_with(neck, sizes, roi);
+    const auto model = detector_with(neck, sizes, roi, "", conv);
     model->train();
     const auto losses = model->losses(
         {.images = {image(120, 100, 0), image(90, 128, 50)}, .sizes = {{120, 100}, {90, 128}}},

@@ -19,7 +19,8 @@
 #include "tests/support/goldens.h"
 #include "tests/support/tensors.h"
 
-/// What tests/oracle/make_necks.py gives to mmdetection's and effdet's necks, and what holds for every neck.
+/// What tests/oracle/formulas.py gives to mmdetection's and effdet's necks, and to others; and what holds for
+/// every neck.
 namespace rcnn::nn {
 
 /// Maps "c5" and those before it, of strides that double.
@@ -46,14 +47,18 @@ inline at::Tensor noise_tensor(at::IntArrayRef sizes, uint32_t stream) {
   return values;
 }
 
-/// The oracle's weights.
+/// The oracle's weights of a neck, or another module.
 inline void fill_neck(torch::nn::Module& neck) {
   const torch::NoGradGuard no_grad;
   uint32_t stream = 0;
   for (const auto& [name, tensor] : state_of(neck)) {
     if (name.ends_with("num_batches_tracked")) continue;
     double scale = 0.1, offset = 0;
-    if (tensor.dim() > 1) {
+    if (name.ends_with("weight_gamma")) {
+      scale = 0.02, offset = 0.1;  // a weight's deviation
+    } else if (name.ends_with("weight_beta")) {
+      scale = 0.02;
+    } else if (tensor.dim() > 1) {
       scale = std::sqrt(3.0 * static_cast<double>(tensor.size(0)) / static_cast<double>(tensor.numel()));
     } else if (name.ends_with("_w1") || name.ends_with("_w2")) {
       scale = 1, offset = 0.7;
@@ -70,24 +75,35 @@ inline at::Tensor cosines(int64_t count) {
   return (at::arange(count, at::kDouble) * 0.3).cos();
 }
 
+/// The oracle's inputs: of two images, numbered from the finest.
+inline std::vector<at::Tensor> oracle_maps(const std::vector<int64_t>& channels,
+                                           const std::vector<std::vector<int64_t>>& sizes) {
+  std::vector<at::Tensor> maps;
+  for (size_t i = 0; i < channels.size(); ++i) {
+    maps.push_back(noise_tensor({2, channels[i], sizes[i][0], sizes[i][1]}, 1000 + static_cast<uint32_t>(i))
+                       .requires_grad_());
+  }
+  return maps;
+}
+
 /// Compares the oracle's norm of a tensor and its product with the cosines.
-inline void expect_summary(const at::Tensor& tensor, const nlohmann::json& want, const std::string& what) {
+inline void expect_summary(const at::Tensor& tensor, const nlohmann::json& want, const std::string& what,
+                           double relative = 1e-10) {
   ASSERT_TRUE(tensor.defined()) << what;
   const auto flat = tensor.detach().flatten();
   const double got[] = {flat.norm().item<double>(), flat.dot(cosines(flat.numel())).item<double>()};
   for (size_t i = 0; i < 2; ++i) {
     const auto value = want.at(i).get<double>();
     // Beside 1, because the gradient of a bias in front of a norm is nothing but roundings.
-    EXPECT_NEAR(got[i], value, 1e-10 * std::max(1.0, std::abs(value))) << what << ", number " << i;
+    EXPECT_NEAR(got[i], value, relative * std::max(1.0, std::abs(value))) << what << ", number " << i;
   }
 }
 
 /// In float64: parameters, outputs and gradients of a training batch, and outputs afterwards are the
 /// oracle's.
-inline void expect_golden(const std::string& key) {
+inline void expect_golden(const std::string& key, const std::string& fixture = "necks.json") {
   SCOPED_TRACE(key);
-  static const auto cases = test::golden("necks.json").at("cases");
-  const auto& want = cases.at(key);
+  const auto want = test::golden(fixture).at("cases").at(key);
   const auto channels = want.at("channels").get<std::vector<int64_t>>();
   const auto neck = make_neck(want.at("config").dump(), backbone_maps(channels));
   neck->to(at::kDouble);
@@ -96,12 +112,7 @@ inline void expect_golden(const std::string& key) {
   for (const auto& parameter : neck->parameters()) count += parameter.numel();
   EXPECT_EQ(count, want.at("parameters").get<int64_t>());
 
-  std::vector<at::Tensor> maps;
-  for (size_t i = 0; i < channels.size(); ++i) {
-    const auto size = want.at("sizes").at(i).get<std::vector<int64_t>>();
-    maps.push_back(
-        noise_tensor({2, channels[i], size[0], size[1]}, 1000 + static_cast<uint32_t>(i)).requires_grad_());
-  }
+  const auto maps = oracle_maps(channels, want.at("sizes").get<std::vector<std::vector<int64_t>>>());
   neck->train();
   const auto outputs = neck->forward(maps);
   ASSERT_EQ(outputs.size(), want.at("outputs").size());

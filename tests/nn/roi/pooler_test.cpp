@@ -145,6 +145,8 @@ TEST(LevelPooler, ReadsAndChecksItsKeys) {
            {R"({"size": 0})", "f.json: size"},
            {R"({"sampling_ratio": -1})", "f.json: sampling_ratio"},
            {R"({"sampling_ratio": 1025})", "f.json: sampling_ratio"},
+           {R"({"level_rule": "paper"})", "f.json: level_rule"},
+           {R"({"type": "pool", "level_rule": "mmdetection"})", "f.json: level_rule"},
            {R"({"algined": true})", "aligned"}}) {
     EXPECT_NE(message_of<ConfigError>([&, text = json] { make(text); }).find(key), std::string::npos) << json;
   }

@@ -20,6 +20,7 @@ TEST(RpnOptions, EveryKeyIsRead) {
   const auto options = rpn_options(R"({
     "anchors": {"sizes": [10, 20], "ratios": [1]}, "positive_iou": 0.6, "negative_iou": 0.2, "ignore_share": 0.9,
     "batch_per_image": 64, "positive_fraction": 0.25, "cross_boundary": "drop", "beta": 0, "nms_threshold": 0.8,
+    "low_quality_iou": 0.1, "low_quality_target": "reached", "delta_limit": "both",
     "min_size": 16, "train": {"pre_nms": 1, "post_nms": 2}, "test": {"pre_nms": 3, "post_nms": 4}})");
   EXPECT_EQ(options.anchors.sizes, (std::vector<double>{10, 20}));
   EXPECT_EQ(options.anchors.ratios, (std::vector<double>{1}));
@@ -27,6 +28,9 @@ TEST(RpnOptions, EveryKeyIsRead) {
   EXPECT_EQ(options.matcher.negative_iou, 0.2);
   EXPECT_EQ(options.matcher.ignore_share, 0.9);
   EXPECT_TRUE(options.matcher.low_quality);
+  EXPECT_EQ(options.matcher.low_quality_iou, 0.1);
+  EXPECT_EQ(options.matcher.low_quality_target, boxes::MatcherOptions::LowQualityTarget::reached);
+  EXPECT_EQ(options.delta_limit, boxes::BoxCoderOptions::Limit::both);
   EXPECT_EQ(options.sampler.count, 64);
   EXPECT_EQ(options.sampler.positive_fraction, 0.25);
   EXPECT_EQ(options.cross_boundary, RpnOptions::CrossBoundary::drop);
@@ -51,6 +55,8 @@ TEST(RpnOptions, WhatIsWrongIsNamed) {
            {R"({"batch_per_image": 0})", "f.json: batch_per_image"},
            {R"({"positive_fraction": 1.5})", "f.json: positive_fraction"},
            {R"({"cross_boundary": "clip"})", "f.json: cross_boundary"},
+           {R"({"low_quality_target": "best"})", "f.json: low_quality_target"},
+           {R"({"delta_limit": "below"})", "f.json: delta_limit"},
            {R"({"train": {"post_nms": 0}})", "f.json: train.post_nms"},
            {R"({"test": {"pre-nms": 5}})", "f.json: test.pre-nms"},
            {R"({"nms_treshold": 0.5})", "nms_threshold"}}) {

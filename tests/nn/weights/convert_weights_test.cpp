@@ -1,3 +1,6 @@
+#include <gmock/gmock.h>
+#include <spdlog/fmt/fmt.h>
+
 #include <rcnn/io/safetensors.h>
 #include <rcnn/io/weight_file.h>
 #include <rcnn/nn/models/detection_model.h>
@@ -101,6 +104,23 @@ TEST_F(ConvertWeights, AConfigMakesAFileThatDescribesItself) {
           .described);
   EXPECT_EQ(convert_weights(file("d2.safetensors"), file("d3.safetensors"), {.config = config_}).source,
             WeightNames::detectron2);
+}
+
+TEST_F(ConvertWeights, ANeckThatMmdetectionComputesOtherwiseIsRefused) {
+  for (const auto& [neck, what] :
+       {std::pair{R"({"type": "panet", "channels": 8})", "PAFPN is panet of the form pafpn"},
+        {R"({"type": "nas_fpn", "channels": 8, "stacks": 1})", "NASFPN has global_pooling average"}}) {
+    const std::vector<std::string> other_neck = {fmt::format("model.neck={}", neck)};
+    const auto config = config::Config::parse(kConvertedConfig, "test", other_neck);
+    const auto model = make_detection_model(config.root().child("model"), 2);
+    save_model(file("own.safetensors"), {model, {{1, "one"}, {2, "two"}}, config});
+    EXPECT_THAT(message_of<WeightsError>([&] {
+                  convert_weights(file("own.safetensors"), file("x.pth"),
+                                  {.names = WeightNames::mmdetection});
+                }),
+                testing::HasSubstr(what));
+    EXPECT_FALSE(std::filesystem::exists(file("x.pth")));
+  }
 }
 
 TEST_F(ConvertWeights, OtherClassesAreSaid) {

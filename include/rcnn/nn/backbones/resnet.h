@@ -22,12 +22,20 @@ struct RCNN_EXPORT ResNetShape {
   /// Whether a bottleneck that halves the map does so in its first convolution, as published and in
   /// detectron2's weights from MSRA, or in its 3x3 one, as in torchvision's.
   bool stride_in_1x1 = false;
+  /// What its convolutions are (DetectoRS, Qiao et al. 2021, section 4):
+  /// aws             those with standardised weights, see ConvAwsImpl
+  /// sac             in stages 2 to 4 the 3x3 ones are switchable, see SwitchableAtrousConvImpl, all others
+  ///                 aws. The paper has bottlenecks, with one such convolution each; of the other blocks both
+  ///                 are, which is ours
+  /// deformable_sac  the same with deformable sampling, as published
+  enum class Conv { plain, aws, sac, deformable_sac } conv = Conv::plain;
 
-  /// Keys: width, those of NormOptions, stride_in_1x1 (depth 50 and up). The depth is there already.
+  /// Keys: width, those of NormOptions, stride_in_1x1 (depth 50 and up). Depth and conv are there already.
   void read(const config::Node& node);
 
   static bool has_depth(int64_t depth);
   bool bottleneck() const { return depth >= 50; }
+  bool is_switchable() const { return conv == Conv::sac || conv == Conv::deformable_sac; }
   int64_t channels(int stage) const;  ///< after stage 1..4, or after the stem for 0
 };
 
@@ -40,14 +48,17 @@ class RCNN_EXPORT ResidualBlockImpl : public torch::nn::Module, public Fusible {
                     int64_t dilation = 1);
   at::Tensor forward(const at::Tensor& x);
 
-  /// `feedback`, of the output's shape or undefined, is added before the last ReLU.
+  /// What a 1x1 convolution, rfp_conv, makes of `feedback` [N, channels, H, W] is added before the last ReLU.
   at::Tensor forward_with(const at::Tensor& x, const at::Tensor& feedback);
+
+  /// Gets that convolution, all 0.
+  void take_feedback(int64_t channels);
 
   void fuse(Precision precision) override;
 
  private:
   std::vector<ConvNorm> path_;
-  std::optional<ConvNorm> shortcut_;
+  std::optional<ConvNorm> shortcut_, feedback_;
 };
 TORCH_MODULE(ResidualBlock);
 
@@ -70,14 +81,18 @@ struct ResNetOptions {
 class RCNN_EXPORT ResNetImpl : public BackboneImpl, public Fusible {
  public:
   explicit ResNetImpl(const ResNetOptions& options);
-  std::vector<at::Tensor> forward(const at::Tensor& images) override { return forward(images, {}); }
+  std::vector<at::Tensor> forward(const at::Tensor& images) override { return forward_with(images, {}); }
 
-  /// The same with what a pyramid has made of an earlier look (DetectoRS, Qiao et al. 2021, section 3.2): a
-  /// map for each of stages 1..4, added in the stage's first block. One may be undefined, and the last ones
-  /// left out, for stages without.
-  ///
-  /// feedback  [N, channels, H, W], each of its stage's output
-  std::vector<at::Tensor> forward(const at::Tensor& images, const std::vector<at::Tensor>& feedback);
+  /// c3, c4 and c5 (DetectoRS, section 3.2). It joins in the first block of the level's stage, before the
+  /// last ReLU, in basic blocks too, which the paper does not have. What takes it learns in frozen stages
+  /// too.
+  std::vector<size_t> feedback_levels() const override;
+  void take_feedback(int64_t channels) override;
+  /// The list may be shorter than features().
+  std::vector<at::Tensor> forward_with(const at::Tensor& images,
+                                       const std::vector<at::Tensor>& feedback) override;
+  /// Until every map of a switchable convolution has its least side.
+  int64_t least_side() const override { return least_side_; }
 
   std::vector<FeatureSpec> features() const override { return features_; }
   void fuse(Precision precision) override { stem_->fuse(precision); }
@@ -86,10 +101,12 @@ class RCNN_EXPORT ResNetImpl : public BackboneImpl, public Fusible {
   std::optional<ConvNorm> stem_;
   std::vector<torch::nn::Sequential> stages_;
   std::vector<FeatureSpec> features_;
+  int64_t least_side_ = 1;
 };
 
-/// Keys: those of ResNetShape, levels, frozen_stages, c5_dilation (1, 2; depth 50 and up). With norm batch a
-/// frozen stage's parameters stay as they are and its statistics go on being learnt, as in torchvision.
+/// Keys: those of ResNetShape, conv (plain, aws, sac, deformable_sac), levels, frozen_stages, c5_dilation (1,
+/// 2; depth 50 and up). With norm batch a frozen stage's parameters stay as they are and its statistics go on
+/// being learnt, as in torchvision.
 RCNN_EXPORT std::shared_ptr<BackboneImpl> make_resnet(int64_t depth, const config::Node& node);
 
 }  // namespace rcnn::nn

@@ -14,7 +14,9 @@
 
 namespace rcnn::nn {
 
+class ConvAwsImpl;
 class FusedConv;
+class SwitchableAtrousConvImpl;
 
 /// What follows a convolution: nothing; batch normalisation by the statistics it was loaded with, as
 /// detectors that start from ImageNet weights have it; batch normalisation that learns, statistics included;
@@ -38,7 +40,7 @@ struct RCNN_EXPORT NormOptions {
 
 /// A convolution and the normalisation behind it. No module itself: the owner registers both under the names
 /// that its weights have. Names inside of a norm are torch's: weight and bias, and of both kinds of batch
-/// norm running_mean and running_var.
+/// norm running_mean and running_var. The convolution may be a ConvAwsImpl or a SwitchableAtrousConvImpl.
 class RCNN_EXPORT ConvNorm {
  public:
   ConvNorm(torch::nn::Conv2d conv, const NormOptions& norm);
@@ -56,7 +58,7 @@ class RCNN_EXPORT ConvNorm {
   void freeze() const;
 
   /// A frozen norm is folded into the convolution's weights: a pass over these instead of two over the
-  /// activations.
+  /// activations. Throws ConfigError where Norm::batch, in training, gets one value a channel.
   at::Tensor operator()(const at::Tensor& x);
 
   /// The rectified result.
@@ -68,17 +70,20 @@ class RCNN_EXPORT ConvNorm {
   /// From here on it only computes, on the device where it is now, see prepare_for_inference(). A batch norm,
   /// of either kind by the statistics it has, is folded into the weights for good, and ReLUs and sums are
   /// done in the convolution; a group norm, whose statistics every image changes, goes on following it, in
-  /// float32. The weights of conv() are gone.
+  /// float32; so does every norm a switchable atrous convolution. The weights of conv() are gone.
   void fuse(Precision precision);
 
  private:
   at::Tensor group_normalised(const at::Tensor& y);
+  at::Tensor weight() const;
 
   torch::nn::Conv2d conv_;
+  std::shared_ptr<ConvAwsImpl> aws_;               // conv_, where it is one
+  std::shared_ptr<SwitchableAtrousConvImpl> sac_;  // conv_, where it is one
   FrozenBatchNorm frozen_ = nullptr;
   torch::nn::BatchNorm2d batch_ = nullptr;
   torch::nn::GroupNorm group_ = nullptr;    // at most one of the three is there
-  std::shared_ptr<const FusedConv> fused_;  // instead of all but group_
+  std::shared_ptr<const FusedConv> fused_;  // instead of all but group_ and sac_
 };
 
 /// A module that has such layers of its own.

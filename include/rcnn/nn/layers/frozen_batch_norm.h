@@ -22,7 +22,7 @@ class RCNN_EXPORT FrozenBatchNormImpl : public torch::nn::Module {
  public:
   explicit FrozenBatchNormImpl(int64_t channels, double eps = 1e-5);
 
-  /// x is [N, channels, ...].
+  /// x is [N, channels, ...]; the result is of its type.
   at::Tensor forward(const at::Tensor& x);
 
   NormFactors factors() const;
@@ -35,9 +35,9 @@ class RCNN_EXPORT FrozenBatchNormImpl : public torch::nn::Module {
 TORCH_MODULE(FrozenBatchNorm);
 
 /// norm(conv(x)) as one convolution with weights scale * w and bias scale * b + shift: the scaling costs a
-/// pass over the weights instead of two over the activations. Differentiable in x and in the convolution's
-/// weight and bias.
+/// pass over the weights instead of two over the activations. `weight`, of the convolution's shape, stands in
+/// the place of its own. Differentiable in x, in the weight and in the convolution's bias.
 RCNN_EXPORT at::Tensor conv_norm(const torch::nn::Conv2d& conv, const FrozenBatchNorm& norm,
-                                 const at::Tensor& x);
+                                 const at::Tensor& x, const at::Tensor& weight);
 
 }  // namespace rcnn::nn

@@ -5,6 +5,7 @@
 #include <rcnn/export.h>
 #include <rcnn/nn/models/detection_model.h>
 #include <rcnn/nn/models/trunk.h>
+#include <rcnn/nn/roi/auxiliary_heads.h>
 #include <rcnn/nn/roi/roi_heads.h>
 
 namespace rcnn::nn {
@@ -15,14 +16,17 @@ inline constexpr const char* kFastRcnnModel = "fast_rcnn";
 /// Fast R-CNN (Girshick 2015): the second stage of Faster R-CNN, which finds objects among proposals that
 /// come with the images, ImageBatch::proposals.
 ///
-/// Parameters: backbone.body.*, backbone.<neck>.*, roi_heads.box_head.*, roi_heads.box_predictor.*;
-/// FasterRcnn has the same, and weights of one serve the other.
+/// Parameters: backbone.body.*, backbone.<neck>.*, roi_heads.box_head.*, roi_heads.box_predictor.*, and of
+/// its auxiliary heads, for its losses alone, auxiliary_heads.*; FasterRcnn has the same, and weights of one
+/// serve the other.
 class RCNN_EXPORT FastRcnnImpl : public DetectionModelImpl {
  public:
   /// The RoI heads are made for those of the extractor's levels() that RoIs are pooled from. The input's
-  /// height and width are padded to multiples of `size_divisor`.
+  /// height and width are padded to multiples of `size_divisor`. Auxiliary heads, where there are any, are
+  /// made for the extractor's laterals().
   FastRcnnImpl(std::shared_ptr<FeatureExtractorImpl> extractor, RoiHeads roi_heads,
-               const PixelOptions& pixels = {}, int64_t size_divisor = 32);
+               const PixelOptions& pixels = {}, int64_t size_divisor = 32,
+               AuxiliaryHeads auxiliary_heads = nullptr);
 
   /// RoIs are drawn among the proposals and the ground truth, see RoiHeadsImpl::losses(). Like detect() it
   /// throws ConfigError where images come without proposals.
@@ -38,6 +42,8 @@ class RCNN_EXPORT FastRcnnImpl : public DetectionModelImpl {
   TensorMap published(TensorMap state) const override;
   bool depends_on_classes(std::string_view name) const override;
   int64_t classes_in(const TensorMap& weights) const override;
+  bool only_trains(std::string_view name) const override;
+  void drop_training_parts() override;
 
  private:
   using Find = decltype(&RoiHeadsImpl::detect);
@@ -46,7 +52,8 @@ class RCNN_EXPORT FastRcnnImpl : public DetectionModelImpl {
   Trunk trunk_;
   std::vector<FeatureSpec> levels_;
   RoiHeads roi_heads_;
-  at::Tensor parameter_;  // see Trunk::maps
+  AuxiliaryHeads auxiliary_heads_;  // null: none
+  at::Tensor parameter_;            // see Trunk::maps
 };
 
 /// The factory for models(). Keys of `model`: those of make_trunk(), and roi {...}.

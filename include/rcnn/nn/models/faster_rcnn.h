@@ -6,6 +6,7 @@
 #include <rcnn/nn/feature_extractor.h>
 #include <rcnn/nn/models/detection_model.h>
 #include <rcnn/nn/models/trunk.h>
+#include <rcnn/nn/roi/auxiliary_heads.h>
 #include <rcnn/nn/roi/roi_heads.h>
 #include <rcnn/nn/rpn/rpn.h>
 
@@ -17,16 +18,17 @@ namespace rcnn::nn {
 /// suppression, sampling, labels and targets (non-approximate joint training). The losses are the same.
 ///
 /// Parameters: backbone.body.*, backbone.<neck>.*, rpn.head.*, roi_heads.box_head.*,
-/// roi_heads.box_predictor.*
+/// roi_heads.box_predictor.*, and of its auxiliary heads, for its losses alone, auxiliary_heads.*
 class RCNN_EXPORT FasterRcnnImpl : public DetectionModelImpl {
  public:
   /// The RPN is made for the extractor's levels(), the RoI heads for those of them that RoIs are pooled from.
-  /// The input's height and width are padded to multiples of `size_divisor`. Throws c10::Error for a gradient
-  /// of proposals whose pooler has none.
+  /// The input's height and width are padded to multiples of `size_divisor`. Auxiliary heads, where there are
+  /// any, are made for the extractor's laterals(). Throws c10::Error for a gradient of proposals whose pooler
+  /// has none.
   FasterRcnnImpl(std::shared_ptr<FeatureExtractorImpl> extractor, Rpn rpn, RoiHeads roi_heads,
                  const PixelOptions& pixels = {}, int64_t size_divisor = 32,
                  ProposalGradient proposal_gradient = ProposalGradient::none,
-                 double proposal_gradient_clip = 0);
+                 double proposal_gradient_clip = 0, AuxiliaryHeads auxiliary_heads = nullptr);
 
   std::vector<Loss> losses(const ImageBatch& images, const std::vector<Target>& targets) override;
   std::vector<Detections> detect(const ImageBatch& images) override;
@@ -36,6 +38,8 @@ class RCNN_EXPORT FasterRcnnImpl : public DetectionModelImpl {
   const SuppressionOptions& suppression() const override { return roi_heads_->options().suppression; }
   bool depends_on_classes(std::string_view name) const override;
   int64_t classes_in(const TensorMap& weights) const override;
+  bool only_trains(std::string_view name) const override;
+  void drop_training_parts() override;
 
   /// The maps that the RPN sees.
   std::vector<at::Tensor> feature_maps(const ImageBatch& images);
@@ -50,7 +54,8 @@ class RCNN_EXPORT FasterRcnnImpl : public DetectionModelImpl {
   RoiHeads roi_heads_;
   ProposalGradient proposal_gradient_;
   double proposal_gradient_clip_;
-  at::Tensor parameter_;  // see Trunk::maps
+  AuxiliaryHeads auxiliary_heads_;  // null: none
+  at::Tensor parameter_;            // see Trunk::maps
 };
 
 /// The factory for models(). Keys of `model`: those of make_trunk(), rpn {...}, roi {...}, proposal_gradient

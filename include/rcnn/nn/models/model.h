@@ -44,6 +44,14 @@ class RCNN_EXPORT ModelImpl : public torch::nn::Module {
   /// those that are published. `state` as it is, unless a model says so.
   virtual TensorMap published(TensorMap state) const;
 
+  /// Whether a parameter or buffer, by its name in the model, serves the losses alone: weights may lack all
+  /// of these, see load_state(). None does, unless a model says so.
+  virtual bool only_trains(std::string_view name) const;
+
+  /// Makes the model do without what only_trains(): it infers as before, in less memory, and losses() throws
+  /// c10::Error. Nothing, unless a model has such a part.
+  virtual void drop_training_parts();
+
   /// How many classes weights of such a model are for, background not counted; 0 where they do not tell, as
   /// with every model that does not override it.
   virtual int64_t classes_in(const TensorMap& weights) const;

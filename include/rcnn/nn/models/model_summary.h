@@ -26,6 +26,7 @@ struct LayerSummary {
 struct ModelSummary {
   std::vector<LayerSummary> layers;  ///< in the order of named_modules()
   int64_t weight_bytes = 0;          ///< of parameters and buffers
+  int64_t spare_bytes = 0;           ///< of those of them that inference does without
   /// The most bytes of tensors that were alive at once and made on the way, as LibTorch's allocators count;
   /// what libraries below it take for themselves is not seen.
   int64_t inference_bytes = 0;

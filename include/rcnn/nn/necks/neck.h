@@ -13,6 +13,8 @@ namespace rcnn::nn {
 /// What a neck is made over.
 struct RCNN_EXPORT NeckInputs {
   std::vector<FeatureSpec> features;  ///< the backbone's maps
+  /// The backbone, for necks that it has to know of; set where a neck is made from a config.
+  std::shared_ptr<BackboneImpl> body = nullptr;
   /// Makes one more backbone of the same config, for necks that look at the images again with weights of
   /// their own.
   std::function<std::shared_ptr<BackboneImpl>()> another_body = {};
@@ -26,6 +28,9 @@ class RCNN_EXPORT NeckImpl : public torch::nn::Module {
 
   /// Which of the maps RoIs are pooled from each says itself.
   virtual std::vector<FeatureSpec> features() const = 0;
+
+  /// What Features::laterals are, finest first; none, unless a neck gives some.
+  virtual std::vector<FeatureSpec> laterals() const { return {}; }
 
   /// What the height and the width of images have to be multiples of: the stride of the coarsest level that
   /// RoIs are pooled from, unless a neck says otherwise.

@@ -22,10 +22,15 @@ class RCNN_EXPORT TopDownPath {
 
   /// Of the maps that come in, [N, channels, H, W] each, finest first.
   struct Maps {
-    std::vector<at::Tensor> sums;     ///< laterals, with what comes down added to all but the last
-    std::vector<at::Tensor> outputs;  ///< their 3x3 convolutions
+    std::vector<at::Tensor> laterals;  ///< before anything is added; empty unless they are kept
+    std::vector<at::Tensor> sums;      ///< laterals, with what comes down added to all but the last
+    std::vector<at::Tensor> outputs;   ///< their 3x3 convolutions
   };
-  Maps operator()(const std::vector<at::Tensor>& maps);
+  enum class Laterals { drop, keep };
+
+  /// `augmentation`, [N, channels, H, W] or undefined, is added to the coarsest lateral first.
+  Maps operator()(const std::vector<at::Tensor>& maps, const at::Tensor& augmentation = {},
+                  Laterals laterals = Laterals::drop);
 
   void fuse(Precision precision);
 

@@ -25,7 +25,7 @@ struct RCNN_EXPORT BoxBranchOptions {
   /// Whether box targets are normalised by their own mean and standard deviation, found before the training.
   enum class TargetStatistics { none, per_class } target_statistics = TargetStatistics::none;
 
-  /// Keys: box_weights, class_agnostic, beta, target_statistics (none, per_class).
+  /// Keys: box_weights, class_agnostic, beta, delta_limit (above, both), target_statistics (none, per_class).
   void read(const config::Node& node);
 };
 
@@ -61,6 +61,10 @@ class RCNN_EXPORT BoxBranchImpl : public torch::nn::Module {
   /// nothing. `plain` has names of the box predictor's parameters: "bbox_pred.weight".
   void begin_training(const TrainingSet& images, const boxes::MatcherOptions& matcher,
                       std::span<const std::string> plain);
+
+  /// Takes the statistics that another branch of the same classes has taken in begin_training(), if it has,
+  /// so that both have the same targets. `plain`: see there.
+  void share_statistics(const BoxBranchImpl& other, std::span<const std::string> plain);
 
   const BoxBranchOptions& options() const { return options_; }
 

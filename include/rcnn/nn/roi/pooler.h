@@ -43,8 +43,14 @@ struct RCNN_EXPORT RoiPoolerOptions {
   int64_t size = 7;            ///< height and width of the output grid
   int64_t sampling_ratio = 2;  ///< of RoIAlign; 0 adapts it to each RoI
   bool aligned = false;        ///< RoIAlign with the half-cell shift
+  /// Which level of a pyramid suits a RoI of area a, limited to what there is:
+  /// torchvision  floor(4 + log2(sqrt(a) / 224) + 1e-6), where 2 is a map of stride 4 (FPN, equation 1);
+  ///              detectron2's 1e-8 inside the logarithm tells otherwise only for sizes that fall short of a
+  ///              power by less than a millionth
+  /// mmdetection  floor(log2(sqrt(a) / 56 + 1e-6)), where 0 is the finest map, whatever its stride
+  enum class LevelRule { torchvision, mmdetection } level_rule = LevelRule::torchvision;
 
-  /// Keys: size, sampling_ratio, aligned. The kind stays.
+  /// Keys: size, sampling_ratio, aligned. The others stay.
   void read(const config::Node& node);
 };
 
@@ -62,9 +68,7 @@ class RCNN_EXPORT LevelPoolerImpl : public RoiPoolerImpl {
   bool is_differentiable_in_boxes() const override { return options_.kind == RoiPoolerOptions::Kind::align; }
   std::vector<GridSpec> grids() const override { return {{channels_, options_.size}}; }
 
-  /// int64 [K]: floor(4 + log2(sqrt(area) / 224) + 1e-6) as a level number, limited to what there is, 0 for
-  /// the finest. The 1e-6 is torchvision's; detectron2's 1e-8 inside the logarithm tells otherwise only for
-  /// sizes that fall short of a power by less than a millionth.
+  /// int64 [K], 0 for the finest: see RoiPoolerOptions::LevelRule.
   at::Tensor levels(const at::Tensor& boxes) const;
 
  private:
@@ -74,7 +78,7 @@ class RCNN_EXPORT LevelPoolerImpl : public RoiPoolerImpl {
 };
 TORCH_MODULE(LevelPooler);
 
-/// Keys: those of RoiPoolerOptions.
+/// Keys: those of RoiPoolerOptions, and of RoIAlign level_rule (torchvision, mmdetection).
 RCNN_EXPORT std::shared_ptr<RoiPoolerImpl> make_level_pooler(RoiPoolerOptions::Kind kind,
                                                              const config::Node& node,
                                                              const std::vector<FeatureSpec>& features);

@@ -47,7 +47,7 @@ struct RCNN_EXPORT RoiHeadsOptions {
 /// By Convention::pixels the pooler is given first and last pixel, as Caffe's RoIPool and Detectron's
 /// RoIAlign are.
 ///
-/// Parameters: those of the pooler as box_roi_pool.*, which the built-in ones have none of, box_head.*,
+/// Parameters: those of the pooler as box_roi_pool.*, which of the built-in ones soft alone has, box_head.*,
 /// box_predictor.*
 class RCNN_EXPORT RoiHeadsImpl : public torch::nn::Module {
  public:
@@ -106,6 +106,7 @@ class RCNN_EXPORT RoiHeadsImpl : public torch::nn::Module {
 
   const RoiHeadsOptions& options() const { return options_; }
   const BoxBranchOptions& branch_options() const { return branch_->options(); }
+  const BoxBranchImpl& branch() const { return *branch_; }
   const RoiPoolerImpl& pooler() const { return *pooler_; }
 
  private:
@@ -136,8 +137,8 @@ TORCH_MODULE(RoiHeads);
 
 /// "roi" of a config's model: pooler {type = align, ...}, head {type = mlp, ...; svd: ranks
 /// of the head's layers and of the predictor's, cls_score and bbox_pred}, and the keys of BoxBranchOptions
-/// and RoiHeadsOptions. `features` are the maps that RoIs are pooled from. The convention is
-/// the model's; a pooler's half-cell shift (aligned) has no meaning in pixels.
+/// and RoiHeadsOptions; auxiliary is make_auxiliary_heads()'s. `features` are the maps that RoIs are pooled
+/// from. The convention is the model's; a pooler's half-cell shift (aligned) has no meaning in pixels.
 RCNN_EXPORT RoiHeads make_roi_heads(const config::Node& node, const std::vector<FeatureSpec>& features,
                                     int64_t num_classes,
                                     boxes::Convention convention = boxes::Convention::edges);

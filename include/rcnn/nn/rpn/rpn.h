@@ -23,17 +23,23 @@ struct RCNN_EXPORT RpnOptions {
   std::optional<int64_t> channels = std::nullopt;  ///< of their outputs; none: as many as the maps have
   boxes::MatcherOptions matcher{.positive_iou = 0.7, .negative_iou = 0.3, .low_quality = true};
   boxes::SamplerOptions sampler{.count = 256, .positive_fraction = 0.5};
-  /// Whether anchors that cross the image's border take part in training: the paper drops them (section 3.3),
-  /// later codes keep them.
-  enum class CrossBoundary { keep, drop } cross_boundary = CrossBoundary::keep;
-  double beta = 1.0 / 9;  ///< of the Smooth L1 loss
+  /// Which anchors take part in training:
+  /// keep          all (torchvision, detectron2)
+  /// drop          those inside the image (the paper, section 3.3)
+  /// drop_padding  those around cells of the image, padded to a multiple of size_divisor by itself, where a
+  ///               batch of larger ones has more (mmdetection: allowed_border -1, valid_flags)
+  enum class CrossBoundary { keep, drop, drop_padding } cross_boundary = CrossBoundary::keep;
+  int64_t size_divisor = 32;  ///< of the model
+  double beta = 1.0 / 9;      ///< of the Smooth L1 loss
+  boxes::BoxCoderOptions::Limit delta_limit = boxes::BoxCoderOptions::Limit::above;
   ProposalOptions train{.pre_nms = 2000, .post_nms = 2000};
   ProposalOptions test{.pre_nms = 1000, .post_nms = 1000};
 
   /// Keys: anchors {sizes, ratios, rounded, spacing}, convs, channels, positive_iou, negative_iou,
-  /// ignore_share, batch_per_image, positive_fraction, cross_boundary, beta, nms_threshold, min_size, train
-  /// {pre_nms, post_nms}, test {pre_nms, post_nms}. The anchors' convention, which all of the RPN follows, is
-  /// the model's: by Convention::pixels anchors are a stride apart, and rounded and spacing have no meaning.
+  /// low_quality_iou, low_quality_target (own, reached), ignore_share, batch_per_image, positive_fraction,
+  /// cross_boundary, beta, delta_limit (above, both), nms_threshold, min_size, train {pre_nms, post_nms},
+  /// test {pre_nms, post_nms}. The anchors' convention, which all of the RPN follows, is the model's: by
+  /// Convention::pixels anchors are a stride apart, and rounded and spacing have no meaning.
   static RpnOptions from(const config::Node& node, boxes::Convention convention = boxes::Convention::edges);
 };
 

@@ -21,7 +21,10 @@ struct ConvertOptions {
   /// Of the result; none: detectron2's in a .pkl file, torchvision's elsewhere.
   std::optional<WeightNames> names = std::nullopt;
   std::optional<at::ScalarType> type = std::nullopt;  ///< of the floating-point tensors; none: as they are
-  ReadOptions read = {};                              ///< what of the file is taken
+  /// Without what only a training needs, see ModelImpl::only_trains(): of a file that describes itself, or
+  /// with a config.
+  bool inference_only = false;
+  ReadOptions read = {};  ///< what of the file is taken
 };
 
 /// What a conversion did besides.
@@ -36,9 +39,10 @@ struct Conversion {
 
 /// Reads weights of any kind, as recognise_weights() does, and writes them as what `to` ends in:
 /// .safetensors, .pth or .pt (a dict for torch.load), .pkl (detectron2's arrays). Metadata goes from
-/// safetensors to safetensors while the names stay torchvision's. Throws ConfigError for another ending,
-/// WeightsError when weights are refused, do not fit, have no name in the convention that is asked for or are
-/// beyond the range of the type, DataError when the disk refuses.
+/// safetensors to safetensors while the names stay torchvision's. Throws ConfigError for another ending, and
+/// for inference_only where nothing says what model the weights belong to, WeightsError when weights are
+/// refused, do not fit, have no name in the convention that is asked for or are beyond the range of the type,
+/// DataError when the disk refuses.
 RCNN_EXPORT Conversion convert_weights(const std::filesystem::path& from, const std::filesystem::path& to,
                                        const ConvertOptions& options = {});
 

@@ -12,7 +12,7 @@ namespace rcnn::nn {
 /// when nothing is. Named are the parts of the model (a stage of the backbone, the pyramid, the RPN, the RoI
 /// head) of which most stays fresh, and those of which most of the file's tensors find no place, with the
 /// likely cause. That a classification network fills the backbone alone, and that what depends on the classes
-/// stays fresh, is as it should be.
+/// or serves the losses alone stays fresh, is as it should be.
 RCNN_EXPORT std::string doubts_about(const LoadReport& report, const ModelImpl& model);
 
 }  // namespace rcnn::nn

@@ -18,12 +18,13 @@ namespace rcnn::nn {
 /// torchvision   what this library uses: `backbone.body.layer1.0.conv1.weight`, background is class 0
 /// detectron2    `backbone.bottom_up.res2.0.conv1.weight`, `proposal_generator.*`; background comes last,
 ///               without a box; the anchors of a cell go by size, then by ratio
+/// mmdetection   `backbone.layer1.0.conv1.weight`, `neck.*`, `rpn_head.*`, `roi_head.bbox_head.*`;
+///               background comes last, without a box
 /// caffe2        Detectron's blobs: `res2_0_branch2a_w`; batch norm is a scale and a shift
-/// caffe         py-faster-rcnn's and Fast R-CNN's layers, and those of the ImageNet networks that these
-/// start
-///               from (VGG16, ZF, VGG_CNN_M_1024): `conv1_1.blobs.0`, `rpn_conv/3x3.blobs.1`; two scores an
-///               anchor, and deltas of boxes that are not divided by the box weights
-enum class WeightNames { torchvision, detectron2, caffe2, caffe };
+/// caffe         py-faster-rcnn's and Fast R-CNN's layers, and those of the ImageNet networks (VGG16, ZF,
+///               VGG_CNN_M_1024) that these start from: `conv1_1.blobs.0`, `rpn_conv/3x3.blobs.1`; two scores
+///               an anchor, and deltas of boxes that are not divided by the box weights
+enum class WeightNames { torchvision, detectron2, mmdetection, caffe2, caffe };
 
 /// What a translation has to know of the detector and cannot see in its weights.
 struct RCNN_EXPORT WeightNamesOptions {
@@ -48,7 +49,9 @@ struct RenamedWeights {
 /// Translates weights of a ResNet, or of a Faster R-CNN over one with a res5 head, a pyramid, or neither;
 /// Caffe's of a VGG16, a ZF or a VGG_CNN_M_1024, or of a detector over one. A classification network, which
 /// has neither RPN nor RoI heads, gets torchvision's names of such a network (`layer1.0.conv1.weight`,
-/// `classifier.0.weight`) or, where torchvision has none, Caffe's own (`conv5.weight`, `fc6.weight`). Rows of
+/// `classifier.0.weight`) or, where torchvision has none, Caffe's own (`conv5.weight`, `fc6.weight`). Of
+/// mmdetection's detectors over a ResNet also those with the necks PAFPN, BiFPN, NASFPN and RFP; heads that
+/// are unknown here, such as Cascade R-CNN's and those of masks, are left out. Rows of
 /// the last layers change their order with the names; tensors whose rows stay are shared. Throws WeightsError
 /// when a tensor has not the shape that its name promises, and where no name has a counterpart.
 RCNN_EXPORT RenamedWeights to_torchvision(const TensorMap& tensors, WeightNames from,

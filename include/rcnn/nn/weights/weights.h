@@ -29,9 +29,22 @@ RCNN_EXPORT void check_finite(const TensorMap& tensors, const std::string& origi
 
 /// What was copied, by name. Batch norm's num_batches_tracked is neither called fresh nor unused.
 struct LoadReport {
-  std::vector<std::string> loaded;  ///< names in the module
-  std::vector<std::string> fresh;   ///< names in the module that keep their initialisation
-  std::vector<std::string> unused;  ///< names in the file
+  std::vector<std::string> loaded;        ///< names in the module
+  std::vector<std::string> fresh;         ///< names in the module that keep their initialisation
+  std::vector<std::string> derived = {};  ///< names in the module, see DerivesWeights
+  std::vector<std::string> unused;        ///< names in the file
+};
+
+/// A part of a model that knows what some of its parameters or buffers are where weights to start from lack
+/// them.
+class RCNN_EXPORT DerivesWeights {
+ public:
+  /// Adds such tensors to `tensors`, which have the model's names; those of this module begin with `prefix`:
+  /// "backbone.body.conv1.", or nothing.
+  virtual void derive(const std::string& prefix, TensorMap& tensors) const = 0;
+
+ protected:
+  ~DerivesWeights() = default;
 };
 
 /// Whether tensors may be of another number of classes than the model's where ModelImpl::depends_on_classes()
@@ -42,7 +55,8 @@ enum class Classes { same, any };
 /// changed nothing, when a name is missing or unexpected or a shape differs, listing all of them, and the
 /// prefix without or with which more names would match, and see check_finite(); `origin` names the file in
 /// the message. That counter, on which nothing depends, may be missing or too much; of a tensor with several
-/// names one suffices.
+/// names one suffices. Where nothing in `tensors` is of what a model has for its losses alone, see
+/// ModelImpl::only_trains(), the model goes on without: ModelImpl::drop_training_parts().
 RCNN_EXPORT LoadReport load_state(torch::nn::Module& module, const TensorMap& tensors,
                                   const std::string& origin, Classes classes = Classes::same);
 
@@ -53,8 +67,12 @@ RCNN_EXPORT LoadReport load_state(torch::nn::Module& module, const TensorMap& te
 /// another number of them. Throws WeightsError, having changed nothing, when another shape differs or nothing
 /// fits at all, and where what would be copied is not finite, see check_finite().
 ///
+/// Where the file has no such tensor, it takes what parts of the module derive from the others, see
+/// DerivesWeights.
+///
 /// With patterns in `only` (*: anything) these are copied alone: tensors whose name in the module one of them
-/// means. The others are neither called unused, nor is it an error then when nothing fits.
+/// means, and what parts derive from them. The others are neither called unused, nor is it an error then when
+/// nothing fits.
 RCNN_EXPORT LoadReport load_initial(torch::nn::Module& module, const TensorMap& tensors,
                                     const std::string& origin, std::span<const std::string> only = {});
 
