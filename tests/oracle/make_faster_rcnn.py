@@ -19,6 +19,8 @@ from torchvision.models.detection.rpn import AnchorGenerator
 from torchvision.models.resnet import BasicBlock
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 
+from formulas import noise
+
 WIDTH, CLASSES, EVERYTHING = 8, 3, 1 << 20
 
 
@@ -69,14 +71,6 @@ def detector(fpn):
         return FasterRCNN(backbone, CLASSES + 1, rpn_anchor_generator=anchors, **options)
     anchors = AnchorGenerator(((16, 32, 48),), ((0.5, 1.0, 2.0),))
     return FasterRCNN(OneMap(), CLASSES + 1, rpn_anchor_generator=anchors, box_roi_pool=MultiScaleRoIAlign(["0"], 7, 2), **options)
-
-
-def noise(count, stream):
-    """Uniform numbers in [-1, 1) by an integer hash, the same on every machine."""
-    h = (np.arange(count, dtype=np.uint64) * 2654435761 + stream * 40503 + 12345) & 0xFFFFFFFF
-    for shift, factor in ((15, 2246822519), (13, 3266489917)):
-        h = ((h ^ (h >> np.uint64(shift))) * np.uint64(factor)) & np.uint64(0xFFFFFFFF)
-    return (h ^ (h >> np.uint64(16))).astype(np.float64) / 2**31 - 1
 
 
 def fill(model):

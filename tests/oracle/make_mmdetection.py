@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 import mmdet_operators
+from formulas import noise
 
 MMDET, MMCV = sys.argv[1:]
 mmdet_operators.use(MMDET, MMCV)
@@ -42,14 +43,6 @@ TRUTHS = [([[10.5, 20.25, 60, 90], [100, 30, 180.5, 120], [98, 34, 178, 124], [4
           ([[5, 5, 100, 140]], [1]), ([[120.5, 80, 250, 190.75], [10, 10, 60, 40]], [5, 6]), ([], [])]
 # What the last layers' outputs deviate by.
 SPREAD = {"rpn_head.rpn_cls": 1.5, "rpn_head.rpn_reg": 0.35, "roi_head.bbox_head.fc_cls": 2.5, "roi_head.bbox_head.fc_reg": 1.2}
-
-
-def noise(count, stream):
-    """Uniform numbers in [-1, 1) by an integer hash, the same on every machine."""
-    h = (np.arange(count, dtype=np.uint64) * 2654435761 + stream * 40503 + 12345) & 0xFFFFFFFF
-    for shift, factor in ((15, 2246822519), (13, 3266489917)):
-        h = ((h ^ (h >> np.uint64(shift))) * np.uint64(factor)) & np.uint64(0xFFFFFFFF)
-    return (h ^ (h >> np.uint64(16))).astype(np.float64) / 2**31 - 1
 
 
 def image(size, stream):

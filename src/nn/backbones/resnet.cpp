@@ -9,6 +9,8 @@
 #include <rcnn/nn/layers/conv_aws.h>
 #include <rcnn/nn/layers/switchable_atrous_conv.h>
 
+#include "nn/layers/constant_conv.h"
+
 namespace rcnn::nn {
 namespace {
 
@@ -107,11 +109,8 @@ at::Tensor ResidualBlockImpl::forward_with(const at::Tensor& x, const at::Tensor
 
 void ResidualBlockImpl::take_feedback(int64_t channels) {
   const int64_t out = path_.back().conv()->options.out_channels();
-  torch::nn::Conv2d layer(torch::nn::Conv2dOptions(channels, out, 1));
-  torch::nn::init::zeros_(layer->weight);
-  torch::nn::init::zeros_(layer->bias);
-  feedback_.emplace(layer, NormOptions{.type = Norm::none});
-  register_module("rfp_conv", layer);
+  feedback_.emplace(register_module("rfp_conv", constant_conv({channels, out, 1})),
+                    NormOptions{.type = Norm::none});
 }
 
 void ResidualBlockImpl::fuse(Precision precision) {

@@ -79,10 +79,7 @@ at::Tensor ConvNorm::weight() const {
 
 at::Tensor ConvNorm::operator()(const at::Tensor& x) {
   if (frozen_ && !sac_) return conv_norm(conv_, frozen_, x, weight());
-  const auto y = sac_     ? sac_->forward(x)
-                 : fused_ ? (*fused_)(x)
-                 : aws_   ? aws_->forward(x)
-                          : conv_->forward(x);
+  const auto y = fused_ ? (*fused_)(x) : aws_ ? aws_->forward(x) : conv_->forward(x);
   if (frozen_) return frozen_->forward(y);
   if (group_) return group_normalised(y);
   if (!batch_) return y;

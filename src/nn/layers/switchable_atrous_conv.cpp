@@ -3,6 +3,7 @@
 #include <rcnn/nn/layers/switchable_atrous_conv.h>
 #include <rcnn/ops/deform_conv.h>
 
+#include "nn/layers/constant_conv.h"
 #include "nn/layers/fused_conv.h"
 
 namespace rcnn::nn {
@@ -10,15 +11,9 @@ namespace {
 
 using ConvOptions = torch::nn::detail::ConvNdOptions<2>;
 
-/// A convolution that gives `bias` whatever it sees.
-torch::nn::Conv2d constant_conv(int64_t in, int64_t out, int64_t kernel, const ConvOptions* like = nullptr,
-                                double bias = 0) {
-  auto options = torch::nn::Conv2dOptions(in, out, kernel).padding(kernel / 2);
-  if (like) options.stride(like->stride());
-  torch::nn::Conv2d layer(options);
-  torch::nn::init::zeros_(layer->weight);
-  torch::nn::init::constant_(layer->bias, bias);
-  return layer;
+/// What says where the taps of a kernel lie: (dy, dx) of nine, at the places of such a convolution.
+torch::nn::Conv2d offset_conv(int64_t channels, const ConvOptions& of) {
+  return constant_conv(torch::nn::Conv2dOptions(channels, 18, 3).padding(1).stride(of.stride()));
 }
 
 /// `options`, with `spacing` times their dilation and their padding.
@@ -40,9 +35,10 @@ at::Tensor mean_of(const at::Tensor& x) {
 
 SwitchableAtrousConvImpl::SwitchableAtrousConvImpl(const torch::nn::Conv2dOptions& given, bool deformable)
     : ConvAwsImpl(given),
-      switch_(constant_conv(given.in_channels(), 1, 1, &options, 1)),
-      pre_context_(constant_conv(given.in_channels(), given.in_channels(), 1)),
-      post_context_(constant_conv(given.out_channels(), given.out_channels(), 1)) {
+      switch_(constant_conv(torch::nn::Conv2dOptions(given.in_channels(), 1, 1).stride(options.stride()),
+                            /*bias=*/1)),
+      pre_context_(constant_conv({given.in_channels(), given.in_channels(), 1})),
+      post_context_(constant_conv({given.out_channels(), given.out_channels(), 1})) {
   TORCH_CHECK(!bias.defined() && weight.size(2) == 3 && weight.size(3) == 3,
               "SwitchableAtrousConv: options: expected a 3x3 convolution without bias");
   register_module("switch", switch_);
@@ -50,8 +46,8 @@ SwitchableAtrousConvImpl::SwitchableAtrousConvImpl(const torch::nn::Conv2dOption
   register_module("post_context", post_context_);
   weight_diff_ = register_parameter("weight_diff", at::zeros_like(weight));
   if (!deformable) return;
-  near_.offset = register_module("offset_s", constant_conv(given.in_channels(), 18, 3, &options));
-  far_.offset = register_module("offset_l", constant_conv(given.in_channels(), 18, 3, &options));
+  near_.offset = register_module("offset_s", offset_conv(given.in_channels(), options));
+  far_.offset = register_module("offset_l", offset_conv(given.in_channels(), options));
 }
 
 at::Tensor SwitchableAtrousConvImpl::convolve(const Kernel& kernel, const at::Tensor& weight,

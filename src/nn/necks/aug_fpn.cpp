@@ -35,16 +35,13 @@ int64_t pooled_side(int64_t side, double ratio) {
 }
 
 AugFpnImpl::AugFpnImpl(const std::vector<FeatureSpec>& inputs, const AugFpnOptions& options)
-    : options_(options),
-      features_(pyramid_levels(inputs, options.channels, options.extra.count,
-                               options.roi_levels.value_or(std::ssize(inputs)))),
-      laterals_(lateral_specs(inputs, options.channels)),
-      top_down_(*this, inputs, options.channels, options.norm),
-      extra_(*this, inputs.back(), features_, options.extra),
-      fusion_(options.channels, std::ssize(options.ratios)) {
+    : FpnImpl(inputs, options.fpn),
+      ratios_(options.ratios),
+      laterals_(lateral_specs(inputs, options.fpn.channels)),
+      fusion_(options.fpn.channels, std::ssize(options.ratios)) {
   const auto list = register_module("high_lateral_conv", std::make_shared<torch::nn::Module>());
-  for (size_t i = 0; i < options.ratios.size(); ++i) {
-    high_lateral_.push_back(neck_conv(inputs.back().channels, options.channels, 1, {.type = Norm::none}));
+  for (size_t i = 0; i < ratios_.size(); ++i) {
+    high_lateral_.push_back(neck_conv(inputs.back().channels, options.fpn.channels, 1, {.type = Norm::none}));
     list->register_module(std::to_string(i), high_lateral_.back().conv());
   }
   register_module("high_lateral_conv_attention", fusion_);
@@ -55,7 +52,7 @@ at::Tensor AugFpnImpl::augmentation(const at::Tensor& coarsest) {
   const auto height = coarsest.size(2), width = coarsest.size(3);
   std::vector<at::Tensor> maps;
   for (size_t i = 0; i < high_lateral_.size(); ++i) {
-    const auto ratio = options_.ratios[i];
+    const auto ratio = ratios_[i];
     const auto pooled =
         at::adaptive_avg_pool2d(coarsest, {pooled_side(height, ratio), pooled_side(width, ratio)});
     maps.push_back(
@@ -80,8 +77,7 @@ Features AugFpnImpl::extract(const at::Tensor& images, BackboneImpl& body) {
 }
 
 void AugFpnImpl::fuse(Precision precision) {
-  top_down_.fuse(precision);
-  extra_.fuse(precision);
+  FpnImpl::fuse(precision);
   for (auto& layer : high_lateral_) layer.fuse(precision);
   fusion_->fuse(precision);
 }
@@ -89,12 +85,9 @@ void AugFpnImpl::fuse(Precision precision) {
 std::shared_ptr<NeckImpl> make_aug_fpn(const config::Node& node, const NeckInputs& inputs) {
   check_inputs(node, inputs.features, 1);
   AugFpnOptions options;
-  node.read("channels", options.channels, {.min = 1});
+  options.fpn.read(node, inputs.features.size());
   node.read("ratios", options.ratios, {.min = 1e-3, .max = 1});
   if (options.ratios.empty()) throw node.error("ratios", "must be one number at least, each up to 1");
-  options.norm.read(node, options.channels);
-  options.extra.read(node, options.channels);
-  read_roi_levels(node, options.roi_levels, std::ssize(inputs.features) + options.extra.count);
   return std::make_shared<AugFpnImpl>(inputs.features, options);
 }
 

@@ -6,10 +6,20 @@
 
 namespace rcnn::nn {
 
+void FpnOptions::read(const config::Node& neck, size_t inputs) {
+  neck.read("channels", channels, {.min = 1});
+  norm.read(neck, channels);
+  extra.read(neck, channels);
+  read_roi_levels(neck, roi_levels, static_cast<int64_t>(inputs) + extra.count);
+}
+
 FpnImpl::FpnImpl(const std::vector<FeatureSpec>& inputs, const FpnOptions& options)
+    : FpnImpl(inputs, options, /*rectified=*/false) {}
+
+FpnImpl::FpnImpl(const std::vector<FeatureSpec>& inputs, const FpnOptions& options, bool rectified)
     : features_(pyramid_levels(inputs, options.channels, options.extra.count,
                                options.roi_levels.value_or(std::ssize(inputs)))),
-      top_down_(*this, inputs, options.channels, options.norm),
+      top_down_(*this, inputs, options.channels, options.norm, rectified),
       extra_(*this, inputs.back(), features_, options.extra) {}
 
 std::vector<at::Tensor> FpnImpl::forward(const std::vector<at::Tensor>& maps) {
@@ -25,10 +35,7 @@ void FpnImpl::fuse(Precision precision) {
 
 std::shared_ptr<NeckImpl> make_fpn(const config::Node& node, const NeckInputs& inputs) {
   FpnOptions options;
-  node.read("channels", options.channels, {.min = 1});
-  options.norm.read(node, options.channels);
-  options.extra.read(node, options.channels);
-  read_roi_levels(node, options.roi_levels, std::ssize(inputs.features) + options.extra.count);
+  options.read(node, inputs.features.size());
   return std::make_shared<FpnImpl>(inputs.features, options);
 }
 

@@ -7,17 +7,14 @@
 namespace rcnn::nn {
 
 PanetImpl::PanetImpl(const std::vector<FeatureSpec>& inputs, const PanetOptions& options)
-    : options_(options),
-      features_(pyramid_levels(inputs, options.channels, options.extra.count,
-                               options.roi_levels.value_or(std::ssize(inputs)))),
-      top_down_(*this, inputs, options.channels, options.norm,
-                options.form == PanetOptions::Form::pafpn && options.has_relus()),
-      extra_(*this, inputs.back(), features_, options.extra) {
+    : FpnImpl(inputs, options.fpn, options.form == PanetOptions::Form::pafpn && options.has_relus()),
+      options_(options) {
+  const auto& [channels, norm, extra, roi_levels] = options.fpn;
   const auto downsample_blocks = register_module("downsample_blocks", std::make_shared<torch::nn::Module>());
   const auto output_blocks = register_module("output_blocks", std::make_shared<torch::nn::Module>());
   for (size_t i = 0; i + 1 < inputs.size(); ++i) {
-    downsample_.push_back(neck_conv(options.channels, options.channels, 3, options.norm, {.stride = 2}));
-    output_.push_back(neck_conv(options.channels, options.channels, 3, options.norm));
+    downsample_.push_back(neck_conv(channels, channels, 3, norm, {.stride = 2}));
+    output_.push_back(neck_conv(channels, channels, 3, norm));
     downsample_blocks->register_module(std::to_string(i), downsample_.back().block());
     output_blocks->register_module(std::to_string(i), output_.back().block());
   }
@@ -41,10 +38,9 @@ std::vector<at::Tensor> PanetImpl::forward(const std::vector<at::Tensor>& maps) 
 }
 
 void PanetImpl::fuse(Precision precision) {
-  top_down_.fuse(precision);
+  FpnImpl::fuse(precision);
   for (auto& layer : downsample_) layer.fuse(precision);
   for (auto& layer : output_) layer.fuse(precision);
-  extra_.fuse(precision);
 }
 
 std::shared_ptr<NeckImpl> make_panet(const config::Node& node, const NeckInputs& inputs) {
@@ -53,10 +49,7 @@ std::shared_ptr<NeckImpl> make_panet(const config::Node& node, const NeckInputs&
   node.read("form", options.form,
             {{"paper", PanetOptions::Form::paper}, {"pafpn", PanetOptions::Form::pafpn}});
   if (node.has("activation")) options.rectified = node.one_of("activation", {"none", "relu"}) == 1;
-  node.read("channels", options.channels, {.min = 1});
-  options.norm.read(node, options.channels);
-  options.extra.read(node, options.channels);
-  read_roi_levels(node, options.roi_levels, std::ssize(inputs.features) + options.extra.count);
+  options.fpn.read(node, inputs.features.size());
   return std::make_shared<PanetImpl>(inputs.features, options);
 }
 

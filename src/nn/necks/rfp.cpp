@@ -3,7 +3,8 @@
 
 #include <rcnn/nn/necks/rfp.h>
 
-#include "nn/necks/pyramid.h"
+#include "nn/layers/constant_conv.h"
+#include "nn/weights/name_parts.h"
 
 namespace rcnn::nn {
 namespace {
@@ -24,42 +25,31 @@ ConvNorm aspp_branch(int64_t channels, int64_t dilation) {
 }  // namespace
 
 RfpImpl::RfpImpl(const NeckInputs& inputs, const RfpOptions& options)
-    : options_(options),
-      features_(pyramid_levels(inputs.features, options.channels, options.extra.count,
-                               options.roi_levels.value_or(std::ssize(inputs.features)))),
-      top_down_(*this, inputs.features, options.channels, options.norm),
-      extra_(*this, inputs.features.back(), features_, options.extra) {
-  TORCH_CHECK(options.steps > 1 && options.channels % std::ssize(kDilations) == 0,
+    : FpnImpl(inputs.features, options.fpn), options_(options) {
+  const auto channels = options.fpn.channels;
+  TORCH_CHECK(options.steps > 1 && channels % std::ssize(kDilations) == 0,
               "Rfp: options: expected 2 steps at least and channels that are a multiple of ",
-              std::ssize(kDilations), ", got ", options.steps, " and ", options.channels);
+              std::ssize(kDilations), ", got ", options.steps, " and ", channels);
   TORCH_CHECK(inputs.body && (options.shared || inputs.another_body),
               "Rfp: inputs: expected a body and, unless it is shared, another_body");
   joined_ = inputs.body->feedback_levels();
   if (options.shared) {
-    inputs.body->take_feedback(options.channels);
+    inputs.body->take_feedback(channels);
   } else {
     const auto modules = register_module("rfp_modules", std::make_shared<torch::nn::Module>());
     for (int64_t step = 1; step < options.steps; ++step) {
       bodies_.push_back(modules->register_module(std::to_string(step - 1), inputs.another_body()));
-      bodies_.back()->take_feedback(options.channels);
+      bodies_.back()->take_feedback(channels);
     }
   }
   const auto aspp = register_module("rfp_aspp", std::make_shared<torch::nn::Module>())
                         ->register_module("aspp", std::make_shared<torch::nn::Module>());
   for (const int64_t dilation : kDilations) {
-    aspp_.push_back(aspp_branch(options.channels, dilation));
+    aspp_.push_back(aspp_branch(channels, dilation));
     aspp->register_module(std::to_string(aspp_.size() - 1), aspp_.back().conv());
   }
-  torch::nn::Conv2d gate(torch::nn::Conv2dOptions(options.channels, 1, 1));
-  torch::nn::init::zeros_(gate->weight);
-  torch::nn::init::zeros_(gate->bias);
-  gate_.emplace(register_module("rfp_weight", gate), NormOptions{.type = Norm::none});
-}
-
-std::vector<at::Tensor> RfpImpl::forward(const std::vector<at::Tensor>& maps) {
-  auto path = top_down_(maps);
-  extra_.append_to(path.outputs, maps.back(), path.sums.back());
-  return path.outputs;
+  gate_.emplace(register_module("rfp_weight", constant_conv({channels, 1, 1})),
+                NormOptions{.type = Norm::none});
 }
 
 at::Tensor RfpImpl::aspp(const at::Tensor& x) {
@@ -72,7 +62,7 @@ at::Tensor RfpImpl::aspp(const at::Tensor& x) {
 Features RfpImpl::extract(const at::Tensor& images, BackboneImpl& body) {
   auto maps = forward(body.forward(images));
   for (int64_t step = 1; step < options_.steps; ++step) {
-    std::vector<at::Tensor> feedback(maps.size() - static_cast<size_t>(options_.extra.count));
+    std::vector<at::Tensor> feedback(maps.size() - static_cast<size_t>(options_.fpn.extra.count));
     for (const size_t level : joined_) feedback[level] = aspp(maps[level]);
     auto& again = options_.shared ? body : *bodies_[static_cast<size_t>(step) - 1];
     const auto fresh = forward(again.forward_with(images, feedback));
@@ -84,8 +74,7 @@ Features RfpImpl::extract(const at::Tensor& images, BackboneImpl& body) {
 }
 
 void RfpImpl::fuse(Precision precision) {
-  top_down_.fuse(precision);
-  extra_.fuse(precision);
+  FpnImpl::fuse(precision);
   for (auto& branch : aspp_) branch.fuse(precision);
   gate_->fuse(precision);
 }
@@ -100,7 +89,7 @@ void RfpImpl::derive(const std::string& prefix, TensorMap& tensors) const {
   }
   for (size_t i = 0; i < bodies_.size(); ++i) {
     const auto its = fmt::format("{}rfp_modules.{}.", prefix, i);
-    if (tensors.lower_bound(its) != tensors.lower_bound(its.substr(0, its.size() - 1) + '/')) continue;
+    if (has_prefix(tensors, its)) continue;
     for (const auto& [name, tensor] : of_first) tensors.emplace(its + name.substr(parent.size()), tensor);
   }
   if (of_first.empty()) return;
@@ -115,14 +104,11 @@ std::shared_ptr<NeckImpl> make_rfp(const config::Node& node, const NeckInputs& i
   RfpOptions options;
   node.read("steps", options.steps, {.min = 2, .max = 8});
   node.read("shared", options.shared);
-  node.read("channels", options.channels, {.min = 1});
-  if (options.channels % std::ssize(kDilations) != 0) {
+  options.fpn.read(node, inputs.features.size());
+  if (options.fpn.channels % std::ssize(kDilations) != 0) {
     throw node.error("channels", fmt::format("must be a multiple of {}, the branches of ASPP: got {}",
-                                             std::ssize(kDilations), options.channels));
+                                             std::ssize(kDilations), options.fpn.channels));
   }
-  options.norm.read(node, options.channels);
-  options.extra.read(node, options.channels);
-  read_roi_levels(node, options.roi_levels, std::ssize(inputs.features) + options.extra.count);
   if (inputs.body->feedback_levels().empty()) {
     throw node.error(
         "type", "rfp needs a backbone that takes feedback: a resnet with one of the levels c3, c4 and c5");

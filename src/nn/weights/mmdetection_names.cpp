@@ -144,11 +144,6 @@ constexpr std::array<NeckMark, 5> kNeckMarks = {{{"rfp", "neck.rfp_"},
                                                  {"nas_fpn", "neck.fpn_stages."},
                                                  {"fpn", "neck.lateral_convs."}}};
 
-bool any_name(const TensorMap& tensors, auto holds) {
-  return std::ranges::any_of(tensors,
-                             [&](const auto& entry) { return holds(std::string_view(entry.first)); });
-}
-
 int coarsest_of(const TensorMap& tensors, const std::string& layer) {
   const int stages = count_prefixes(tensors, 1, [&](int i) { return fmt::format("{}{}.", layer, i); });
   return stages > 0 ? stages : kStages;

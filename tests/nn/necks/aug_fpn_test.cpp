@@ -168,7 +168,7 @@ TEST(AugFpn, HoldsWhatEveryNeckHolds) {
 
 TEST(AugFpn, BeginsXavierUniform) {
   torch::manual_seed(4);
-  const auto state = state_of(AugFpnImpl(backbone_maps({64, 128}), {.channels = 64}));
+  const auto state = state_of(AugFpnImpl(backbone_maps({64, 128}), {.fpn = {.channels = 64}}));
   for (const auto& [name, fans] : {std::pair{"inner_blocks.1.0.weight", 128 + 64},
                                    {"layer_blocks.0.0.weight", 9 * (64 + 64)},
                                    {"high_lateral_conv.2.weight", 128 + 64},

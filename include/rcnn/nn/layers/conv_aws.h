@@ -25,7 +25,7 @@ class RCNN_EXPORT ConvAwsImpl : public torch::nn::Conv2dImpl, public DerivesWeig
   /// Takes the factors from the weight as it stands: standardised() is the weight then.
   void take_factors();
 
-  at::Tensor forward(const at::Tensor& x);
+  virtual at::Tensor forward(const at::Tensor& x);
   void derive(const std::string& prefix, TensorMap& tensors) const override;
 
   at::Tensor weight_gamma, weight_beta;

@@ -30,7 +30,7 @@ class RCNN_EXPORT SwitchableAtrousConvImpl : public ConvAwsImpl {
   SwitchableAtrousConvImpl(const torch::nn::Conv2dOptions& options, bool deformable);
 
   /// x is [N, in, H, W] of at least kLeastSide; an empty batch is fine.
-  at::Tensor forward(const at::Tensor& x);
+  at::Tensor forward(const at::Tensor& x) override;
 
   /// Of a plain convolution's weights its own start: all that they lack says nothing new.
   void derive(const std::string& prefix, TensorMap& tensors) const override;

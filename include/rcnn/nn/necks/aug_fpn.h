@@ -1,27 +1,20 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
 #include <rcnn/nn/layers/adaptive_spatial_fusion.h>
 #include <rcnn/nn/layers/conv_norm.h>
-#include <rcnn/nn/necks/extra_levels.h>
-#include <rcnn/nn/necks/neck.h>
-#include <rcnn/nn/necks/top_down_path.h>
+#include <rcnn/nn/necks/fpn.h>
 
 namespace rcnn::nn {
 
 /// What is FPN's, and to which shares of the coarsest map's height and width it is pooled.
 struct AugFpnOptions {
-  int64_t channels = 256;                     ///< of every output map
   std::vector<double> ratios{0.1, 0.2, 0.3};  ///< each above 0, up to 1
-  NormOptions norm{.type = Norm::none};       ///< behind FPN's convolutions
-  ExtraLevelsOptions extra = {};
-  /// From how many of its levels, the finest, RoIs are pooled; none: from all but the extra ones.
-  std::optional<int64_t> roi_levels = std::nullopt;
+  FpnOptions fpn = {};                        ///< its norms are those of FPN's convolutions alone
 };
 
 /// AugFPN's pyramid (Guo et al. 2020, sections 3.1 and 3.2): FPN with residual feature augmentation, and with
@@ -34,7 +27,7 @@ struct AugFpnOptions {
 /// authors': high_lateral_conv.N and high_lateral_conv_attention.{0,2}, see AdaptiveSpatialFusion. All
 /// weights are Xavier-uniform at first. On a GPU the gradients of the pooling and of the upsampling are
 /// LibTorch's, whose last bits may vary, and which it refuses when deterministic algorithms are asked for.
-class RCNN_EXPORT AugFpnImpl : public NeckImpl, public Fusible {
+class RCNN_EXPORT AugFpnImpl : public FpnImpl {
  public:
   AugFpnImpl(const std::vector<FeatureSpec>& inputs, const AugFpnOptions& options);
   std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps) override;
@@ -42,11 +35,7 @@ class RCNN_EXPORT AugFpnImpl : public NeckImpl, public Fusible {
   /// In training mode with the laterals: what the 1x1 convolutions give, M6 and all sums apart.
   Features extract(const at::Tensor& images, BackboneImpl& body) override;
 
-  std::vector<FeatureSpec> features() const override { return features_; }
   std::vector<FeatureSpec> laterals() const override { return laterals_; }
-
-  /// With extra levels by convolutions the coarsest one's stride, otherwise that of the levels for RoIs.
-  int64_t size_divisor() const override { return extra_.size_divisor(features_); }
 
   /// M6 of the backbone's coarsest map [N, C, H, W]: [N, channels, H, W].
   at::Tensor augmentation(const at::Tensor& coarsest);
@@ -56,10 +45,8 @@ class RCNN_EXPORT AugFpnImpl : public NeckImpl, public Fusible {
  private:
   Features pyramid(const std::vector<at::Tensor>& maps, TopDownPath::Laterals laterals);
 
-  AugFpnOptions options_;
-  std::vector<FeatureSpec> features_, laterals_;
-  TopDownPath top_down_;
-  ExtraLevels extra_;
+  std::vector<double> ratios_;
+  std::vector<FeatureSpec> laterals_;
   std::vector<ConvNorm> high_lateral_;  // one a ratio
   AdaptiveSpatialFusion fusion_;
 };
@@ -69,7 +56,7 @@ class RCNN_EXPORT AugFpnImpl : public NeckImpl, public Fusible {
 /// off, which is the same for their ratios 0.1, 0.2 and 0.3 and one less for some others: 28 for 0.29 of 100.
 RCNN_EXPORT int64_t pooled_side(int64_t side, double ratio);
 
-/// Keys: those of make_fpn(), and ratios (a list, [0.1, 0.2, 0.3]). Throws ConfigError for maps whose strides
+/// Keys: those of FpnOptions, and ratios (a list, [0.1, 0.2, 0.3]). Throws ConfigError for maps whose strides
 /// do not double.
 RCNN_EXPORT std::shared_ptr<NeckImpl> make_aug_fpn(const config::Node& node, const NeckInputs& inputs);
 

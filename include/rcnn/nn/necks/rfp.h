@@ -7,22 +7,17 @@
 #include <rcnn/config/node.h>
 #include <rcnn/export.h>
 #include <rcnn/nn/layers/conv_norm.h>
-#include <rcnn/nn/necks/extra_levels.h>
+#include <rcnn/nn/necks/fpn.h>
 #include <rcnn/nn/necks/neck.h>
-#include <rcnn/nn/necks/top_down_path.h>
 #include <rcnn/nn/weights/weights.h>
 
 namespace rcnn::nn {
 
 /// Which recursive feature pyramid.
 struct RfpOptions {
-  int64_t steps = 2;       ///< looks at the images, 2 or more
-  bool shared = false;     ///< whether all looks are the first backbone's, or each further one its own's
-  int64_t channels = 256;  ///< of every output map, a multiple of 4
-  NormOptions norm{.type = Norm::none};  ///< of the pyramid's convolutions
-  ExtraLevelsOptions extra = {};
-  /// From how many of its levels, the finest, RoIs are pooled; none: from all but the extra ones.
-  std::optional<int64_t> roi_levels = std::nullopt;
+  int64_t steps = 2;    ///< looks at the images, 2 or more
+  bool shared = false;  ///< whether all looks are the first backbone's, or each further one its own's
+  FpnOptions fpn = {};  ///< its channels are a multiple of 4
 };
 
 /// Recursive feature pyramid (DetectoRS, Qiao et al. 2021, section 3): FPN, whose maps go back into the
@@ -36,21 +31,14 @@ struct RfpOptions {
 /// FPN, ASPP and that convolution are those of all steps. Names: FPN's; rfp_modules.N, the backbones of
 /// steps 2, 3, ..., unless they are shared, in which layerN.0.rfp_conv takes the feedback; rfp_aspp.aspp.N;
 /// rfp_weight. All but FPN's are mmdetection's below neck.
-class RCNN_EXPORT RfpImpl : public NeckImpl, public Fusible, public DerivesWeights {
+class RCNN_EXPORT RfpImpl : public FpnImpl, public DerivesWeights {
  public:
   /// `inputs` have a body, which is to be the one that extract() is given, and another_body unless it is
   /// shared; a shared body gets the parameters that take feedback. Throws c10::Error for others.
   RfpImpl(const NeckInputs& inputs, const RfpOptions& options);
 
-  /// FPN alone, of one look at the images; for extract(), which has the images.
-  std::vector<at::Tensor> forward(const std::vector<at::Tensor>& maps) override;
-
+  /// forward() is FPN alone, of one look: only here are the images.
   Features extract(const at::Tensor& images, BackboneImpl& body) override;
-  std::vector<FeatureSpec> features() const override { return features_; }
-
-  /// With extra levels by convolutions the coarsest one's stride, otherwise that of the levels for RoIs.
-  int64_t size_divisor() const override { return extra_.size_divisor(features_); }
-
   void fuse(Precision precision) override;
 
   /// Further backbones start from the first one's weights, which are "body" beside the neck's own name, as a
@@ -61,17 +49,14 @@ class RCNN_EXPORT RfpImpl : public NeckImpl, public Fusible, public DerivesWeigh
   at::Tensor aspp(const at::Tensor& x);
 
   RfpOptions options_;
-  std::vector<FeatureSpec> features_;
-  TopDownPath top_down_;
-  ExtraLevels extra_;
   std::vector<std::shared_ptr<BackboneImpl>> bodies_;  // of further steps, unless they are shared
   std::vector<size_t> joined_;                         // levels whose maps go back
   std::vector<ConvNorm> aspp_;
   std::optional<ConvNorm> gate_;
 };
 
-/// Keys: steps, shared, channels, those of NormOptions, extra_levels {...}, see ExtraLevelsOptions,
-/// roi_levels. Throws ConfigError where the backbone takes no feedback: ResNets do for c3, c4 and c5.
+/// Keys: steps, shared, those of FpnOptions. Throws ConfigError where the backbone takes no feedback: ResNets
+/// do for c3, c4 and c5.
 RCNN_EXPORT std::shared_ptr<NeckImpl> make_rfp(const config::Node& node, const NeckInputs& inputs);
 
 }  // namespace rcnn::nn
