@@ -88,6 +88,14 @@ TEST(ResNet, FeedbackIsAddedInTheFirstBlockOfItsStage) {
   EXPECT_TRUE(close(block->forward_with(x, big + feedback) - block->forward_with(x, big), feedback, 1e-4));
 }
 
+TEST(ResNet, FeedbackThatNothingTakesIsRefused) {
+  const auto backbone = resnet(18, R"({"width": 4, "levels": ["c3"]})");
+  EXPECT_NE(error_of([&] {
+              backbone->forward_with(at::rand({1, 3, 16, 16}), {at::rand({1, 2, 2, 2})});
+            }).find("take_feedback() was not called"),
+            std::string::npos);
+}
+
 TEST(ResNet, FeedbackLearnsInFrozenStagesToo) {
   const auto backbone = resnet(18, R"({"width": 4, "levels": ["c3", "c4"], "frozen_stages": 5})");
   EXPECT_EQ(backbone->feedback_levels(), (std::vector<size_t>{0, 1}));

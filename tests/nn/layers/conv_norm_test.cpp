@@ -5,6 +5,7 @@
 #include <rcnn/nn/layers/conv_norm.h>
 #include <rcnn/nn/weights/weights.h>
 
+#include "tests/support/message_of.h"
 #include "tests/support/tensors.h"
 
 namespace rcnn::nn {
@@ -157,6 +158,18 @@ TEST(ConvNorm, AFusedGroupNormIsFloat32BetweenConvolutionsInBfloat16) {
   EXPECT_EQ(rounded.scalar_type(), at::kBFloat16);
   EXPECT_LT((rounded - y).norm().item<double>(), 0.01 * y.norm().item<double>());  // 8 bits
   EXPECT_EQ(state_of(*layer.norm()).at("weight").scalar_type(), at::kFloat);
+}
+
+TEST(ConvNorm, ABatchNormOfOneValueAChannelSaysWhatToDo) {
+  ConvNorm layer(conv(), {Norm::batch});
+  const auto one_cell = torch::randn({1, 3, 2, 2});
+  const auto message = message_of<ConfigError>([&] { layer(one_cell); });
+  for (const char* way_out : {"norm group", "data.min_size", "train.batch_size"}) {
+    EXPECT_NE(message.find(way_out), std::string::npos) << message;
+  }
+  EXPECT_EQ(layer(torch::randn({2, 3, 2, 2})).numel(), 10) << "two images are enough";
+  layer.norm()->eval();
+  EXPECT_EQ(layer(one_cell).numel(), 5);
 }
 
 TEST(ConvNorm, AFrozenGroupNormLearnsNothing) {

@@ -98,6 +98,18 @@ TEST(SwitchableAtrousConv, FusedItComputesTheSame) {
   }
 }
 
+TEST(SwitchableAtrousConv, APlainConvolutionsWeightsMakeItTheConvolutionWhateverItWas) {
+  const torch::NoGradGuard no_grad;
+  const auto conv = sac(true);
+  for (auto& tensor : conv->parameters()) tensor.normal_();
+  const auto weight = at::randn({4, 3, 3, 3}, at::kDouble);
+  const auto report = load_initial(*conv, {{"weight", weight}}, "plain");
+  EXPECT_TRUE(report.fresh.empty());
+  EXPECT_EQ(report.derived.size(), state_of(*conv).size() - 1);
+  const auto x = input();
+  EXPECT_TRUE(close(conv->forward(x), at::conv2d(x, weight, {}, 1, 1), 1e-5));
+}
+
 TEST(SwitchableAtrousConv, TakesThreeByThreeWithoutBias) {
   for (const auto& options :
        {torch::nn::Conv2dOptions(3, 4, 3), torch::nn::Conv2dOptions(3, 4, 1).bias(false)}) {

@@ -108,6 +108,41 @@ TEST(Rfp, AFileWithAFurtherBackboneIsBelieved) {
   EXPECT_EQ(report.fresh, (std::vector<std::string>{"rfp.rfp_modules.0.layer1.0.conv1.weight"}));
 }
 
+TEST(Rfp, PatternsThatTakeTheBackboneFillTheFurtherOnesToo) {
+  const torch::NoGradGuard no_grad;
+  torch::manual_seed(7);
+  const auto source = extractor_of(small(R"("type": "fpn", "channels": 8)"));
+  const auto made = extractor_of(small(R"("type": "rfp", "channels": 8)"));
+  for (auto& parameter : made->parameters()) parameter.add_(1);
+  const std::vector<std::string> only = {"body.*"};
+  load_initial(*made, state_of(*source), "fpn", only);
+  const auto first = shapes_of(*made, "body.");
+  const auto state = state_of(*made);
+  for (const auto& [name, shape] : first) {
+    EXPECT_TRUE(identical(state.at("rfp.rfp_modules.0." + name), state.at("body." + name))) << name;
+  }
+  for (const auto* zero : {"rfp.rfp_modules.0.layer2.0.rfp_conv.weight", "rfp.rfp_weight.bias"}) {
+    EXPECT_EQ(state.at(zero).abs().max().item<float>(), 0) << zero;
+  }
+}
+
+TEST(Rfp, WrongArgumentsAreNamed) {
+  const auto body =
+      make_resnet(18, config::Config::parse(R"({"width": 4, "levels": ["c3", "c4"]})", "").root());
+  const NeckInputs inputs{.features = body->features(), .body = body, .another_body = [] {
+                            return make_resnet(18, config::Config::parse(R"({"width": 4})", "").root());
+                          }};
+  const FpnOptions narrow{.channels = 8};
+  EXPECT_NE(error_of([&] { RfpImpl(inputs, {.steps = 1, .fpn = narrow}); }).find("2 steps at least"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { RfpImpl(inputs, {.fpn = {.channels = 6}}); }).find("multiple of 4, got 2 and 6"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] {
+              RfpImpl({.features = body->features(), .body = body}, {.fpn = narrow});
+            }).find("another_body"),
+            std::string::npos);
+}
+
 TEST(Rfp, EverythingLearnsOnceItsZerosHaveMoved) {
   for (const char* rest :
        {R"("shared": true)", R"("extra_levels": {"type": "conv"}, "norm": "group", "norm_groups": 2)"}) {

@@ -308,6 +308,24 @@ TEST(DoubtsAbout, APartOfWhichMostFindsNoPlaceIsNamed) {
               AllOf(HasSubstr("layer3 of the backbone: 2 of 3 tensors"), HasSubstr("deeper")));
 }
 
+TEST(DoubtsAbout, StandardisedWeightsInAPlainBackboneAreToldByTheirCause) {
+  EXPECT_THAT(
+      doubts({"backbone.body.conv1.weight"}, {},
+             {"backbone.body.conv1.weight_gamma", "backbone.body.conv1.weight_beta"}),
+      AllOf(HasSubstr("conv1 of the backbone: 2 of 3 tensors"), HasSubstr("see model.backbone.conv")));
+}
+
+TEST(DoubtsAbout, WhatWasMadeOfOtherWeightsIsNotMissing) {
+  const std::string conv = "backbone.body.layer2.0.conv2.";
+  LoadReport report{.loaded = {conv + "weight"},
+                    .fresh = {conv + "switch.bias", conv + "switch.weight"},
+                    .derived = {conv + "weight_beta", conv + "weight_gamma"},
+                    .unused = {}};
+  EXPECT_EQ(doubts_about(report, Skeleton()), "");
+  report.derived.clear();
+  EXPECT_THAT(doubts_about(report, Skeleton()), HasSubstr("layer2 of the backbone: 2 of 3 tensors"));
+}
+
 /// One layer under two names.
 struct Shared : torch::nn::Module {
   Shared() {
